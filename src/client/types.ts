@@ -1,0 +1,102 @@
+/** The public shapes of a group handle. `host.group()` and `connect()` give the same interface. */
+import type { GroupConfig, RoleName } from "../core/types.js";
+import type {
+  AnyDefinedValue,
+  CommandArgs,
+  CommandName,
+  CommandReply,
+  QueryAnswer,
+  QueryArgs,
+  QueryName,
+} from "../value/types.js";
+
+export type CallOptions = {
+  /** Milliseconds until the call rejects with `timeout`; 1 or more. Default 5000. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+};
+
+export type CommandOptions = CallOptions & {
+  /**
+   * The caller's own idempotency key, 1 to 256 characters: a repeat with the same key, from any
+   * process, within the next `maxRetainedCommandIds` such commands returns the first one's reply.
+   */
+  readonly id?: string;
+};
+
+export type MemberStatus = {
+  readonly id: string;
+  readonly hostId: string;
+  readonly address: string;
+  /** "outgoing": leaves with the membership change under way. */
+  readonly state: "voter" | "learner" | "outgoing";
+  /** Known to the leader only; null elsewhere. */
+  readonly matchIndex: number | null;
+  readonly lastContactMs: number | null;
+  readonly unresponsive: boolean | null;
+};
+
+export type GroupStatus = {
+  readonly group: string;
+  readonly groupId: string;
+  /** Member id, `hostId#incarnation`. */
+  readonly id: string;
+  readonly hostId: string;
+  readonly role: RoleName;
+  readonly leader: string | null;
+  readonly term: number;
+  readonly members: readonly MemberStatus[];
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly lastLogIndex: number;
+  readonly firstLogIndex: number;
+  readonly snapshotIndex: number;
+  readonly logBytes: number;
+  readonly sessions: number;
+  readonly pendingMembershipChange: boolean;
+  readonly pendingTransfer: string | null;
+  readonly config: GroupConfig;
+  readonly valueName: string;
+  readonly valueVersion: number;
+  readonly durable: boolean;
+  /** Longest time, in milliseconds, that the event loop kept this host waiting in the last minute. */
+  readonly loopDelayMs: number;
+  /** First index at which this member's replies differ from the leader's, or null. */
+  readonly divergedAt: number | null;
+};
+
+export type GroupEvent =
+  | { readonly type: "role"; readonly role: RoleName; readonly term: number; readonly leader: string | null }
+  | { readonly type: "members"; readonly voters: readonly string[]; readonly learners: readonly string[] }
+  | { readonly type: "config"; readonly config: GroupConfig }
+  | { readonly type: "divergence"; readonly index: number }
+  | { readonly type: "storage"; readonly message: string }
+  | { readonly type: "closed" };
+
+/** What a program does with a group, from inside (a member's host) or outside (a client). */
+export interface GroupClient<D extends AnyDefinedValue> {
+  command<N extends CommandName<D>>(
+    name: N,
+    ...rest: [...args: CommandArgs<D, N>, options?: CommandOptions]
+  ): Promise<CommandReply<D, N>>;
+  query<N extends QueryName<D>>(
+    name: N,
+    ...rest: [...args: QueryArgs<D, N>, options?: CallOptions]
+  ): Promise<QueryAnswer<D, N>>;
+  /** Answered from one member's own copy, which may lag behind. */
+  queryStale<N extends QueryName<D>>(
+    name: N,
+    ...rest: [...args: QueryArgs<D, N>, options?: CallOptions]
+  ): Promise<QueryAnswer<D, N>>;
+  status(options?: CallOptions): Promise<GroupStatus>;
+  /** Current role and leader first, then changes; a slow reader sees the newest of each kind. */
+  events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<GroupEvent>;
+  changeConfig(change: Partial<GroupConfig>, options?: CallOptions): Promise<GroupConfig>;
+  removeMember(id: string, options?: CallOptions): Promise<void>;
+  transferLeadership(id: string | null, options?: CallOptions): Promise<void>;
+  /** Makes the asked member take a snapshot now. */
+  snapshot(options?: CallOptions): Promise<{ readonly index: number; readonly sizeBytes: number }>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  readonly closed: Promise<void>;
+}

@@ -1,0 +1,130 @@
+/**
+ * The frames that travel over a connection. Types only; `wire.ts` turns them into bytes and back.
+ *
+ * A connection opens with `hello` from the dialling side and `welcome` (or `refuse`, then close) from the
+ * other. Then channels are opened on it: one per (group, member pair) between hosts, one per group
+ * for a client. A channel is a small number chosen by the dialling side.
+ */
+import type { MemberId, Message } from "../core/types.js";
+
+/** Raised when frames change so that older code cannot read them. */
+export const protocolVersion = 1;
+
+export type Hello = {
+  readonly type: "hello";
+  readonly protocol: number;
+  readonly kind: "peer" | "client";
+  /** Host id of a peer; a client's random name. */
+  readonly from: string;
+};
+export type Welcome = { readonly type: "welcome"; readonly protocol: number; readonly hostId: string };
+
+/** Peer channel: dialler -> listener only (each host dials its own way for what it sends). */
+export type OpenPeer = {
+  readonly type: "openPeer";
+  readonly channel: number;
+  readonly group: string;
+  readonly groupId: string;
+  readonly from: MemberId;
+  /** Where `from` can be dialled: a newcomer does not know the membership yet. */
+  readonly fromAddress: string;
+  readonly to: MemberId;
+  readonly valueName: string;
+  readonly valueVersion: number;
+  readonly compatibleVersions: readonly number[];
+};
+export type PeerMessage = {
+  readonly type: "peerMessage";
+  readonly channel: number;
+  readonly message: Message;
+};
+
+export type OpenClient = {
+  readonly type: "openClient";
+  readonly channel: number;
+  readonly group: string;
+  /** null: an administrative client that sends no commands (`status`, `members` ...). */
+  readonly valueName: string | null;
+  readonly valueVersion: number;
+  readonly compatibleVersions: readonly number[];
+};
+export type ChannelOpened = {
+  readonly type: "channelOpened";
+  readonly channel: number;
+  readonly groupId: string;
+  readonly memberId: MemberId;
+};
+/** The channel is not served (also later, when a member goes away). The connection stays. */
+export type ChannelRefused = {
+  readonly type: "channelRefused";
+  readonly channel: number;
+  readonly code: string;
+  readonly message: string;
+};
+/** The whole connection is refused; it is closed after this frame. */
+export type Refuse = { readonly type: "refuse"; readonly code: string; readonly message: string };
+
+/** One client request inside a `requests` frame. `request` is the client's own number. */
+export type ClientRequest =
+  | { readonly type: "register"; readonly request: number; readonly nonce: number }
+  | {
+      readonly type: "command";
+      readonly request: number;
+      readonly session: number;
+      readonly sequence: number;
+      readonly lowestOutstanding: number;
+      readonly body: Uint8Array;
+    }
+  | { readonly type: "query"; readonly request: number; readonly stale: boolean; readonly body: Uint8Array }
+  /** verb: status, join, remove, transfer, changeConfig, forceRemove, snapshot, subscribe, unsubscribe ... */
+  | { readonly type: "admin"; readonly request: number; readonly verb: string; readonly body: Uint8Array };
+
+export type Requests = {
+  readonly type: "requests";
+  readonly channel: number;
+  readonly requests: readonly ClientRequest[];
+};
+
+/** `status` is "ok" or an error code of errors.ts; `body` the encoded reply or a UTF-8 message. */
+export type ClientReply = {
+  readonly request: number;
+  readonly status: string;
+  readonly applied: "no" | "maybe";
+  /** register: the session id. Otherwise 0. */
+  readonly index: number;
+  readonly body: Uint8Array;
+};
+export type Replies = {
+  readonly type: "replies";
+  readonly channel: number;
+  readonly replies: readonly ClientReply[];
+};
+/** Pushed on every change, so that a client need not guess. address null: none known. */
+export type LeaderHint = {
+  readonly type: "leaderHint";
+  readonly channel: number;
+  readonly term: number;
+  readonly leader: MemberId | null;
+  readonly address: string | null;
+  /** Addresses of all members, for a client whose own list has grown old. */
+  readonly hosts: readonly string[];
+};
+/** An event of `events()`; the body is encoded with the default codec. */
+export type Notify = { readonly type: "notify"; readonly channel: number; readonly request: number; readonly body: Uint8Array };
+/** Keeps a silent connection honest: answered by the same frame with `reply` true. */
+export type Ping = { readonly type: "ping"; readonly reply: boolean; readonly sentAtMs: number };
+
+export type Frame =
+  | Hello
+  | Welcome
+  | OpenPeer
+  | PeerMessage
+  | OpenClient
+  | ChannelOpened
+  | ChannelRefused
+  | Refuse
+  | Requests
+  | Replies
+  | LeaderHint
+  | Notify
+  | Ping;

@@ -1,0 +1,371 @@
+/**
+ * The words of the core: its state's building blocks, its messages, events and effects.
+ *
+ * Everything here is plain data. What crosses the core's border is `readonly` and is never touched
+ * by the core after it was emitted, so a shell may keep it without copying.
+ */
+
+/** A soft brand: arithmetic needs no cast, but a term is not assignable to an index. */
+export type Unit<T, Name extends string> = T & { readonly __unit?: Name };
+
+/** Raft term, 0 before the first election. */
+export type Term = Unit<number, "term">;
+/** Position in the replicated log; the first entry has index 1, 0 means "before the log". */
+export type LogIndex = Unit<number, "logIndex">;
+/** `hostId#incarnation`: a process that lost its memory comes back under a new one (never reused). */
+export type MemberId = Unit<string, "memberId">;
+/** Monotonic milliseconds of one member's own clock; never compared between members. */
+export type Millis = Unit<number, "millis">;
+/** Number of a read round; an acknowledgement echoes the newest round that its sender has seen. */
+export type Round = Unit<number, "round">;
+/** Number of a `store` effect; tickets are completed in order. */
+export type Ticket = Unit<number, "ticket">;
+/** The shell's own name for a caller who waits; the core hands it back untouched. */
+export type RequestId = Unit<number, "requestId">;
+
+// ---------------------------------------------------------------------------------------------
+// Configuration
+
+/** Settings of a group, replicated through the log, in force on a member once it has applied them. */
+export type GroupConfig = {
+  readonly heartbeatMs: number;
+  readonly electionTimeoutMs: number;
+  /** Subtracted from the leader's lease. Equal to `electionTimeoutMs` means: no lease reads. */
+  readonly clockDriftMarginMs: number;
+  readonly maxSessions: number;
+  readonly maxRetainedCommandIds: number;
+  readonly maxReplyBytesPerSession: number;
+  readonly maxReplyBytes: number;
+  readonly maxCommandBytes: number;
+  readonly maxUncommittedBytes: number;
+  readonly maxAppendBytes: number;
+  readonly maxInflightBytes: number;
+  readonly maxInflightMessages: number;
+  readonly maxPendingReads: number;
+  readonly snapshotChunkBytes: number;
+  readonly snapshotLogFactor: number;
+  readonly minSnapshotLogBytes: number;
+  readonly maxSnapshotLogBytes: number;
+  /** How much of the log stays behind a snapshot, for followers that are a little slow. */
+  readonly trailingLogBytes: number;
+};
+
+export type MemberInfo = { readonly id: MemberId; readonly address: string };
+
+export type Learner = {
+  readonly id: MemberId;
+  /** Becomes a voter by itself once it has caught up. */
+  readonly promote: boolean;
+  /** The dead predecessor that leaves in the same change, or null. */
+  readonly replaces: MemberId | null;
+};
+
+/** Who belongs to the group. Joint (thesis 4.3) while `outgoing` is not empty. */
+export type Membership = {
+  readonly voters: readonly MemberId[];
+  /** C_old of a joint configuration; decisions then need both majorities. Empty otherwise. */
+  readonly outgoing: readonly MemberId[];
+  readonly learners: readonly Learner[];
+  /** Addresses of everybody named above, in joining order. */
+  readonly members: readonly MemberInfo[];
+};
+
+// ---------------------------------------------------------------------------------------------
+// Log
+
+/**
+ * - `noop`: first entry of a term · `command`: body is for the value · `register`: opens a session,
+ *   `sequence` is the client's nonce, the session's id is the entry's index · `membership`, `config`:
+ *   `payload` carries the decoded content, `body` is empty.
+ */
+export type EntryKind = "noop" | "command" | "register" | "membership" | "config";
+
+export type Entry = {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly kind: EntryKind;
+  readonly session: number;
+  readonly sequence: number;
+  /** Every sequence of the session below this one has been answered to the client. */
+  readonly lowestOutstanding: number;
+  /** Stamped by the leader from the shell's wall clock; never smaller than the entry before. */
+  readonly timeMs: number;
+  readonly body: Uint8Array;
+  readonly payload: Membership | GroupConfig | null;
+};
+
+export type HardState = {
+  readonly currentTerm: Term;
+  readonly votedFor: MemberId | null;
+  /** Members that `forceRemoveMember` took out here and that the log still names. */
+  readonly forcedRemovals: readonly MemberId[];
+};
+
+/** What a snapshot stands for. The bytes themselves are the shell's. */
+export type SnapshotMeta = {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly timeMs: number;
+  /** The membership and configuration in force *at* `index`, never newer ones. */
+  readonly membership: Membership;
+  readonly membershipIndex: LogIndex;
+  readonly config: GroupConfig;
+  /** Length of the encoded value, sessions and retained ids. */
+  readonly sizeBytes: number;
+  /** CRC-32 of all those bytes. */
+  readonly checksum: number;
+  /** Version of the value's definition that wrote it. */
+  readonly valueVersion: number;
+};
+
+// ---------------------------------------------------------------------------------------------
+// Messages between members (Figure 2 and thesis). The envelope (from, to, group) is the shell's.
+
+export type PreVote = {
+  readonly type: "preVote";
+  /** The term that the sender would campaign in, one above its current one. */
+  readonly term: Term;
+  readonly lastLogIndex: LogIndex;
+  readonly lastLogTerm: Term;
+};
+export type PreVoteReply = {
+  readonly type: "preVoteReply";
+  /** The replier's current term. */
+  readonly term: Term;
+  /** Echo of the request's term, so that an older round is not counted. */
+  readonly requestTerm: Term;
+  readonly granted: boolean;
+  /** The replier knows a committed membership that no longer names the asker. */
+  readonly removed: boolean;
+};
+export type RequestVote = {
+  readonly type: "requestVote";
+  readonly term: Term;
+  readonly lastLogIndex: LogIndex;
+  readonly lastLogTerm: Term;
+  /** Asked for by the leader itself (timeoutNow), so voters need not wait out its lease. */
+  readonly transfer: boolean;
+};
+export type RequestVoteReply = {
+  readonly type: "requestVoteReply";
+  readonly term: Term;
+  readonly granted: boolean;
+};
+export type AppendEntries = {
+  readonly type: "appendEntries";
+  readonly term: Term;
+  readonly prevLogIndex: LogIndex;
+  readonly prevLogTerm: Term;
+  readonly commitIndex: LogIndex;
+  readonly round: Round;
+  /** The leader's own clock when it sent this; echoed, so that a lease counts from sending. */
+  readonly sentAtMs: Millis;
+  /** The patience that the leader counts on for its lease: no vote for anybody for so long. */
+  readonly promiseMs: number;
+  readonly entries: readonly Entry[];
+};
+export type AppendEntriesReply = {
+  readonly type: "appendEntriesReply";
+  readonly term: Term;
+  readonly success: boolean;
+  /** success: everything up to here is the leader's and durable. refused: the refused prevLogIndex. */
+  readonly matchIndex: LogIndex;
+  /** refused: the highest index that may still agree, and the term there (fast backtracking). */
+  readonly hintIndex: LogIndex;
+  readonly hintTerm: Term;
+  readonly round: Round;
+  readonly sentAtMs: Millis;
+};
+export type InstallSnapshot = {
+  readonly type: "installSnapshot";
+  readonly term: Term;
+  readonly snapshot: SnapshotMeta;
+  readonly offset: number;
+  readonly data: Uint8Array;
+  readonly round: Round;
+  readonly sentAtMs: Millis;
+  readonly promiseMs: number;
+};
+export type InstallSnapshotReply = {
+  readonly type: "installSnapshotReply";
+  readonly term: Term;
+  readonly snapshotIndex: LogIndex;
+  readonly snapshotTerm: Term;
+  /** Bytes that the receiver holds durably: the offset to go on from (resume). */
+  readonly offset: number;
+  /** The snapshot is installed (or was not needed): go on with appendEntries after it. */
+  readonly installed: boolean;
+  readonly round: Round;
+  readonly sentAtMs: Millis;
+};
+export type TimeoutNow = { readonly type: "timeoutNow"; readonly term: Term };
+export type ReadIndex = {
+  readonly type: "readIndex";
+  readonly term: Term;
+  /** The follower's own number for its batch of reads. */
+  readonly batch: number;
+};
+export type ReadIndexReply = {
+  readonly type: "readIndexReply";
+  readonly term: Term;
+  readonly batch: number;
+  /** 0 means refused: not the leader, or overloaded. */
+  readonly readIndex: LogIndex;
+};
+/** Hashes of the replies at some applied indices: the net for non-deterministic handlers. */
+export type CompareHashes = {
+  readonly type: "compareHashes";
+  readonly term: Term;
+  readonly indices: readonly LogIndex[];
+  readonly hashes: readonly number[];
+};
+
+export type Message =
+  | PreVote
+  | PreVoteReply
+  | RequestVote
+  | RequestVoteReply
+  | AppendEntries
+  | AppendEntriesReply
+  | InstallSnapshot
+  | InstallSnapshotReply
+  | TimeoutNow
+  | ReadIndex
+  | ReadIndexReply
+  | CompareHashes;
+
+// ---------------------------------------------------------------------------------------------
+// Events: what the shell tells the core. One `step` each.
+
+export type TimerName = "election" | "heartbeat" | "commitNotify" | "transfer";
+
+export type MembershipChange =
+  | { readonly type: "add"; readonly member: MemberInfo; readonly promote: boolean }
+  | { readonly type: "remove"; readonly id: MemberId };
+
+/** Why the core refused a request; the shell turns it into a `RaftError` with the same code. */
+export type RefusalCode =
+  | "notLeader"
+  | "overloaded"
+  | "commandTooLarge"
+  | "pendingLeaderChange"
+  | "notMember"
+  | "notVoter"
+  | "alreadyMember"
+  | "uncommittedMembershipChange"
+  | "cannotRemoveLeader"
+  | "willBreakQuorum"
+  | "newLeaderUnresponsive"
+  | "alreadyLeader"
+  | "unavailable";
+
+export type CoreEvent =
+  | { readonly type: "timerFired"; readonly timer: TimerName; readonly nowMs: Millis }
+  | {
+      readonly type: "messageReceived";
+      readonly from: MemberId;
+      readonly message: Message;
+      readonly nowMs: Millis;
+    }
+  | { readonly type: "stored"; readonly ticket: Ticket; readonly nowMs: Millis }
+  | {
+      readonly type: "commandProposed";
+      readonly request: RequestId;
+      readonly kind: "command" | "register";
+      readonly session: number;
+      readonly sequence: number;
+      readonly lowestOutstanding: number;
+      readonly timeMs: number;
+      readonly body: Uint8Array;
+    }
+  | { readonly type: "readRequested"; readonly request: RequestId; readonly nowMs: Millis }
+  | {
+      readonly type: "membershipChangeRequested";
+      readonly request: RequestId;
+      readonly change: MembershipChange;
+      readonly timeMs: number;
+      readonly nowMs: Millis;
+    }
+  | {
+      readonly type: "configChangeRequested";
+      readonly request: RequestId;
+      readonly config: GroupConfig;
+      readonly timeMs: number;
+    }
+  | {
+      readonly type: "transferRequested";
+      readonly request: RequestId;
+      /** null takes a pending transfer back. */
+      readonly target: MemberId | null;
+      readonly nowMs: Millis;
+    }
+  | { readonly type: "removalForced"; readonly request: RequestId; readonly id: MemberId; readonly nowMs: Millis }
+  /** This member's snapshot at `snapshot.index` is whole and durable: the log behind may go. */
+  | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotMeta }
+  /** The snapshot could not be taken now; the core asks again when the log has grown further. */
+  | { readonly type: "snapshotFailed"; readonly index: LogIndex }
+  /** Answer to `readSnapshotChunk`; `data` null when that snapshot is gone. */
+  | {
+      readonly type: "snapshotChunkRead";
+      readonly to: MemberId;
+      readonly index: LogIndex;
+      readonly offset: number;
+      readonly data: Uint8Array | null;
+      readonly nowMs: Millis;
+    }
+  /** Answer to `writeSnapshotChunk`: the first `sizeBytes` of the incoming snapshot are held. */
+  | { readonly type: "snapshotChunkWritten"; readonly index: LogIndex; readonly term: Term; readonly sizeBytes: number }
+  /** Answer to `installSnapshot`: durable, and the value restored. `ok` false: it was damaged. */
+  | { readonly type: "snapshotInstalled"; readonly index: LogIndex; readonly term: Term; readonly ok: boolean }
+  /** The shell slept (`lateMs` past a deadline): what peers said meanwhile has been delivered. */
+  | { readonly type: "stalled"; readonly lateMs: number; readonly nowMs: Millis }
+  /** The transport lost what was in flight to a peer (connection closed). */
+  | { readonly type: "peerDisconnected"; readonly peer: MemberId }
+  /** The disk refuses writes: stop leading, take no more proposals. Only a restart ends it. */
+  | { readonly type: "storageFailed" };
+
+// ---------------------------------------------------------------------------------------------
+// Effects: what the core asks the shell to do, in this order within a turn. No effect needs the
+// role to be understood.
+
+export type CoreEffect =
+  | { readonly type: "send"; readonly to: MemberId; readonly message: Message }
+  /** Make all of it durable, in ticket order, then say `stored`. truncateFrom 0: no truncation. */
+  | {
+      readonly type: "store";
+      readonly ticket: Ticket;
+      readonly hardState: HardState | null;
+      readonly truncateFrom: LogIndex;
+      readonly entries: readonly Entry[];
+    }
+  | { readonly type: "setTimer"; readonly timer: TimerName; readonly minMs: number; readonly maxMs: number }
+  | { readonly type: "cancelTimer"; readonly timer: TimerName }
+  /** Committed entries, in order, each exactly once. */
+  | { readonly type: "apply"; readonly entries: readonly Entry[] }
+  /** Applied state is now fresh enough to answer these. leaseUntilMs null: not by lease. */
+  | {
+      readonly type: "answerReads";
+      readonly requests: readonly RequestId[];
+      readonly readIndex: LogIndex;
+      readonly leaseUntilMs: Millis | null;
+    }
+  | { readonly type: "refused"; readonly request: RequestId; readonly code: RefusalCode; readonly applied: "no" | "maybe" }
+  /** A membership, configuration, transfer or forced-removal request came to its end. */
+  | { readonly type: "accepted"; readonly request: RequestId; readonly index: LogIndex }
+  | { readonly type: "roleChanged"; readonly role: RoleName; readonly term: Term; readonly leader: MemberId | null }
+  /** `committed` false also when a truncation rolled an uncommitted one back. */
+  | { readonly type: "membershipChanged"; readonly membership: Membership; readonly index: LogIndex; readonly committed: boolean }
+  | { readonly type: "configChanged"; readonly config: GroupConfig; readonly index: LogIndex }
+  /** This member was taken out of the group by a committed change: it may close. */
+  | { readonly type: "removed" }
+  /** Encode the value as it is after `index` was applied (it is now), store it, say `snapshotSaved`. */
+  | { readonly type: "takeSnapshot"; readonly index: LogIndex; readonly term: Term; readonly membership: Membership; readonly membershipIndex: LogIndex; readonly config: GroupConfig; readonly timeMs: number }
+  | { readonly type: "readSnapshotChunk"; readonly to: MemberId; readonly index: LogIndex; readonly offset: number; readonly maxBytes: number }
+  /** Offset 0 begins anew and discards an unfinished other one. */
+  | { readonly type: "writeSnapshotChunk"; readonly snapshot: SnapshotMeta; readonly offset: number; readonly data: Uint8Array; readonly last: boolean }
+  /** All bytes are written: verify, make durable, restore the value from them, say `snapshotInstalled`. */
+  | { readonly type: "installSnapshot"; readonly snapshot: SnapshotMeta }
+  /** The log in storage before `firstIndex` is no longer needed. */
+  | { readonly type: "compactLog"; readonly firstIndex: LogIndex };
+
+export type RoleName = "learner" | "follower" | "preCandidate" | "candidate" | "leader" | "removed";

@@ -1,0 +1,93 @@
+/**
+ * The one error that this library rejects with, and the closed set of its codes.
+ */
+
+/** Every code, with what it means and what to do about it. The keys are the closed set. */
+export const errorCodes = {
+  // The caller's input.
+  invalidArgument: "an argument of the call itself is wrong; the message names the field",
+  invalidConfig: "a configuration value is out of range or contradicts another",
+  invalidValue: "the value's definition is not usable, or the value file does not load",
+  unknownCommand: "the value defines no command of that name",
+  unknownQuery: "the value defines no query of that name",
+  encodeFailed: "an argument or reply has no encoding (function, symbol, cycle)",
+  commandTooLarge: "the encoded command is larger than maxCommandBytes",
+  // The value's own handlers.
+  commandFailed: "the command handler threw; the value is as before; the same on all members",
+  queryFailed: "the query handler threw",
+  // Finding and reaching the group.
+  timeout: "no answer within timeoutMs",
+  aborted: "the caller's AbortSignal fired",
+  closed: "the client, group handle or host was closed",
+  unavailable: "no leader could be reached, or it lost its majority",
+  notLeader: "the member asked is not the leader",
+  connectFailed: "the address could not be reached or refused",
+  protocolMismatch: "the other side speaks another protocol or version, or is no rafted-value port",
+  unknownGroup: "the host serves no such group",
+  groupMismatch: "another group id, value name or value version on the other side",
+  listenFailed: "the listen address is in use or not available",
+  overloaded: "a limit is reached; retry later",
+  sessionExpired: "the session or the kept reply is gone; whether an earlier try was applied is unknown",
+  // Membership and leadership.
+  alreadyMember: "a live member of that host id belongs to the group already",
+  notMember: "the group has no such member",
+  notVoter: "the member is a learner",
+  uncommittedMembershipChange: "another membership change is still under way",
+  cannotRemoveLeader: "transfer leadership first",
+  willBreakQuorum: "the change would leave no live majority",
+  pendingLeaderChange: "a leadership transfer is under way",
+  newLeaderUnresponsive: "the transfer's target has not answered within an election timeout",
+  alreadyLeader: "the transfer's target leads already",
+  removed: "this member was taken out of the group",
+  // Storage.
+  storageFailed: "the storage failed; the member stopped",
+  diskFull: "no space left; the member stopped accepting",
+  storageCorrupt: "damaged storage; the member refuses to serve from it",
+  storageLocked: "another process holds the directory",
+  storageMismatch: "the directory belongs to another host, group, program or format",
+  // Defects.
+  divergence: "members disagree on the outcome of the same entry: a handler is not deterministic",
+  internal: "a broken invariant inside the library; the member stopped",
+} as const;
+
+export type RaftErrorCode = keyof typeof errorCodes;
+
+/** Whether the command that failed may have changed the value all the same. */
+export type Applied = "no" | "maybe";
+
+/**
+ * Why a call failed.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await group.command("enqueue", "a");
+ * } catch (error) {
+ *   if (error instanceof RaftError && error.applied === "maybe") {
+ *     // The command may have been applied: look before you send it again.
+ *   } else throw error;
+ * }
+ * ```
+ */
+export class RaftError extends Error {
+  override readonly name = "RaftError";
+  readonly code: RaftErrorCode;
+  /** "no": certainly without effect. "maybe": the outcome is unknown, it may still be applied. */
+  readonly applied: Applied;
+
+  constructor(code: RaftErrorCode, message: string, options: { applied?: Applied; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.applied = options.applied ?? "no";
+  }
+}
+
+/** A broken invariant: never the caller's fault, always the end of the member that found it. */
+export class AssertionError extends Error {
+  override readonly name = "AssertionError";
+}
+
+/** Assertions stay on in production: a member that finds itself wrong stops instead of going on. */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new AssertionError(message);
+}

@@ -1,0 +1,202 @@
+/**
+ * What the library asks of the world: clock, randomness, transport, storage, logger, codec.
+ * Types only. Swap them in tests; contract suites for each live in `rafted-value/testing`.
+ */
+import type { Entry, HardState, LogIndex, SnapshotMeta, Term, Ticket } from "./core/types.js";
+
+// ---------------------------------------------------------------------------------------------
+// Clock and randomness
+
+export interface TimerHandle {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic milliseconds (fractions allowed). Never goes back, does not jump with wall time. */
+  nowMs(): number;
+  /** Milliseconds since 1970, for `applied.timeMs` only; may jump. */
+  wallMs(): number;
+  /** Calls back once, not before `delayMs` have passed. */
+  after(delayMs: number, callback: () => void): TimerHandle;
+  /** Calls back once this round of the event loop has read what waits in its sockets. */
+  soon(callback: () => void): void;
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number;
+  /** A name that nobody else draws: 80 bits or more as lower-case letters and digits. */
+  id(): string;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Transport: ordered, reliable-until-broken connections that carry whole frames' payloads.
+
+export interface Connection {
+  /** For log lines. */
+  readonly remote: string;
+  /** Bytes accepted by `send` and not yet taken by the network. */
+  readonly queuedBytes: number;
+  /**
+   * Sends one payload. Payloads of one turn leave in one write. May be called before `onOpen`
+   * (they wait). After `close` it does nothing. The bytes must not be changed afterwards.
+   */
+  send(payload: Uint8Array): void;
+  /** Sends what is queued, then closes. Idempotent. `onClose` follows, exactly once. */
+  close(): void;
+  /** Drops everything at once. Idempotent. `onClose` follows, exactly once. */
+  destroy(reason: string): void;
+}
+
+export interface ConnectionHandlers {
+  onOpen(): void;
+  /** One whole payload; the receiver may keep views into it. */
+  onPayload(payload: Uint8Array): void;
+  /** `queuedBytes` fell below the transport's low mark after having been above its high mark. */
+  onDrain(): void;
+  /** The end, exactly once: null after an orderly close, otherwise why, in one line. */
+  onClose(error: Error | null): void;
+}
+
+export interface Listener {
+  /** As reachable by others: port 0 resolved. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+export interface Transport {
+  /** Rejects with RaftError `listenFailed` or `invalidArgument` (bad address). */
+  listen(
+    address: string,
+    accept: (connection: Connection) => ConnectionHandlers,
+  ): Promise<Listener>;
+  /** Returns at once; failure to connect arrives as `onClose`. */
+  dial(address: string, handlers: ConnectionHandlers): Connection;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Storage: one per host, shared by its groups. Calls return at once and answer by callback, in the
+// order in which they were made; memory storage may answer before the call returns.
+
+/** Names one group inside one storage. */
+export type GroupName = string;
+
+/** Written once when a member of a group is born in this storage. */
+export type GroupIdentity = {
+  readonly group: GroupName;
+  readonly groupId: string;
+  readonly memberId: string;
+  readonly address: string;
+  readonly valueName: string;
+};
+
+/** What `open` found of a group: feed it to `restoreReplica`. */
+export type RecoveredGroup = {
+  readonly identity: GroupIdentity;
+  readonly hardState: HardState;
+  readonly snapshot: SnapshotMeta | null;
+  /** Contiguous, beginning at or before `snapshot.index + 1` (trailing entries may be kept). */
+  readonly entries: readonly Entry[];
+  /** Not null: this group is damaged here; serve nothing from it. One line that says where. */
+  readonly damage: string | null;
+};
+
+export type StoreBatch = {
+  readonly group: GroupName;
+  readonly ticket: Ticket;
+  readonly hardState: HardState | null;
+  /** 0: nothing. Otherwise entries at and after this index are gone before `entries` are appended. */
+  readonly truncateFrom: LogIndex;
+  readonly entries: readonly Entry[];
+};
+
+export interface StorageHandlers {
+  /** Everything up to and including `ticket` of this group is durable. */
+  onStored(group: GroupName, ticket: Ticket): void;
+  onSnapshotChunkWritten(group: GroupName, index: LogIndex, term: Term, sizeBytes: number): void;
+  /** `saveSnapshot`/`installSnapshot` finished; `ok` false: the bytes did not match the meta. */
+  onSnapshotSaved(group: GroupName, snapshot: SnapshotMeta, ok: boolean): void;
+  onSnapshotChunkRead(
+    group: GroupName,
+    to: string,
+    index: LogIndex,
+    offset: number,
+    data: Uint8Array | null,
+  ): void;
+  /** A write or sync failed. Nothing pending will ever be acknowledged; never retried. */
+  onFailed(error: Error): void;
+  /** Room is getting short; nothing has failed yet. */
+  onWarning(message: string): void;
+}
+
+export interface Storage {
+  /** True: what was stored survives the process. */
+  readonly durable: boolean;
+  /**
+   * Opens for one host, once. Rejects with `storageLocked`, `storageMismatch`, `storageCorrupt`,
+   * `storageFailed`. Handlers are called only after it resolved.
+   */
+  open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]>;
+  /** Adds a group; durable before the first ticket of that group is acknowledged. */
+  createGroup(identity: GroupIdentity): void;
+  /** Forgets a group (its member was removed). */
+  deleteGroup(group: GroupName): void;
+  /** Queues; nothing is written before `flush`. */
+  append(batch: StoreBatch): void;
+  /** End of the host's turn: everything queued goes out as one write and one sync. */
+  flush(): void;
+  /**
+   * Begins writing this member's own snapshot, piece by piece: `write` any number of times, then
+   * `commit` (answered by `onSnapshotSaved`, after which it replaces the older one) or `abort`.
+   */
+  beginSnapshot(group: GroupName): SnapshotSink;
+  /** A piece of a snapshot that a leader sends; offset 0 begins anew. Answered in order. */
+  writeSnapshotChunk(
+    group: GroupName,
+    snapshot: SnapshotMeta,
+    offset: number,
+    data: Uint8Array,
+  ): void;
+  /** All pieces are there: check, make durable, replace the older one; `onSnapshotSaved`. */
+  installSnapshot(group: GroupName, snapshot: SnapshotMeta): void;
+  /** Reads from the current snapshot if it is the one at `index`; `onSnapshotChunkRead`. */
+  readSnapshotChunk(
+    group: GroupName,
+    to: string,
+    index: LogIndex,
+    offset: number,
+    maxBytes: number,
+  ): void;
+  /** The whole current snapshot, in pieces in order, to restore a value from. */
+  loadSnapshot(group: GroupName): Promise<readonly Uint8Array[]>;
+  /** Entries before `firstIndex` are no longer needed. */
+  compactLog(group: GroupName, firstIndex: LogIndex): void;
+  /** Flushes, syncs, marks a clean shutdown, unlocks. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface SnapshotSink {
+  write(data: Uint8Array): void;
+  /** `snapshot.sizeBytes` and `.checksum` describe what was written. */
+  commit(snapshot: SnapshotMeta): void;
+  abort(): void;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Codec and logger
+
+/** Encodes arguments, replies, answers and the value itself. Must be deterministic. */
+export interface Codec {
+  /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
+  encode(value: unknown): Uint8Array;
+  /** The inverse. What it returns aliases nothing that it was given. */
+  decode(bytes: Uint8Array): unknown;
+}
+
+/** The part of pino's shape that is used. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

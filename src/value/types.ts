@@ -1,0 +1,114 @@
+/** The types of a defined value: what `defineValue` takes and what the API infers from it. */
+import type { Codec } from "../ports.js";
+
+/** What a handler may know about the entry that it applies; the same on every member. */
+export type AppliedInfo = {
+  readonly index: number;
+  readonly term: number;
+  /** Milliseconds since 1970, stamped by the leader; never goes back. The only clock for handlers. */
+  readonly timeMs: number;
+};
+
+/** Keeps a type parameter from being inferred here. */
+export type Fixed<T> = NoInfer<T>;
+
+// The handler's own parameter list is what is inferred: `any` in these constraints never reaches a user.
+/* eslint-disable @typescript-eslint/no-explicit-any */
+export type Commands<V> = Record<
+  string,
+  (value: V, arg: any, applied: AppliedInfo) => { readonly reply: unknown; readonly value: V }
+>;
+export type MutableCommands<V> = Record<string, (value: V, arg: any, applied: AppliedInfo) => unknown>;
+export type Queries<V> = Record<string, (value: V, arg: any) => unknown>;
+
+type Handler = (...args: any[]) => unknown;
+/* eslint-enable @typescript-eslint/no-explicit-any */
+
+type Common<V, Q> = {
+  /** 1 to 64 characters: letters, digits, `_ . - :`. All members and clients must agree on it. */
+  readonly name: string;
+  /** Integer, 1 or more; raise it when handlers or the value's shape change. */
+  readonly version: number;
+  readonly initial: () => V;
+  readonly queries: Q;
+  /** Default: CBOR. */
+  readonly codec?: Codec;
+  /** Turns the decoded value of an older version's snapshot into this version's. */
+  readonly upgrade?: (value: unknown, fromVersion: number) => V;
+  /** Older versions that may run beside this one during a rolling upgrade. */
+  readonly compatibleVersions?: readonly number[];
+  /** The part of the value that a call touches; lets the linearizability checker work key by key. */
+  readonly partition?: (name: string, arg: unknown) => string | null;
+};
+
+export type PureSpec<V, C, Q> = Common<V, Q> & { readonly mutable?: false; readonly commands: C };
+export type MutableSpec<V, C, Q> = Common<V, Q> & { readonly mutable: true; readonly commands: C };
+
+/** The three-function form of the Elixir original: one `command` and one `query` for everything. */
+export type ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer> = {
+  readonly name: string;
+  readonly version: number;
+  readonly initial: () => V;
+  readonly command: (
+    value: V,
+    arg: CommandArg,
+    applied: AppliedInfo,
+  ) => { readonly reply: Reply; readonly value: V };
+  readonly query: (value: V, arg: QueryArg) => Answer;
+};
+
+/** What `defineValue` returns. `V`, `C` and `Q` live on in the types of the API. */
+export type DefinedValue<V, C, Q> = {
+  readonly name: string;
+  readonly version: number;
+  readonly mutable: boolean;
+  readonly initial: () => V;
+  readonly commands: C;
+  readonly queries: Q;
+  readonly codec: Codec | null;
+  readonly upgrade: ((value: unknown, fromVersion: number) => V) | null;
+  readonly compatibleVersions: readonly number[];
+  readonly partition: ((name: string, arg: unknown) => string | null) | null;
+};
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyDefinedValue = DefinedValue<any, any, any>;
+
+export type CommandName<D extends AnyDefinedValue> = keyof D["commands"] & string;
+export type QueryName<D extends AnyDefinedValue> = keyof D["queries"] & string;
+
+/** `[]` for a handler that takes no argument, `[arg?]` for an optional one, `[arg]` otherwise. */
+export type ArgsOf<F> = F extends (value: never, ...rest: infer R) => unknown
+  ? R extends readonly []
+    ? []
+    : R extends readonly [infer A, ...unknown[]]
+      ? unknown extends A
+        ? [arg?: A]
+        : [arg: A]
+      : R extends readonly [(infer A)?, ...unknown[]]
+        ? [arg?: A]
+        : []
+  : [];
+
+export type CommandArgs<D extends AnyDefinedValue, N extends CommandName<D>> = ArgsOf<D["commands"][N]>;
+export type QueryArgs<D extends AnyDefinedValue, N extends QueryName<D>> = ArgsOf<D["queries"][N]>;
+
+type Returned<F> = F extends Handler ? ReturnType<F> : never;
+
+export type CommandReply<D extends AnyDefinedValue, N extends CommandName<D>> =
+  Returned<D["commands"][N]> extends infer R
+    ? D extends { readonly mutable: true }
+      ? R
+      : R extends { readonly reply: infer Reply }
+        ? Reply
+        : R
+    : never;
+export type QueryAnswer<D extends AnyDefinedValue, N extends QueryName<D>> = Returned<D["queries"][N]>;
+
+/** How a command came out when it was applied; kept for retries, the same on every member. */
+export type Outcome = {
+  readonly status: "ok" | "commandFailed" | "unknownCommand" | "encodeFailed" | "sessionExpired" | "overloaded";
+  readonly applied: "no" | "maybe";
+  /** ok: the encoded reply. Otherwise: the message as UTF-8. */
+  readonly body: Uint8Array;
+};
