@@ -128,3 +128,38 @@ export type Frame =
   | LeaderHint
   | Notify
   | Ping;
+
+/**
+ * Bodies and replies of the administrative verbs, encoded with the default codec (CBOR). Ids in
+ * `remove`, `transfer` and `forceRemove` may be a host id or a whole member id.
+ *
+ * - `status` -> `GroupStatus` of the member asked.
+ * - `join`, leader only -> once the newcomer is a learner by a committed entry.
+ * - `remove`, `transfer` (id null takes a pending one back), `changeConfig` -> when done; leader only.
+ * - `forceRemove`: local to the member asked, unsafe. `snapshot`: of the member asked.
+ * - `subscribe` -> then `notify` frames under the same request number, each body one `GroupEvent`.
+ */
+export type AdminVerbs = {
+  readonly status: { readonly body: null; readonly reply: unknown };
+  readonly join: { readonly body: JoinRequest; readonly reply: JoinReply };
+  readonly remove: { readonly body: { readonly id: string }; readonly reply: null };
+  readonly transfer: { readonly body: { readonly id: string | null }; readonly reply: null };
+  /** body: Partial<GroupConfig>, reply: the whole GroupConfig in force. */
+  readonly changeConfig: { readonly body: unknown; readonly reply: unknown };
+  readonly forceRemove: { readonly body: { readonly id: string }; readonly reply: null };
+  readonly snapshot: {
+    readonly body: null;
+    readonly reply: { readonly index: number; readonly sizeBytes: number };
+  };
+  readonly subscribe: { readonly body: null; readonly reply: null };
+  readonly unsubscribe: { readonly body: { readonly request: number }; readonly reply: null };
+};
+
+export type JoinRequest = {
+  readonly memberId: MemberId;
+  readonly address: string;
+  readonly valueName: string;
+  readonly valueVersion: number;
+  readonly compatibleVersions: readonly number[];
+};
+export type JoinReply = { readonly groupId: string; readonly hosts: readonly string[] };
