@@ -1,0 +1,198 @@
+/**
+ * Log entries as bytes, for the wire and for the disk alike.
+ *
+ * One entry: u8 kind (bit 7: wide), u32 length of the body, then term, session, sequence and
+ * lowestOutstanding as u32 each (narrow) or float64 each (wide), timeMs as float64, the body.
+ * Little-endian. The index is not written: entries are contiguous and their place is known from
+ * outside. A `membership` or `config` entry has its payload where others have their body.
+ */
+import type { Entry, EntryKind, GroupConfig, LogIndex, Membership } from "../core/types.js";
+import { type ByteReader, ByteWriter, emptyBytes, isU32, refuseBytes } from "./bytes.js";
+import { decodeConfig, decodeMembership, encodePayload } from "./payloads.js";
+
+/** Bytes of an entry beside its body, at least. */
+export const narrowEntryBytes = 29;
+/** Bytes of an entry beside its body, at most. */
+export const wideEntryBytes = 45;
+
+const kinds: readonly EntryKind[] = Object.freeze([
+  "noop",
+  "command",
+  "register",
+  "membership",
+  "config",
+] as const);
+const wideBit = 0x80;
+
+function codeOf(kind: EntryKind): number {
+  switch (kind) {
+    case "noop":
+      return 0;
+    case "command":
+      return 1;
+    case "register":
+      return 2;
+    case "membership":
+      return 3;
+    case "config":
+      return 4;
+  }
+}
+
+function isNarrow(entry: Entry): boolean {
+  return (
+    isU32(entry.term) &&
+    isU32(entry.session) &&
+    isU32(entry.sequence) &&
+    isU32(entry.lowestOutstanding)
+  );
+}
+
+function bodyOf(entry: Entry): Uint8Array {
+  return entry.kind === "membership" || entry.kind === "config" ? encodePayload(entry) : entry.body;
+}
+
+/** Appends one entry (without its index). */
+export function writeEntry(writer: ByteWriter, entry: Entry): void {
+  const body = bodyOf(entry);
+  const length = body.length;
+  writer.ensure(wideEntryBytes + length);
+  const { view, bytes } = writer;
+  let at = writer.offset;
+  const narrow = isNarrow(entry);
+  bytes[at] = codeOf(entry.kind) | (narrow ? 0 : wideBit);
+  view.setUint32(at + 1, length, true);
+  if (narrow) {
+    view.setUint32(at + 5, entry.term, true);
+    view.setUint32(at + 9, entry.session, true);
+    view.setUint32(at + 13, entry.sequence, true);
+    view.setUint32(at + 17, entry.lowestOutstanding, true);
+    view.setFloat64(at + 21, entry.timeMs, true);
+    at += narrowEntryBytes;
+  } else {
+    view.setFloat64(at + 5, entry.term, true);
+    view.setFloat64(at + 13, entry.session, true);
+    view.setFloat64(at + 21, entry.sequence, true);
+    view.setFloat64(at + 29, entry.lowestOutstanding, true);
+    view.setFloat64(at + 37, entry.timeMs, true);
+    at += wideEntryBytes;
+  }
+  copyInto(bytes, at, body, length);
+  writer.offset = at + length;
+}
+
+/** `set` costs more than the loop for a handful of bytes. */
+function copyInto(target: Uint8Array, at: number, source: Uint8Array, length: number): void {
+  if (length > 48) target.set(source, at);
+  else for (let i = 0; i < length; i++) target[at + i] = source[i]!;
+}
+
+function wideInteger(reader: ByteReader, at: number, field: string): number {
+  const value = reader.view.getFloat64(at, true);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    refuseBytes(`${field} is not an integer from 0 to 2^53 - 1`);
+  }
+  return value === 0 ? 0 : value;
+}
+
+/** Reads one entry and gives it `index`. Its body is a view into the reader's bytes. */
+export function readEntry(reader: ByteReader, index: LogIndex): Entry {
+  reader.need(narrowEntryBytes, "entry header");
+  const { view, bytes } = reader;
+  const at = reader.offset;
+  const head = bytes[at]!;
+  const kind = kinds[head & ~wideBit];
+  if (kind === undefined) return refuseBytes(`entry kind ${head & ~wideBit} is unknown`);
+  const length = view.getUint32(at + 1, true);
+  let term: number;
+  let session: number;
+  let sequence: number;
+  let lowestOutstanding: number;
+  let timeMs: number;
+  let from: number;
+  if ((head & wideBit) === 0) {
+    term = view.getUint32(at + 5, true);
+    session = view.getUint32(at + 9, true);
+    sequence = view.getUint32(at + 13, true);
+    lowestOutstanding = view.getUint32(at + 17, true);
+    timeMs = view.getFloat64(at + 21, true);
+    from = at + narrowEntryBytes;
+  } else {
+    reader.need(wideEntryBytes, "entry header");
+    term = wideInteger(reader, at + 5, "entry term");
+    session = wideInteger(reader, at + 13, "entry session");
+    sequence = wideInteger(reader, at + 21, "entry sequence");
+    lowestOutstanding = wideInteger(reader, at + 29, "entry lowestOutstanding");
+    timeMs = view.getFloat64(at + 37, true);
+    from = at + wideEntryBytes;
+  }
+  if (!Number.isFinite(timeMs)) refuseBytes("entry timeMs is not a finite number");
+  if (length > reader.end - from) {
+    refuseBytes(`entry body needs ${length} bytes, ${reader.end - from} are left`);
+  }
+  reader.offset = from + length;
+  let body = length === 0 ? emptyBytes : bytes.subarray(from, from + length);
+  let payload: Membership | GroupConfig | null = null;
+  if (kind === "membership") {
+    payload = decodeMembership(body);
+    body = emptyBytes;
+  } else if (kind === "config") {
+    payload = decodeConfig(body);
+    body = emptyBytes;
+  }
+  return { index, term, kind, session, sequence, lowestOutstanding, timeMs, body, payload };
+}
+
+/** An upper bound of `encodeEntries(entries).length` that only payloads exceed. */
+export function entriesSizeHint(entries: readonly Entry[]): number {
+  let size = 0;
+  for (let i = 0; i < entries.length; i++) size += wideEntryBytes + entries[i]!.body.length;
+  return size;
+}
+
+/** The entries one behind the other, without their indices and without their count. */
+export function encodeEntries(entries: readonly Entry[]): Uint8Array {
+  const writer = new ByteWriter(entriesSizeHint(entries));
+  for (let i = 0; i < entries.length; i++) writeEntry(writer, entries[i]!);
+  return writer.finish();
+}
+
+/** Reads `count` entries, the first of which has `firstIndex`. */
+export function readEntries(reader: ByteReader, count: number, firstIndex: LogIndex): Entry[] {
+  if (count * narrowEntryBytes > reader.end - reader.offset) {
+    refuseBytes(`${count} entries declared, more than ${reader.end - reader.offset} bytes hold`);
+  }
+  if (!Number.isSafeInteger(firstIndex + count)) refuseBytes("entry index exceeds 2^53 - 1");
+  const entries: Entry[] = [];
+  for (let i = 0; i < count; i++) entries.push(readEntry(reader, firstIndex + i));
+  return entries;
+}
+
+/**
+ * Keeps the bytes of the last few runs of entries, so that a run that goes to several peers is encoded once.
+ *
+ * A run is known by its first and last entry objects and its length: within one log nothing between
+ * them can differ. Clear or drop the cache at the end of a turn, so that it pins nothing.
+ */
+export class EntriesCache {
+  #runs: { first: Entry; last: Entry; count: number; bytes: Uint8Array }[] = [];
+
+  bytesOf(entries: readonly Entry[]): Uint8Array {
+    const count = entries.length;
+    if (count === 0) return emptyBytes;
+    const first = entries[0]!;
+    const last = entries[count - 1]!;
+    for (const run of this.#runs) {
+      if (run.first === first && run.last === last && run.count === count) return run.bytes;
+    }
+    const bytes = encodeEntries(entries);
+    // Peers that lag behind at different places bring runs of their own; a few are enough.
+    if (this.#runs.length >= 4) this.#runs.shift();
+    this.#runs.push({ first, last, count, bytes });
+    return bytes;
+  }
+
+  clear(): void {
+    if (this.#runs.length > 0) this.#runs = [];
+  }
+}
