@@ -191,6 +191,11 @@ export interface Codec {
   encode(value: unknown): Uint8Array;
   /** The inverse. What it returns aliases nothing that it was given. */
   decode(bytes: Uint8Array): unknown;
+  /**
+   * Optional: the same bytes as `encode`, piece by piece, so that a big snapshot does not stop the
+   * event loop. Every piece is of its own; the pieces put together are what `decode` takes.
+   */
+  encodeSlices?(value: unknown): Iterator<Uint8Array>;
 }
 
 /** The part of pino's shape that is used. */

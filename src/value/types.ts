@@ -9,59 +9,80 @@ export type AppliedInfo = {
   readonly timeMs: number;
 };
 
-/** Keeps a type parameter from being inferred here. */
-export type Fixed<T> = NoInfer<T>;
-
 // The handler's own parameter list is what is inferred: `any` in these constraints never reaches a user.
 /* eslint-disable @typescript-eslint/no-explicit-any */
 export type Commands<V> = Record<
   string,
   (value: V, arg: any, applied: AppliedInfo) => { readonly reply: unknown; readonly value: V }
 >;
-export type MutableCommands<V> = Record<string, (value: V, arg: any, applied: AppliedInfo) => unknown>;
+export type MutableCommands<V> = Record<
+  string,
+  (value: V, arg: any, applied: AppliedInfo) => unknown
+>;
 export type Queries<V> = Record<string, (value: V, arg: any) => unknown>;
 
 type Handler = (...args: any[]) => unknown;
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
-type Common<V, Q> = {
+type Common<V> = {
   /** 1 to 64 characters: letters, digits, `_ . - :`. All members and clients must agree on it. */
   readonly name: string;
   /** Integer, 1 or more; raise it when handlers or the value's shape change. */
   readonly version: number;
+  /** The value of a new group: the same on every member, so no clock, no randomness. */
   readonly initial: () => V;
-  readonly queries: Q;
   /** Default: CBOR. */
   readonly codec?: Codec;
   /** Turns the decoded value of an older version's snapshot into this version's. */
   readonly upgrade?: (value: unknown, fromVersion: number) => V;
-  /** Older versions that may run beside this one during a rolling upgrade. */
+  /** Other versions that may run beside this one during a rolling upgrade. */
   readonly compatibleVersions?: readonly number[];
   /** The part of the value that a call touches; lets the linearizability checker work key by key. */
   readonly partition?: (name: string, arg: unknown) => string | null;
 };
 
-export type PureSpec<V, C, Q> = Common<V, Q> & { readonly mutable?: false; readonly commands: C };
-export type MutableSpec<V, C, Q> = Common<V, Q> & { readonly mutable: true; readonly commands: C };
-
-/** The three-function form of the Elixir original: one `command` and one `query` for everything. */
-export type ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer> = {
-  readonly name: string;
-  readonly version: number;
-  readonly initial: () => V;
-  readonly command: (
-    value: V,
-    arg: CommandArg,
-    applied: AppliedInfo,
-  ) => { readonly reply: Reply; readonly value: V };
-  readonly query: (value: V, arg: QueryArg) => Answer;
+/** Handlers return `{ reply, value }` and never change what they are given. */
+export type PureSpec<V, C, Q> = Common<V> & {
+  readonly mutable?: false;
+  readonly commands: C;
+  readonly queries: Q;
+};
+/** Handlers change the value in place and return the reply alone. */
+export type MutableSpec<V, C, Q> = Common<V> & {
+  readonly mutable: true;
+  readonly commands: C;
+  readonly queries: Q;
 };
 
-/** What `defineValue` returns. `V`, `C` and `Q` live on in the types of the API. */
-export type DefinedValue<V, C, Q> = {
+/** The three-function form of the Elixir original: one `command` and one `query` for everything. */
+export type ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer> = Common<V> & {
+  readonly command: (
+    value: NoInfer<V>,
+    arg: CommandArg,
+    applied: AppliedInfo,
+  ) => { readonly reply: Reply; readonly value: NoInfer<V> };
+  readonly query: (value: NoInfer<V>, arg: QueryArg) => Answer;
+};
+
+/** What the three-function form becomes: one command named `command`, one query named `query`. */
+export type ThreeFunctionValue<V, CommandArg, Reply, QueryArg, Answer> = DefinedValue<
+  V,
+  {
+    readonly command: (
+      value: V,
+      arg: CommandArg,
+      applied: AppliedInfo,
+    ) => { readonly reply: Reply; readonly value: V };
+  },
+  { readonly query: (value: V, arg: QueryArg) => Answer },
+  false
+>;
+
+/** What `defineValue` returns. `V`, `C`, `Q` and `M` live on in the types of the API. */
+export type DefinedValue<V, C, Q, M extends boolean = boolean> = {
   readonly name: string;
   readonly version: number;
-  readonly mutable: boolean;
+  readonly mutable: M;
   readonly initial: () => V;
   readonly commands: C;
   readonly queries: Q;
@@ -72,17 +93,20 @@ export type DefinedValue<V, C, Q> = {
 };
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
-export type AnyDefinedValue = DefinedValue<any, any, any>;
+export type AnyDefinedValue = DefinedValue<any, any, any, any>;
 
 export type CommandName<D extends AnyDefinedValue> = keyof D["commands"] & string;
 export type QueryName<D extends AnyDefinedValue> = keyof D["queries"] & string;
 
-/** `[]` for a handler that takes no argument, `[arg?]` for an optional one, `[arg]` otherwise. */
+/**
+ * `[]` for a handler that takes no argument, `[arg?]` for one that accepts `undefined` (optional,
+ * with a default, untyped), `[arg]` otherwise.
+ */
 export type ArgsOf<F> = F extends (value: never, ...rest: infer R) => unknown
   ? R extends readonly []
     ? []
     : R extends readonly [infer A, ...unknown[]]
-      ? unknown extends A
+      ? undefined extends A
         ? [arg?: A]
         : [arg: A]
       : R extends readonly [(infer A)?, ...unknown[]]
@@ -90,7 +114,9 @@ export type ArgsOf<F> = F extends (value: never, ...rest: infer R) => unknown
         : []
   : [];
 
-export type CommandArgs<D extends AnyDefinedValue, N extends CommandName<D>> = ArgsOf<D["commands"][N]>;
+export type CommandArgs<D extends AnyDefinedValue, N extends CommandName<D>> = ArgsOf<
+  D["commands"][N]
+>;
 export type QueryArgs<D extends AnyDefinedValue, N extends QueryName<D>> = ArgsOf<D["queries"][N]>;
 
 type Returned<F> = F extends Handler ? ReturnType<F> : never;
@@ -103,11 +129,14 @@ export type CommandReply<D extends AnyDefinedValue, N extends CommandName<D>> =
         ? Reply
         : R
     : never;
-export type QueryAnswer<D extends AnyDefinedValue, N extends QueryName<D>> = Returned<D["queries"][N]>;
+export type QueryAnswer<D extends AnyDefinedValue, N extends QueryName<D>> = Returned<
+  D["queries"][N]
+>;
 
 /** How a command came out when it was applied; kept for retries, the same on every member. */
 export type Outcome = {
-  readonly status: "ok" | "commandFailed" | "unknownCommand" | "encodeFailed" | "sessionExpired" | "overloaded";
+  readonly status:
+    "ok" | "commandFailed" | "unknownCommand" | "encodeFailed" | "sessionExpired" | "overloaded";
   readonly applied: "no" | "maybe";
   /** ok: the encoded reply. Otherwise: the message as UTF-8. */
   readonly body: Uint8Array;

@@ -1,0 +1,295 @@
+/**
+ * `defineValue`: from handlers to a checked, frozen definition; and the rule that tells a call's
+ * argument from its options.
+ */
+import { RaftError } from "../errors.js";
+import type {
+  AnyDefinedValue,
+  Commands,
+  DefinedValue,
+  MutableCommands,
+  MutableSpec,
+  PureSpec,
+  Queries,
+  ReplicatedValue,
+  ThreeFunctionValue,
+} from "./types.js";
+
+const namePattern = /^[A-Za-z0-9_.:-]{1,64}$/;
+const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
+
+/**
+ * Defines a value that a group can replicate. The result is frozen; give it to `host.group()` and
+ * `connect()`.
+ *
+ * Handlers must be deterministic: the same value, argument and `applied` give the same result on
+ * every member. The only clock is `applied.timeMs`; no `Math.random`, no I/O, no promises. What a
+ * handler throws becomes the caller's `commandFailed`, the same on every member.
+ *
+ * - Pure (default): a command returns `{ reply, value }` and changes nothing. When it throws, or when
+ *   its reply has no encoding, the old value stays.
+ * - `mutable: true`: a command changes the value in place and returns the reply alone. What it changed
+ *   before it threw stays (on all members alike), so check the argument before the first change.
+ * - `command` + `query` instead of `commands` + `queries`: the three-function form; the handlers
+ *   are then called `command` and `query`.
+ *
+ * Refuses with RaftError `invalidValue`, which names the field: `name` (1 to 64 letters, digits,
+ * `_ . - :`), `version` (integer >= 1), handler names (1 to 64 characters, as JavaScript identifiers).
+ *
+ * @example
+ * ```ts
+ * const queue = defineValue({
+ *   name: "queue",
+ *   version: 1,
+ *   initial: () => ({ items: [] as readonly string[] }),
+ *   commands: {
+ *     enqueue: (q, item: string) => ({
+ *       reply: q.items.length,
+ *       value: { items: [...q.items, item] },
+ *     }),
+ *   },
+ *   queries: { length: (q) => q.items.length },
+ * });
+ * ```
+ */
+export function defineValue<V, C extends Commands<NoInfer<V>>, Q extends Queries<NoInfer<V>>>(
+  spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>>>,
+): DefinedValue<V, C, Q, false>;
+export function defineValue<
+  V,
+  C extends MutableCommands<NoInfer<V>>,
+  Q extends Queries<NoInfer<V>>,
+>(
+  spec: MutableSpec<V, C & MutableCommands<NoInfer<V>>, Q & Queries<NoInfer<V>>>,
+): DefinedValue<V, C, Q, true>;
+export function defineValue<V, CommandArg, Reply, QueryArg, Answer>(
+  spec: ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer>,
+): ThreeFunctionValue<V, CommandArg, Reply, QueryArg, Answer>;
+export function defineValue(spec: unknown): AnyDefinedValue {
+  const fields = checkObject(spec, "definition");
+  const label = checkName(fields["name"]);
+  const mutable = checkMutable(label, fields["mutable"]);
+  const { commands, queries } = checkHandlers(label, fields);
+  const version = fields["version"];
+  if (!isVersion(version)) {
+    throw invalid(label, "version", `must be an integer >= 1, got ${show(version)}`);
+  }
+  const definition: AnyDefinedValue = {
+    name: label,
+    version,
+    mutable,
+    initial: checkFunction(label, "initial", fields["initial"]),
+    commands,
+    queries,
+    codec: checkCodec(label, fields["codec"]) as AnyDefinedValue["codec"],
+    upgrade: optionalFunction(label, "upgrade", fields["upgrade"]),
+    compatibleVersions: checkVersions(label, fields["compatibleVersions"]),
+    partition: optionalFunction(
+      label,
+      "partition",
+      fields["partition"],
+    ) as AnyDefinedValue["partition"],
+  };
+  return Object.freeze(definition);
+}
+
+/** Whether something (a module's export, say) came out of `defineValue`, of any copy of the library. */
+export function isDefinedValue(candidate: unknown): candidate is AnyDefinedValue {
+  if (typeof candidate !== "object" || candidate === null || !Object.isFrozen(candidate))
+    return false;
+  const fields = candidate as Record<string, unknown>;
+  return (
+    typeof fields["name"] === "string" &&
+    isVersion(fields["version"]) &&
+    typeof fields["mutable"] === "boolean" &&
+    typeof fields["initial"] === "function" &&
+    typeof fields["commands"] === "object" &&
+    typeof fields["queries"] === "object" &&
+    Array.isArray(fields["compatibleVersions"])
+  );
+}
+
+/** What follows the name in a call, told apart. `arg` is undefined when `hasArg` is false. */
+export type SplitArgs<Options> = {
+  readonly hasArg: boolean;
+  readonly arg: unknown;
+  readonly options: Options | undefined;
+};
+
+type OptionShape = {
+  readonly timeoutMs?: number;
+  readonly signal?: unknown;
+  readonly id?: string;
+};
+
+/**
+ * Tells the argument of `command(name, ...rest)` or `query(name, ...rest)` from its options.
+ *
+ * - Two things after the name: the argument, then the options.
+ * - One thing, and the handler declares an argument (`handler.length >= 2`): the argument.
+ * - One thing, and it does not (no argument, or one with a default, which JavaScript does not count):
+ *   options if it is a plain object that holds nothing but `timeoutMs`, `signal` and, for commands,
+ *   `id`, of the right types; otherwise the argument.
+ *
+ * So only a handler whose argument has a default *and* may look like options needs care: pass
+ * `{}` as the second thing. An argument of `undefined` is no argument. Refuses an unknown name
+ * with `unknownCommand` or `unknownQuery`, anything else that does not fit with `invalidArgument`.
+ */
+export function splitArgs<Options extends OptionShape = OptionShape>(
+  definition: AnyDefinedValue,
+  kind: "command" | "query",
+  name: string,
+  rest: readonly unknown[],
+): SplitArgs<Options> {
+  const handler = handlerOf(definition, kind, name);
+  if (rest.length > 2) {
+    throw new RaftError("invalidArgument", `${kind} "${name}" takes an argument and options only`);
+  }
+  let arg = rest[0];
+  let options = rest[1];
+  if (rest.length === 1 && handler.length < 2 && looksLikeOptions(kind, arg)) {
+    options = arg;
+    arg = undefined;
+  }
+  if (options !== undefined && (typeof options !== "object" || options === null)) {
+    throw new RaftError(
+      "invalidArgument",
+      `options of ${kind} "${name}" must be an object, got ${show(options)}`,
+    );
+  }
+  return { hasArg: arg !== undefined, arg, options: options as Options | undefined };
+}
+
+/** The handler of that name, or RaftError `unknownCommand` / `unknownQuery` with the known names. */
+export function handlerOf(
+  definition: AnyDefinedValue,
+  kind: "command" | "query",
+  name: string,
+): (...args: unknown[]) => unknown {
+  const table = (kind === "command" ? definition.commands : definition.queries) as Record<
+    string,
+    (...args: unknown[]) => unknown
+  >;
+  if (typeof name === "string" && Object.hasOwn(table, name)) return table[name]!;
+  throw new RaftError(
+    kind === "command" ? "unknownCommand" : "unknownQuery",
+    `value "${definition.name}" defines no ${kind} ${show(name)}; ` +
+      `it has: ${Object.keys(table).join(", ") || "none"}`,
+  );
+}
+
+function looksLikeOptions(kind: "command" | "query", candidate: unknown): boolean {
+  if (typeof candidate !== "object" || candidate === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(candidate);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return Object.entries(candidate).every(([key, value]) => {
+    if (value === undefined) return key === "timeoutMs" || key === "signal" || key === "id";
+    if (key === "timeoutMs") return typeof value === "number";
+    if (key === "signal") return typeof value === "object" && value !== null && "aborted" in value;
+    return key === "id" && kind === "command" && typeof value === "string";
+  });
+}
+
+function isVersion(candidate: unknown): candidate is number {
+  return Number.isSafeInteger(candidate) && (candidate as number) >= 1;
+}
+
+function checkObject(candidate: unknown, what: string): Record<string, unknown> {
+  if (typeof candidate === "object" && candidate !== null)
+    return candidate as Record<string, unknown>;
+  throw new RaftError(
+    "invalidValue",
+    `the value's ${what} must be an object, got ${show(candidate)}`,
+  );
+}
+
+function checkName(name: unknown): string {
+  if (typeof name === "string" && namePattern.test(name)) return name;
+  throw new RaftError(
+    "invalidValue",
+    `the value's name must be 1 to 64 letters, digits or _ . - : , got ${show(name)}`,
+  );
+}
+
+function checkMutable(label: string, mutable: unknown): boolean {
+  if (mutable === undefined || typeof mutable === "boolean") return mutable === true;
+  throw invalid(label, "mutable", `must be true or false, got ${show(mutable)}`);
+}
+
+function checkHandlers(label: string, fields: Record<string, unknown>) {
+  const three = fields["command"] !== undefined || fields["query"] !== undefined;
+  if (!three) {
+    return {
+      commands: checkTable(label, "commands", fields["commands"]),
+      queries: checkTable(label, "queries", fields["queries"]),
+    };
+  }
+  if (fields["commands"] !== undefined || fields["queries"] !== undefined) {
+    throw invalid(
+      label,
+      "command",
+      "and query are one form, commands and queries another: use one",
+    );
+  }
+  return {
+    commands: Object.freeze({ command: checkFunction(label, "command", fields["command"]) }),
+    queries: Object.freeze({ query: checkFunction(label, "query", fields["query"]) }),
+  };
+}
+
+function checkTable(label: string, field: string, table: unknown): object {
+  if (typeof table !== "object" || table === null) {
+    throw invalid(label, field, `must be an object of functions, got ${show(table)}`);
+  }
+  const copy: Record<string, unknown> = {};
+  for (const [name, handler] of Object.entries(table)) {
+    if (!handlerPattern.test(name)) {
+      throw invalid(
+        label,
+        `${field}.${name}`,
+        "must be named as a JavaScript identifier of 1 to 64",
+      );
+    }
+    copy[name] = checkFunction(label, `${field}.${name}`, handler);
+  }
+  return Object.freeze(copy);
+}
+
+function checkFunction(label: string, field: string, candidate: unknown): () => unknown {
+  if (typeof candidate === "function") return candidate as () => unknown;
+  throw invalid(label, field, `must be a function, got ${show(candidate)}`);
+}
+
+function optionalFunction(label: string, field: string, candidate: unknown) {
+  return candidate === undefined ? null : checkFunction(label, field, candidate);
+}
+
+function checkCodec(label: string, codec: unknown): object | null {
+  if (codec === undefined) return null;
+  const fields =
+    typeof codec === "object" && codec !== null ? (codec as Record<string, unknown>) : {};
+  checkFunction(label, "codec.encode", fields["encode"]);
+  checkFunction(label, "codec.decode", fields["decode"]);
+  optionalFunction(label, "codec.encodeSlices", fields["encodeSlices"]);
+  return codec as object;
+}
+
+function checkVersions(label: string, versions: unknown): readonly number[] {
+  if (versions === undefined) return Object.freeze([]);
+  if (!Array.isArray(versions) || !versions.every(isVersion)) {
+    throw invalid(label, "compatibleVersions", "must be an array of integers >= 1");
+  }
+  return Object.freeze([...versions]);
+}
+
+function invalid(label: string, field: string, problem: string): RaftError {
+  return new RaftError("invalidValue", `value "${label}": ${field} ${problem}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "object" || typeof value === "function") {
+    return value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
+  }
+  return String(value);
+}

@@ -1,0 +1,171 @@
+/**
+ * What the compiler must accept and refuse about `defineValue` and the group handle. Nothing here
+ * runs: `tsc` is the test, and a `@ts-expect-error` that has no error fails it.
+ */
+import type { GroupClient } from "../../src/client/types.js";
+import { defineValue } from "../../src/value/define.js";
+import type {
+  AnyDefinedValue,
+  CommandArgs,
+  CommandName,
+  CommandReply,
+  QueryAnswer,
+  QueryArgs,
+} from "../../src/value/types.js";
+
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+/** Does not compile unless it is given `true`. */
+function check<T extends true>(): T | null {
+  return null;
+}
+
+export const queue = defineValue({
+  name: "queue",
+  version: 1,
+  initial: () => ({ items: [] as readonly string[] }),
+  commands: {
+    enqueue: (q, item: string) => ({
+      reply: q.items.length,
+      value: { items: [...q.items, item] },
+    }),
+    dequeue: (q) => ({ reply: q.items[0] ?? null, value: { items: q.items.slice(1) } }),
+    drop: (q, count?: number) => ({ reply: true, value: { items: q.items.slice(count ?? 1) } }),
+    stamp: (q, _arg, applied) => ({ reply: applied.timeMs, value: q }),
+  },
+  queries: { length: (q) => q.items.length, at: (q, index: number) => q.items[index] },
+});
+
+export const scores = defineValue({
+  name: "scores",
+  version: 2,
+  mutable: true,
+  initial: () => new Map<string, number>(),
+  commands: {
+    add: (m, arg: { key: string; by: number }) => {
+      const next = (m.get(arg.key) ?? 0) + arg.by;
+      m.set(arg.key, next);
+      return next;
+    },
+    clear: (m) => {
+      m.clear();
+    },
+    pair: (m) => ({ reply: m.size, value: "not unwrapped" }),
+  },
+  queries: { get: (m, key: string) => m.get(key) ?? null },
+});
+
+export const three = defineValue({
+  name: "three",
+  version: 1,
+  initial: () => 0,
+  command: (n, by: number) => ({ reply: String(n), value: n + by }),
+  query: (n, times: number) => n * times,
+});
+
+type Queue = typeof queue;
+type Scores = typeof scores;
+type Three = typeof three;
+
+check<Equal<CommandName<Queue>, "enqueue" | "dequeue" | "drop" | "stamp">>();
+check<Equal<CommandArgs<Queue, "enqueue">, [arg: string]>>();
+check<Equal<CommandArgs<Queue, "dequeue">, []>>();
+check<Equal<CommandReply<Queue, "enqueue">, number>>();
+check<Equal<CommandReply<Queue, "dequeue">, string | null>>();
+check<Equal<CommandReply<Queue, "stamp">, number>>();
+check<Equal<QueryArgs<Queue, "length">, []>>();
+check<Equal<QueryArgs<Queue, "at">, [arg: number]>>();
+check<Equal<QueryAnswer<Queue, "at">, string | undefined>>();
+
+check<Equal<CommandReply<Scores, "add">, number>>();
+check<Equal<CommandReply<Scores, "clear">, void>>();
+check<Equal<CommandReply<Scores, "pair">, { reply: number; value: string }>>();
+check<Equal<QueryAnswer<Scores, "get">, number | null>>();
+
+check<Equal<CommandName<Three>, "command">>();
+check<Equal<CommandArgs<Three, "command">, [arg: number]>>();
+check<Equal<CommandReply<Three, "command">, string>>();
+check<Equal<QueryAnswer<Three, "query">, number>>();
+
+export const any: readonly AnyDefinedValue[] = [queue, scores, three];
+
+export async function calls(
+  group: GroupClient<Queue>,
+  map: GroupClient<Scores>,
+  old: GroupClient<Three>,
+): Promise<void> {
+  const length: number = await group.command("enqueue", "a");
+  const item: string | null = await group.command("dequeue");
+  await group.command("dequeue", { timeoutMs: 5 });
+  await group.command("dequeue", { id: "once", signal: AbortSignal.timeout(1) });
+  await group.command("enqueue", "a", { id: "x" });
+  await group.command("drop");
+  await group.command("drop", 2);
+  await group.command("drop", 2, { timeoutMs: 5 });
+  await group.query("length", { timeoutMs: 5 });
+  await group.query("at", 1, { timeoutMs: 5 });
+  const at: string | undefined = await group.queryStale("at", 0);
+  const sum: number = await map.command("add", { key: "k", by: 1 });
+  await map.command("clear");
+  const text: string = await old.command("command", 1);
+  const product: number = await old.query("query", 2);
+
+  // @ts-expect-error no such command
+  await group.command("enqeue", "a");
+  // @ts-expect-error a query is not a command
+  await group.command("length");
+  // @ts-expect-error missing argument
+  await group.command("enqueue");
+  // @ts-expect-error wrong argument
+  await group.command("enqueue", 1);
+  // @ts-expect-error an argument that the handler does not take
+  await group.command("dequeue", "a");
+  // @ts-expect-error extra argument
+  await group.command("enqueue", "a", "b");
+  // @ts-expect-error no such option
+  await group.command("dequeue", { timeout: 5 });
+  // @ts-expect-error queries take no id
+  await group.query("length", { id: "x" });
+  // @ts-expect-error the reply is a number
+  const wrongReply: string = await group.command("enqueue", "a");
+  // @ts-expect-error the reply may be null
+  const neverNull: string = await group.command("dequeue");
+  // @ts-expect-error no such query
+  await group.query("size");
+  // @ts-expect-error missing argument
+  await group.query("at");
+  // @ts-expect-error wrong argument
+  await group.queryStale("at", "0");
+  // @ts-expect-error incomplete argument
+  await map.command("add", { key: "k" });
+  // @ts-expect-error the reply is a number
+  const wrongSum: string = await map.command("add", { key: "k", by: 1 });
+  // @ts-expect-error wrong argument of the three-function form
+  await old.command("command", "1");
+  // @ts-expect-error only `command` and `query`
+  await old.command("inc", 1);
+
+  void [length, item, at, sum, text, product, wrongReply, neverNull, wrongSum];
+}
+
+const base = { name: "x", version: 1, initial: () => 0, queries: {} };
+
+// @ts-expect-error a pure command returns { reply, value }
+defineValue({
+  ...base,
+  commands: { inc: (n: number, by: number) => n + by },
+});
+// @ts-expect-error the new value is of another type
+defineValue({
+  ...base,
+  commands: { inc: (n: number) => ({ reply: n, value: "one" }) },
+});
+// @ts-expect-error a handler is no promise
+defineValue({
+  ...base,
+  commands: { inc: async (n: number) => ({ reply: n, value: n }) },
+});
+// @ts-expect-error version is missing
+defineValue({ name: "x", initial: () => 0, commands: {}, queries: {} });
+// @ts-expect-error commands are missing
+defineValue({ name: "x", version: 1, initial: () => 0, queries: {} });
