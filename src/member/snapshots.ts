@@ -1,0 +1,115 @@
+/**
+ * Snapshots of one member: pieces are pulled from the value's encoding within a budget per turn, so
+ * that a large value does not silence the member; what a leader sends is written, checked and loaded.
+ */
+import { crc32 } from "../codec/crc32.js";
+import type { LogIndex, RequestId, SnapshotMeta } from "../core/types.js";
+import type { ReplicaEffect, ReplicaEvent } from "../replica.js";
+import type { Clock, SnapshotSink, Storage } from "../ports.js";
+
+/** A turn spends no longer than this on encoding, and then lets the sockets speak. */
+const budgetMs = 4;
+
+type Started = Extract<ReplicaEffect, { type: "snapshotStarted" }>;
+
+type Taking = {
+  readonly effect: Started;
+  readonly sink: SnapshotSink;
+  sizeBytes: number;
+  checksum: number;
+  /** Not null: all pieces are written and storage is making it durable. */
+  meta: SnapshotMeta | null;
+};
+
+export type Snapshots = {
+  readonly group: string;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  taking: Taking | null;
+  installing: SnapshotMeta | null;
+};
+
+export function createSnapshots(group: string, storage: Storage, clock: Clock): Snapshots {
+  return { group, storage, clock, taking: null, installing: null };
+}
+
+/** Begins; returns true if pieces are left for later turns. */
+export function beginTaking(snapshots: Snapshots, effect: Started): boolean {
+  snapshots.taking?.sink.abort();
+  snapshots.taking = {
+    effect,
+    sink: snapshots.storage.beginSnapshot(snapshots.group),
+    sizeBytes: 0,
+    checksum: 0,
+    meta: null,
+  };
+  return continueTaking(snapshots);
+}
+
+/** True while pieces wait to be pulled. */
+export function isPulling(snapshots: Snapshots): boolean {
+  return snapshots.taking !== null && snapshots.taking.meta === null;
+}
+
+/** Pulls pieces until the budget is spent; returns true if some are left. */
+export function continueTaking(snapshots: Snapshots): boolean {
+  const { taking, clock } = snapshots;
+  if (taking === null || taking.meta !== null) return false;
+  const { effect, sink } = taking;
+  const untilMs = effect.immediate ? Infinity : clock.nowMs() + budgetMs;
+  for (;;) {
+    const piece = effect.pieces.next();
+    if (piece.done === true) break;
+    sink.write(piece.value);
+    taking.sizeBytes += piece.value.length;
+    taking.checksum = crc32(piece.value, taking.checksum);
+    if (clock.nowMs() >= untilMs) return true;
+  }
+  taking.meta = effect.finish(taking.sizeBytes, taking.checksum);
+  sink.commit(taking.meta);
+  return false;
+}
+
+export type Saved =
+  | { readonly type: "taken"; readonly request: RequestId | null; readonly event: ReplicaEvent }
+  | { readonly type: "installed"; readonly snapshot: SnapshotMeta; readonly ok: boolean };
+
+/** Storage finished a snapshot: our own, or the one that the leader sent. */
+export function snapshotSaved(
+  snapshots: Snapshots,
+  snapshot: SnapshotMeta,
+  ok: boolean,
+): Saved | null {
+  const { taking, installing } = snapshots;
+  if (taking?.meta != null && isSame(taking.meta, snapshot)) {
+    snapshots.taking = null;
+    const event: ReplicaEvent = ok
+      ? { type: "snapshotSaved", snapshot }
+      : { type: "snapshotFailed", index: snapshot.index };
+    return { type: "taken", request: taking.effect.request, event };
+  }
+  if (installing !== null && isSame(installing, snapshot)) {
+    snapshots.installing = null;
+    return { type: "installed", snapshot, ok };
+  }
+  return null;
+}
+
+export function beginInstalling(snapshots: Snapshots, snapshot: SnapshotMeta): void {
+  abortTaking(snapshots);
+  snapshots.installing = snapshot;
+  snapshots.storage.installSnapshot(snapshots.group, snapshot);
+}
+
+/** Ends a snapshot that is not handed to storage yet; returns its index, or 0. */
+export function abortTaking(snapshots: Snapshots): LogIndex {
+  const { taking } = snapshots;
+  if (taking === null || taking.meta !== null) return 0;
+  taking.sink.abort();
+  snapshots.taking = null;
+  return taking.effect.index;
+}
+
+function isSame(a: SnapshotMeta, b: SnapshotMeta): boolean {
+  return a.index === b.index && a.term === b.term && a.checksum === b.checksum;
+}

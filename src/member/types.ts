@@ -1,0 +1,77 @@
+/** What a member needs of the host that runs it, and what a user may hang on a group. */
+import type { GroupEvent } from "../client/types.js";
+import type { MemberId, Message } from "../core/types.js";
+import type { RaftError } from "../errors.js";
+import type { Clock, Codec, Logger, Random, Storage } from "../ports.js";
+import type { AppliedInfo } from "../value/types.js";
+import type { Member } from "./member.js";
+
+/**
+ * Called on the leader only, after the fact, never awaited. Around a change of leader a call may be
+ * repeated or missing, so hooks are for observing and not for bookkeeping. A throw or a rejected
+ * promise is reported through the logger and is not fatal.
+ *
+ * @example
+ * ```ts
+ * const hooks: GroupHooks = {
+ *   onCommandCommitted: ({ name, reply }) => console.log(name, reply),
+ *   onElected: ({ term }) => console.log(`leader since term ${term}`),
+ * };
+ * ```
+ */
+export type GroupHooks = {
+  /** A command was applied; `arg` and `reply` are decoded copies of one's own. */
+  readonly onCommandCommitted?: (call: {
+    readonly name: string;
+    readonly arg: unknown;
+    readonly reply: unknown;
+    readonly applied: AppliedInfo;
+  }) => unknown;
+  /** A linearizable query was answered by this leader. */
+  readonly onQueryAnswered?: (call: {
+    readonly name: string;
+    readonly arg: unknown;
+    readonly answer: unknown;
+  }) => unknown;
+  /** A committed change has named a new member (a learner first). */
+  readonly onFollowerAdded?: (member: { readonly id: string }) => unknown;
+  readonly onFollowerRemoved?: (member: { readonly id: string }) => unknown;
+  readonly onElected?: (election: { readonly term: number }) => unknown;
+  /** This member was restored from its storage and leads now. */
+  readonly onRestored?: (restored: { readonly lastApplied: number }) => unknown;
+};
+
+/** Where the answer to one caller goes: a client's channel, or a promise of the host itself. */
+export interface ReplySink {
+  /** `status` is "ok" or a code of errors.ts; `body` an encoded reply or a UTF-8 message. */
+  reply(
+    request: number,
+    status: string,
+    applied: "no" | "maybe",
+    index: number,
+    body: Uint8Array,
+  ): void;
+}
+
+/** The host's side of a member. Everything is called within a turn. */
+export interface MemberServices {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly storage: Storage;
+  readonly logger: Logger;
+  /** Encodes administrative replies and events; values may have a codec of their own. */
+  readonly codec: Codec;
+  send(member: Member, to: MemberId, message: Message): void;
+  /** The member's inbox is not empty: give it a turn. */
+  wake(member: Member): void;
+  /** Something was handed to storage: flush it at the end of this round. */
+  storageTouched(): void;
+  /** A deadline earlier than before was set. */
+  deadlineSet(deadlineMs: number): void;
+  /** Role, leader or membership changed: clients want a new hint. */
+  leaderChanged(member: Member): void;
+  notify(member: Member, event: GroupEvent): void;
+  /** The end: null after `stop`, otherwise why. */
+  stopped(member: Member, error: RaftError | null): void;
+  loopDelayMs(): number;
+}

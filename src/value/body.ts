@@ -1,0 +1,162 @@
+/**
+ * The bytes of commands and queries: written once by the client, relayed as they are, read by every
+ * member when it applies.
+ *
+ * ```
+ * u8 flags (1 argument, 2 id) · u8 name length · name, ASCII · [u16 id length · id, UTF-8] · argument
+ * ```
+ * A query's body is the same without an id. The argument, if any, reaches to the end.
+ */
+import { RaftError } from "../errors.js";
+import type { Codec } from "../ports.js";
+import { handlerOf } from "./define.js";
+import type { AnyDefinedValue } from "./types.js";
+import { decodeUtf8, encodeUtf8 } from "./utf8.js";
+
+const flagArg = 1;
+const flagId = 2;
+const maxIdLength = 256;
+const noBytes = new Uint8Array(0);
+
+export type DecodedBody = {
+  readonly name: string;
+  /** A view into the body, or null when the call has no argument. */
+  readonly argBytes: Uint8Array | null;
+  readonly id: string | null;
+};
+
+/**
+ * Refuses with `unknownCommand`, `encodeFailed` (the argument), `invalidArgument` (an id that is not
+ * 1 to 256 characters).
+ */
+export function encodeCommandBody(
+  definition: AnyDefinedValue,
+  codec: Codec,
+  name: string,
+  hasArg: boolean,
+  arg: unknown,
+  id: string | null,
+): Uint8Array {
+  handlerOf(definition, "command", name);
+  if (id !== null && (typeof id !== "string" || id.length < 1 || id.length > maxIdLength)) {
+    throw new RaftError("invalidArgument", "option id must be a string of 1 to 256 characters");
+  }
+  return encodeBody("command", codec, name, hasArg, arg, id);
+}
+
+/** Refuses with `unknownQuery` and `encodeFailed`. */
+export function encodeQueryBody(
+  definition: AnyDefinedValue,
+  codec: Codec,
+  name: string,
+  hasArg: boolean,
+  arg: unknown,
+): Uint8Array {
+  handlerOf(definition, "query", name);
+  return encodeBody("query", codec, name, hasArg, arg, null);
+}
+
+function encodeBody(
+  kind: "command" | "query",
+  codec: Codec,
+  name: string,
+  hasArg: boolean,
+  arg: unknown,
+  id: string | null,
+): Uint8Array {
+  const argBytes = hasArg ? encodeArg(kind, codec, name, arg) : noBytes;
+  const idBytes = id === null ? noBytes : encodeUtf8(id);
+  const idSize = id === null ? 0 : 2 + idBytes.length;
+  const body = new Uint8Array(2 + name.length + idSize + argBytes.length);
+  body[0] = (hasArg ? flagArg : 0) | (id === null ? 0 : flagId);
+  body[1] = name.length;
+  for (let i = 0; i < name.length; i += 1) body[2 + i] = name.charCodeAt(i);
+  let at = 2 + name.length;
+  if (id !== null) {
+    body[at] = idBytes.length >> 8;
+    body[at + 1] = idBytes.length & 0xff;
+    body.set(idBytes, at + 2);
+    at += idSize;
+  }
+  body.set(argBytes, at);
+  return body;
+}
+
+function encodeArg(kind: string, codec: Codec, name: string, arg: unknown): Uint8Array {
+  try {
+    return codec.encode(arg);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new RaftError("encodeFailed", `the argument of ${kind} "${name}" has no encoding: ${why}`, {
+      cause,
+    });
+  }
+}
+
+/** The names of one value, found by their bytes, so that reading a body makes no new string. */
+export type NameTable = { readonly slots: readonly (readonly string[])[] };
+
+const slotCount = 64;
+
+export function createNameTable(definition: AnyDefinedValue): NameTable {
+  const slots = Array.from({ length: slotCount }, (): string[] => []);
+  const names = new Set([...Object.keys(definition.commands), ...Object.keys(definition.queries)]);
+  for (const name of names) {
+    const bytes = encodeUtf8(name);
+    slots[slotOf(bytes, 0, bytes.length)]!.push(name);
+  }
+  return { slots };
+}
+
+function slotOf(bytes: Uint8Array, from: number, to: number): number {
+  const last = bytes[to - 1]! * 3;
+  return (bytes[from]! + last + bytes[(from + to) >> 1]! * 5 + to - from) & (slotCount - 1);
+}
+
+/** Null when these bytes are no body. Never throws: a hostile client may have written them. */
+export function decodeCommandBody(
+  bytes: Uint8Array,
+  names: NameTable | null = null,
+): DecodedBody | null {
+  if (bytes.length < 3) return null;
+  const flags = bytes[0]!;
+  const nameEnd = 2 + bytes[1]!;
+  if (flags > (flagArg | flagId) || nameEnd === 2 || nameEnd > bytes.length) return null;
+  const name = readName(bytes, nameEnd, names);
+  let at = nameEnd;
+  let id: string | null = null;
+  if ((flags & flagId) !== 0) {
+    if (at + 2 > bytes.length) return null;
+    const end = at + 2 + ((bytes[at]! << 8) | bytes[at + 1]!);
+    if (end > bytes.length) return null;
+    id = decodeUtf8(bytes, at + 2, end);
+    at = end;
+  }
+  if ((flags & flagArg) === 0) return at === bytes.length ? { name, argBytes: null, id } : null;
+  return { name, argBytes: bytes.subarray(at), id };
+}
+
+/** As `decodeCommandBody`; `id` is null in what clients write. */
+export function decodeQueryBody(
+  bytes: Uint8Array,
+  names: NameTable | null = null,
+): DecodedBody | null {
+  return decodeCommandBody(bytes, names);
+}
+
+function readName(bytes: Uint8Array, end: number, names: NameTable | null): string {
+  if (names !== null) {
+    for (const known of names.slots[slotOf(bytes, 2, end)]!) {
+      if (sameName(bytes, end, known)) return known;
+    }
+  }
+  return decodeUtf8(bytes, 2, end);
+}
+
+function sameName(bytes: Uint8Array, end: number, name: string): boolean {
+  if (name.length !== end - 2) return false;
+  for (let i = 0; i < name.length; i += 1) {
+    if (bytes[2 + i] !== name.charCodeAt(i)) return false;
+  }
+  return true;
+}
