@@ -1,0 +1,168 @@
+/** `start`: one host with one member, until it is told to stop. */
+import type { GroupConfig } from "../../core/types.js";
+import { RaftError } from "../../errors.js";
+import { fileStorage, type GroupHandle, type Host, startHost } from "../../index.js";
+import type { AnyDefinedValue } from "../../value/types.js";
+import { loadValue } from "../load-value.js";
+import type { AnyGroup } from "../open-group.js";
+import { createStderrLogger, print, toJson } from "../output.js";
+import { runPrompt } from "../prompt.js";
+import { listenForShutdown, type Shutdown } from "../shutdown.js";
+import {
+  addressList,
+  checkAddress,
+  jsonText,
+  optionalText,
+  requiredText,
+  UsageError,
+  type Verb,
+  type VerbInput,
+  wholeNumber,
+} from "../usage.js";
+
+export const startVerb: Verb = {
+  name: "start",
+  summary: "Run a member of a group until SIGTERM or Ctrl-C.",
+  positionals: "",
+  maxPositionals: 0,
+  options: {
+    id: { value: "ID", help: "this host's name, unique in the group" },
+    listen: { value: "ADDR", help: "HOST:PORT to listen at; port 0 takes a free one" },
+    group: { value: "NAME", help: "the group's name" },
+    value: { value: "FILE", help: "queue, counter, kv, or a module that exports a value" },
+    join: { value: "ADDR,...", help: "join the group of these members; else create a new group" },
+    advertise: { value: "ADDR", help: "where the others reach this host, if not at --listen" },
+    data: { value: "DIR", help: "keep everything in this directory; else in memory only" },
+    "heartbeat-ms": { value: "N", help: "for a new group: how often the leader beats (200)" },
+    "election-timeout-ms": { value: "N", help: "for a new group: patience without leader (1000)" },
+    config: { value: "JSON", help: "for a new group: its whole configuration, instead of the two" },
+    repl: { value: null, help: "open a prompt once the member serves" },
+    history: { value: "FILE", help: "with --repl: keep the typed lines in this file" },
+  },
+  notes: [
+    "Prints `ready id=ID listen=ADDR` once it serves. A joiner takes the group's configuration.",
+    "With a --data directory that holds a member already, that member goes on where it was.",
+    "Started with an IPC channel, it also stops when that closes.",
+    "rafted-value start --id foo --listen 127.0.0.1:7101 --group queue --value queue",
+    "rafted-value start --id bar --listen 127.0.0.1:7102 --group queue --value queue --join 127.0.0.1:7101",
+  ],
+  async run(input) {
+    const plan = planOf(input);
+    const definition = await loadValue(plan.value);
+    const shutdown = listenForShutdown();
+    try {
+      return await serve(plan, definition, shutdown);
+    } finally {
+      shutdown.dispose();
+    }
+  },
+};
+
+type Plan = {
+  readonly id: string;
+  readonly listen: string;
+  readonly advertise: string | null;
+  readonly group: string;
+  readonly value: string;
+  readonly join: readonly string[] | null;
+  readonly data: string | null;
+  readonly config: Partial<GroupConfig>;
+  readonly timeoutMs: number | null;
+  readonly prompt: boolean;
+  readonly historyFile: string | null;
+  readonly json: boolean;
+};
+
+function planOf(input: VerbInput): Plan {
+  const join = optionalText(input, "join");
+  const advertise = optionalText(input, "advertise");
+  return {
+    id: requiredText(startVerb, input, "id"),
+    listen: checkAddress("--listen", requiredText(startVerb, input, "listen"), 0),
+    advertise: advertise === null ? null : checkAddress("--advertise", advertise, 1),
+    group: requiredText(startVerb, input, "group"),
+    value: requiredText(startVerb, input, "value"),
+    join: join === null ? null : addressList("--join", join),
+    data: optionalText(input, "data"),
+    config: configOf(input),
+    timeoutMs: input.timeoutMs,
+    prompt: input.options["repl"] === true,
+    historyFile: optionalText(input, "history"),
+    json: input.json,
+  };
+}
+
+/** What the values mean is checked by the library, which names the field. */
+function configOf(input: VerbInput): Partial<GroupConfig> {
+  const heartbeat = optionalText(input, "heartbeat-ms");
+  const electionTimeout = optionalText(input, "election-timeout-ms");
+  const config = optionalText(input, "config");
+  if (config !== null) {
+    if (heartbeat !== null || electionTimeout !== null) {
+      throw new UsageError("--config and the single options exclude each other; use one of them");
+    }
+    const decoded = jsonText("--config", config);
+    if (typeof decoded === "object" && decoded !== null && !Array.isArray(decoded)) return decoded;
+    throw new UsageError(`--config must be a JSON object such as '{"heartbeatMs":200}'`);
+  }
+  return {
+    ...(heartbeat === null ? {} : { heartbeatMs: wholeNumber("--heartbeat-ms", heartbeat, 1) }),
+    ...(electionTimeout === null
+      ? {}
+      : { electionTimeoutMs: wholeNumber("--election-timeout-ms", electionTimeout, 1) }),
+  };
+}
+
+async function serve(plan: Plan, definition: AnyDefinedValue, shutdown: Shutdown): Promise<number> {
+  const host = await startHost({
+    id: plan.id,
+    listen: plan.listen,
+    logger: createStderrLogger(),
+    ...(plan.advertise === null ? {} : { advertise: plan.advertise }),
+    ...(plan.data === null ? {} : { storage: fileStorage(plan.data) }),
+  });
+  try {
+    return await serveGroup(host, plan, definition, shutdown);
+  } finally {
+    await host.close();
+  }
+}
+
+async function serveGroup(
+  host: Host,
+  plan: Plan,
+  definition: AnyDefinedValue,
+  shutdown: Shutdown,
+): Promise<number> {
+  const joining = host.group(plan.group, definition, {
+    start: plan.join === null ? "create" : { join: plan.join },
+    config: plan.config,
+    ...(plan.timeoutMs === null ? {} : { timeoutMs: plan.timeoutMs }),
+  });
+  // A join that is told to stop meanwhile ends with the host, which is closed next.
+  joining.catch(() => undefined);
+  const group = await Promise.race([joining, shutdown.requested.then(() => null)]);
+  if (group === null) return 0;
+  const ready = { ready: true, id: plan.id, listen: host.address };
+  print(plan.json ? toJson(ready) : `ready id=${plan.id} listen=${host.address}`);
+  const ended = group.closed.then(() => "closed" as const);
+  const asked = shutdown.requested.then(() => "asked" as const);
+  const outcome = await Promise.race([ended, asked, ...(plan.prompt ? [talk(group)] : [])]);
+  if (outcome !== "closed" || shutdown.signal.aborted) return outcome === "failed" ? 1 : 0;
+  throw new RaftError("closed", `member ${group.id} of group "${plan.group}" has ended, see above`);
+
+  async function talk(handle: GroupHandle<AnyDefinedValue>): Promise<"done" | "failed"> {
+    const terminal = process.stdin.isTTY && process.stdout.isTTY;
+    const good = await runPrompt({
+      group: handle as unknown as AnyGroup,
+      definition,
+      input: process.stdin,
+      output: process.stdout,
+      terminal,
+      prompt: `${plan.id}> `,
+      historyFile: plan.historyFile,
+      signal: shutdown.signal,
+    });
+    return good || terminal ? "done" : "failed";
+  }
+}

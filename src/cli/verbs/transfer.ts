@@ -1,0 +1,27 @@
+/** `transfer ID` */
+import { groupOptions, targetOf, withClient } from "../open-group.js";
+import { print, toJson } from "../output.js";
+import { requiredPositional, type Verb } from "../usage.js";
+
+export const transferVerb: Verb = {
+  name: "transfer",
+  summary: "Make another member the leader; `--cancel` takes a pending transfer back.",
+  positionals: "ID",
+  maxPositionals: 1,
+  options: {
+    ...groupOptions,
+    cancel: { value: null, help: "take a pending transfer back; without ID" },
+  },
+  notes: ["rafted-value transfer bar --hosts 127.0.0.1:7101 --group queue"],
+  async run(input) {
+    const cancel = input.options["cancel"] === true && input.positionals.length === 0;
+    const id = cancel ? null : requiredPositional(transferVerb, input, "ID of the new leader");
+    const target = targetOf(transferVerb, input);
+    await withClient(target, null, (client) =>
+      client.transferLeadership(id, { timeoutMs: target.timeoutMs }),
+    );
+    if (input.json) print(toJson({ leader: id }));
+    else print(id === null ? "transfer cancelled" : `leadership transferred to ${id}`);
+    return 0;
+  },
+};
