@@ -111,6 +111,11 @@ export class VirtualClock implements Clock {
     return this.pending === 0;
   }
 
+  /** Runs the next timer alone, moving time to it; `soon` callbacks wait. False: no timer is set. */
+  step(): boolean {
+    return this.#fireNext(Infinity);
+  }
+
   #fireNext(untilMs: number): boolean {
     this.#dropCancelled();
     const next = this.#heap[0];

@@ -1,0 +1,262 @@
+/**
+ * The disk of one simulated machine, behind the Storage port. It outlives the processes that open it.
+ *
+ * Operations become durable one after the other, each after a while. A crash keeps a beginning of
+ * what was not yet acknowledged, of any length, and loses the rest; what was acknowledged stays.
+ */
+import type { LogIndex, SnapshotMeta } from "../core/types.js";
+import { assert, RaftError } from "../errors.js";
+import type {
+  GroupIdentity,
+  GroupName,
+  RecoveredGroup,
+  SnapshotSink,
+  Storage,
+  StorageHandlers,
+  StoreBatch,
+} from "../ports.js";
+import type { SeededRandom } from "../clock/virtual.js";
+import { MemoryGroup } from "../storage/memory-group.js";
+import { SnapshotPieces } from "../storage/snapshot-pieces.js";
+import type { SimProcess } from "./process.js";
+import { between, type World } from "./world.js";
+
+export type DiskSettings = { minSyncMs: number; maxSyncMs: number };
+
+/** What becomes durable at once; the answer is for the process that asked. */
+type Operation = { readonly perform: () => (handlers: StorageHandlers) => void };
+
+const noAnswer = (): void => {};
+
+export class SimDisk {
+  readonly world: World;
+  readonly random: SeededRandom;
+  readonly settings: DiskSettings = { minSyncMs: 0.05, maxSyncMs: 1 };
+  /** What a power cut would leave: exactly the durable state. */
+  readonly groups = new Map<GroupName, MemoryGroup>();
+  hostId: string | null = null;
+  #open: SimStorage | null = null;
+
+  constructor(world: World) {
+    this.world = world;
+    this.random = world.random.fork();
+  }
+
+  /** A process's view of this disk. */
+  storage(process: SimProcess): Storage {
+    return new SimStorage(this, process);
+  }
+
+  /** The next write fails and with it everything behind it, until a new process opens the disk. */
+  failWrites(): boolean {
+    if (this.#open === null) return false;
+    this.#open.failNext = true;
+    return true;
+  }
+
+  get isOpen(): boolean {
+    return this.#open !== null;
+  }
+
+  /** @internal */
+  acquire(storage: SimStorage): boolean {
+    if (this.#open !== null) return false;
+    this.#open = storage;
+    return true;
+  }
+  /** @internal */
+  release(storage: SimStorage): void {
+    if (this.#open === storage) this.#open = null;
+  }
+
+  group(name: GroupName): MemoryGroup {
+    const group = this.groups.get(name);
+    assert(group !== undefined, `disk: there is no group ${name}`);
+    return group;
+  }
+}
+
+class SimStorage implements Storage {
+  readonly durable = true;
+  failNext = false;
+  readonly #disk: SimDisk;
+  readonly #process: SimProcess;
+  #handlers: StorageHandlers | null = null;
+  /** Behind an append that waits for its flush, everything waits with it. */
+  #unflushed: Operation[] = [];
+  /** On their way to the platter, oldest first. */
+  #writing: Operation[] = [];
+  #lastDoneMs = 0;
+  #failed = false;
+
+  constructor(disk: SimDisk, process: SimProcess) {
+    this.#disk = disk;
+    this.#process = process;
+  }
+
+  open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]> {
+    const disk = this.#disk;
+    if (disk.hostId !== null && disk.hostId !== hostId) {
+      return Promise.reject(new RaftError("storageMismatch", `the disk belongs to ${disk.hostId}`));
+    }
+    if (!disk.acquire(this)) {
+      return Promise.reject(new RaftError("storageLocked", "another process has the disk open"));
+    }
+    disk.hostId = hostId;
+    this.#handlers = handlers;
+    this.#process.onDeath.push(() => this.#crash());
+    return Promise.resolve([...disk.groups.values()].map((group) => group.recover()));
+  }
+
+  createGroup(identity: GroupIdentity): void {
+    this.#perform(() => {
+      this.#disk.groups.set(identity.group, new MemoryGroup(identity));
+      return noAnswer;
+    });
+  }
+
+  deleteGroup(group: GroupName): void {
+    this.#perform(() => {
+      this.#disk.groups.delete(group);
+      return noAnswer;
+    });
+  }
+
+  append(batch: StoreBatch): void {
+    this.#unflushed.push({
+      perform: () => {
+        this.#disk.group(batch.group).store(batch);
+        return (handlers) => handlers.onStored(batch.group, batch.ticket);
+      },
+    });
+  }
+
+  flush(): void {
+    const operations = this.#unflushed;
+    this.#unflushed = [];
+    if (operations.length > 0) this.#write(operations);
+  }
+
+  beginSnapshot(group: GroupName): SnapshotSink {
+    const pieces = new SnapshotPieces();
+    return {
+      write: (data) => pieces.append(data),
+      commit: (snapshot) =>
+        this.#perform(() => {
+          const ok = this.#disk.group(group).replaceSnapshot(snapshot, pieces);
+          return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
+        }),
+      abort: noAnswer,
+    };
+  }
+
+  writeSnapshotChunk(
+    group: GroupName,
+    snapshot: SnapshotMeta,
+    offset: number,
+    data: Uint8Array,
+  ): void {
+    this.#perform(() => {
+      const sizeBytes = this.#disk.group(group).writeChunk(snapshot, offset, data);
+      return (handlers) =>
+        handlers.onSnapshotChunkWritten(group, snapshot.index, snapshot.term, sizeBytes);
+    });
+  }
+
+  installSnapshot(group: GroupName, snapshot: SnapshotMeta): void {
+    this.#perform(() => {
+      const ok = this.#disk.group(group).install(snapshot);
+      return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
+    });
+  }
+
+  readSnapshotChunk(
+    group: GroupName,
+    to: string,
+    index: LogIndex,
+    offset: number,
+    maxBytes: number,
+  ): void {
+    this.#perform(() => {
+      const data = this.#disk.group(group).readChunk(index, offset, maxBytes);
+      return (handlers) => handlers.onSnapshotChunkRead(group, to, index, offset, data);
+    });
+  }
+
+  loadSnapshot(group: GroupName): Promise<readonly Uint8Array[]> {
+    return Promise.resolve(this.#disk.group(group).snapshotPieces());
+  }
+
+  compactLog(group: GroupName, firstIndex: LogIndex): void {
+    this.#perform(() => {
+      this.#disk.group(group).compact(firstIndex);
+      return noAnswer;
+    });
+  }
+
+  close(): Promise<void> {
+    if (this.#handlers !== null && !this.#failed) {
+      for (const { perform } of [...this.#writing, ...this.#unflushed]) perform();
+    }
+    this.#end();
+    return Promise.resolve();
+  }
+
+  #perform(perform: Operation["perform"]): void {
+    if (this.#unflushed.length > 0) this.#unflushed.push({ perform });
+    else this.#write([{ perform }]);
+  }
+
+  #write(operations: readonly Operation[]): void {
+    if (this.#handlers === null || this.#failed) return;
+    const { world, random, settings } = this.#disk;
+    this.#writing.push(...operations);
+    const startMs = Math.max(world.nowMs(), this.#lastDoneMs);
+    this.#lastDoneMs = startMs + between(random, settings.minSyncMs, settings.maxSyncMs);
+    world.after(this.#lastDoneMs - world.nowMs(), () => this.#done(operations));
+  }
+
+  /** The sync has come back: durable from now on, whether or not the process hears of it. */
+  #done(operations: readonly Operation[]): void {
+    if (this.#handlers === null || this.#failed) return;
+    if (this.failNext) return this.#fail();
+    const answers = operations.map(({ perform }) => perform());
+    this.#writing.splice(0, operations.length);
+    this.#process.run("disk", "disk answers", () => {
+      for (const answer of answers) if (this.#handlers !== null) answer(this.#handlers);
+    });
+  }
+
+  /** After a failed sync nobody knows how much has reached the platter. */
+  #fail(): void {
+    this.#failed = true;
+    this.#keepSome();
+    this.#process.run("disk", "disk fails", () =>
+      this.#handlers?.onFailed(new RaftError("storageFailed", "write failed: input/output error")),
+    );
+  }
+
+  #crash(): void {
+    if (this.#handlers === null) return;
+    if (!this.#failed) this.#keepSome();
+    this.#end();
+  }
+
+  /** A beginning of what was under way is kept, of any length. */
+  #keepSome(): void {
+    const { random } = this.#disk;
+    const underWay = this.#writing;
+    const kept = random.below(underWay.length + 1);
+    for (let at = 0; at < kept; at++) underWay[at]!.perform();
+    if (kept < underWay.length) this.#disk.world.countFault("unsynced writes lost");
+    this.#writing = [];
+    this.#unflushed = [];
+  }
+
+  #end(): void {
+    this.#handlers = null;
+    this.#writing = [];
+    this.#unflushed = [];
+    this.#disk.release(this);
+  }
+}
