@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { describe, test } from "node:test";
+import type { AnyGroup } from "../../src/cli/open-group.js";
+import { complete, runPrompt } from "../../src/cli/prompt.js";
+import { queue } from "../../src/cli/values.js";
+import { RaftError } from "../../src/errors.js";
+
+/** A group of which only some calls are ever made. */
+function groupOf(calls: Partial<AnyGroup>): AnyGroup {
+  return calls as AnyGroup;
+}
+
+async function converse(
+  typed: string,
+  calls: Partial<AnyGroup>,
+  historyFile: string | null = null,
+): Promise<{ readonly said: string; readonly good: boolean }> {
+  const output = new PassThrough();
+  const good = await runPrompt({
+    group: groupOf(calls),
+    definition: queue,
+    input: Readable.from([typed]),
+    output,
+    terminal: false,
+    prompt: "queue> ",
+    historyFile,
+    signal: new AbortController().signal,
+  });
+  output.end();
+  let said = "";
+  for await (const chunk of output) said += String(chunk);
+  return { said, good };
+}
+
+describe("a session that is piped in", () => {
+  test("answers line by line, each after the one before is done", async () => {
+    const order: string[] = [];
+    const command = async (name: string, ...rest: readonly unknown[]): Promise<unknown> => {
+      order.push(`begin ${name}`);
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push(`end ${name}`);
+      return rest[0] ?? name;
+    };
+    const typed = 'command("enqueue", "a")\ncommand("dequeue")\nconst x = 1\nx + 1\n';
+    const { said, good } = await converse(typed, { command });
+    assert.equal(said, "'a'\n'dequeue'\n2\n");
+    assert.ok(good);
+    const expected = ["begin enqueue", "end enqueue", "begin dequeue", "end dequeue"];
+    assert.deepEqual(order, expected);
+  });
+
+  test("shows an error with its code and goes on, but was not good", async () => {
+    const command = () =>
+      Promise.reject(new RaftError("timeout", "no answer", { applied: "maybe" }));
+    const { said, good } = await converse('command("dequeue")\n1\n', { command });
+    assert.match(said, /^timeout: no answer; .*may have been applied.*\n1\n$/);
+    assert.ok(!good);
+  });
+
+  test("ends at .exit, and says when the last line was not finished", async () => {
+    assert.equal((await converse("1\n.exit\n2\n", {})).said, "1\n");
+    const open = await converse("[1,\n", {});
+    assert.match(open.said, /left unfinished/);
+    assert.ok(!open.good);
+    assert.equal((await converse("[1,\n2]\n", {})).said, "[ 1, 2 ]\n");
+  });
+
+  test("lists the calls of the value on help", async () => {
+    const { said } = await converse("help\n", {});
+    assert.match(said, /command\(NAME.*enqueue, dequeue/);
+    assert.match(said, /query\(NAME.*length/);
+  });
+
+  test("keeps no history unless it is given a file, which only its owner may read", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "prompt-"));
+    try {
+      const file = join(folder, "history");
+      await converse("1 + 1\n\n2\n", {}, file);
+      assert.equal(readFileSync(file, "utf8"), "1 + 1\n2\n");
+      assert.equal(statSync(file).mode & 0o077, 0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe("the tab key", () => {
+  const words = ["command", "query", "queryStale", "status"];
+  const matches = (line: string): readonly string[] => complete(line, queue, words)[0];
+
+  test("completes the value's commands inside command(), and its queries inside query()", () => {
+    assert.deepEqual(complete('command("en', queue, words), [['"enqueue"'], '"en']);
+    assert.deepEqual(matches("command('"), ["'enqueue'", "'dequeue'"]);
+    assert.deepEqual(matches('query("'), ['"length"']);
+    assert.deepEqual(matches('await queryStale("l'), ['"length"']);
+    assert.deepEqual(matches('query("en'), []);
+  });
+
+  test("completes the calls themselves", () => {
+    assert.deepEqual(complete("que", queue, words), [["query(", "queryStale("], "que"]);
+    assert.deepEqual(matches("const s = sta"), ["status("]);
+    assert.equal(matches("").length, words.length);
+  });
+});
