@@ -113,6 +113,12 @@ export class FrameReader {
     return this.#preambleSeen === preambleBytes;
   }
 
+  /** The bytes so far end within a preamble or a frame. */
+  get midFrame(): boolean {
+    const begun = this.#preambleSeen > 0 && !this.greeted;
+    return begun || this.#headerFilled > 0 || this.#body !== null;
+  }
+
   /** Hands out nothing more; also what stands behind the current payload in the same chunk. */
   stop(): void {
     this.#stopped = true;

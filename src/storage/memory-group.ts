@@ -1,0 +1,129 @@
+/** What memory storage keeps of one group. */
+import { assert } from "../errors.js";
+import type { Entry, HardState, LogIndex, SnapshotMeta } from "../core/types.js";
+import type { GroupIdentity, RecoveredGroup, StoreBatch } from "../ports.js";
+import { SnapshotPieces } from "./snapshot-pieces.js";
+
+const initialHardState: HardState = Object.freeze({
+  currentTerm: 0,
+  votedFor: null,
+  forcedRemovals: Object.freeze([]),
+});
+
+type Incoming = { readonly snapshot: SnapshotMeta; readonly pieces: SnapshotPieces };
+
+export class MemoryGroup {
+  readonly #identity: GroupIdentity;
+  #hardState: HardState = initialHardState;
+  #entries: Entry[] = [];
+  #snapshot: SnapshotMeta | null = null;
+  #pieces = new SnapshotPieces();
+  #incoming: Incoming | null = null;
+
+  constructor(identity: GroupIdentity) {
+    this.#identity = identity;
+  }
+
+  recover(): RecoveredGroup {
+    // Chunks of an unfinished snapshot do not outlive the host that received them.
+    this.#incoming = null;
+    return {
+      identity: this.#identity,
+      hardState: this.#hardState,
+      snapshot: this.#snapshot,
+      entries: [...this.#entries],
+      damage: null,
+    };
+  }
+
+  store(batch: StoreBatch): void {
+    if (batch.hardState !== null) this.#hardState = batch.hardState;
+    if (batch.truncateFrom > 0) this.#truncate(batch.truncateFrom);
+    for (const entry of batch.entries) {
+      const expected = this.#lastIndex() + 1;
+      assert(
+        entry.index === expected,
+        `storage: entry ${entry.index} of ${this.#identity.group} does not follow ${expected - 1}`,
+      );
+      this.#entries.push(entry);
+    }
+  }
+
+  compact(firstIndex: LogIndex): void {
+    const covered = this.#snapshot?.index ?? 0;
+    assert(
+      firstIndex <= covered + 1,
+      `storage: compaction to ${firstIndex}, but the snapshot only covers up to ${covered}`,
+    );
+    const first = this.#entries[0]?.index ?? firstIndex;
+    if (firstIndex > first) this.#entries.splice(0, firstIndex - first);
+  }
+
+  /** Returns how many bytes of `snapshot` are held now. */
+  writeChunk(snapshot: SnapshotMeta, offset: number, data: Uint8Array): number {
+    if (offset === 0) this.#incoming = { snapshot, pieces: new SnapshotPieces() };
+    const incoming = this.#incoming;
+    if (incoming === null || !isSame(incoming.snapshot, snapshot)) return 0;
+    // A chunk that leaves a hole, or one that came twice, changes nothing: the answer says where
+    // to go on.
+    if (offset === incoming.pieces.sizeBytes) incoming.pieces.append(data);
+    return incoming.pieces.sizeBytes;
+  }
+
+  /** The chunks received become the snapshot, unless they are not what `snapshot` says. */
+  install(snapshot: SnapshotMeta): boolean {
+    const incoming = this.#incoming;
+    if (incoming === null || !isSame(incoming.snapshot, snapshot)) return false;
+    this.#incoming = null;
+    if (!this.replaceSnapshot(snapshot, incoming.pieces)) return false;
+    this.#dropContradicted(snapshot);
+    return true;
+  }
+
+  /** False, and all stays as it is, if the bytes do not match or a newer one is here already. */
+  replaceSnapshot(snapshot: SnapshotMeta, pieces: SnapshotPieces): boolean {
+    if (!pieces.matches(snapshot.sizeBytes, snapshot.checksum)) return false;
+    if (this.#snapshot !== null && this.#snapshot.index > snapshot.index) return false;
+    this.#snapshot = snapshot;
+    this.#pieces = pieces;
+    return true;
+  }
+
+  readChunk(index: LogIndex, offset: number, maxBytes: number): Uint8Array | null {
+    return this.#snapshot?.index === index ? this.#pieces.read(offset, maxBytes) : null;
+  }
+
+  snapshotPieces(): readonly Uint8Array[] {
+    return this.#pieces.all();
+  }
+
+  #lastIndex(): LogIndex {
+    return this.#entries.at(-1)?.index ?? this.#snapshot?.index ?? 0;
+  }
+
+  #truncate(from: LogIndex): void {
+    const first = this.#entries[0]?.index;
+    if (first !== undefined) {
+      this.#entries.length = Math.min(this.#entries.length, Math.max(0, from - first));
+    }
+  }
+
+  /**
+   * A log that agrees with the snapshot at its index goes on behind it; one that does not reach so
+   * far or says something else there goes (paper, Figure 13, rules 6 and 7; hazards 48 and 49).
+   */
+  #dropContradicted(snapshot: SnapshotMeta): void {
+    const first = this.#entries[0]?.index;
+    if (first === undefined || first === snapshot.index + 1) return;
+    if (this.#entries[snapshot.index - first]?.term !== snapshot.term) this.#entries = [];
+  }
+}
+
+function isSame(a: SnapshotMeta, b: SnapshotMeta): boolean {
+  return (
+    a.index === b.index &&
+    a.term === b.term &&
+    a.sizeBytes === b.sizeBytes &&
+    a.checksum === b.checksum
+  );
+}

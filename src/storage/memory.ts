@@ -1,0 +1,223 @@
+/**
+ * Storage in this process's memory: answers at once, survives `close` and nothing else.
+ *
+ * Operations are carried out in the order in which they were made; those behind an `append` wait
+ * for its `flush` like it.
+ */
+import { assert, RaftError } from "../errors.js";
+import type { LogIndex, SnapshotMeta } from "../core/types.js";
+import type {
+  GroupIdentity,
+  GroupName,
+  RecoveredGroup,
+  SnapshotSink,
+  Storage,
+  StorageHandlers,
+  StoreBatch,
+} from "../ports.js";
+import { MemoryGroup } from "./memory-group.js";
+import { SnapshotPieces } from "./snapshot-pieces.js";
+
+export type MemoryStorageOptions = {
+  /** What `durable` says; true lets a test treat this object as a disk. Default false. */
+  readonly durable?: boolean;
+};
+
+/** Memory storage, and what only tests need of it. */
+export interface MemoryStorage extends Storage {
+  /** From now on answers wait, as those of a slow disk do; what is written is written at once. */
+  holdAnswers(): void;
+  /** Lets the oldest `count` answers out (default: all, and answers wait no longer). */
+  releaseAnswers(count?: number): void;
+  readonly heldAnswers: number;
+}
+
+/**
+ * Makes an empty memory storage. After `close` it may be opened again and still knows everything, so
+ * that a test can restart a host on it; another host id is refused (`storageMismatch`).
+ *
+ * @example
+ * ```ts
+ * const storage = createMemoryStorage();
+ * await storage.open("foo", handlers); // []
+ * storage.createGroup(identity);
+ * storage.append({ group: "queue", ticket: 1, hardState, truncateFrom: 0, entries });
+ * storage.flush(); // calls handlers.onStored("queue", 1)
+ * ```
+ */
+export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
+  return new MemoryStorageImpl(options.durable ?? false);
+}
+
+class MemoryStorageImpl implements MemoryStorage {
+  readonly durable: boolean;
+  readonly #groups = new Map<GroupName, MemoryGroup>();
+  #hostId: string | null = null;
+  #handlers: StorageHandlers | null = null;
+  /** What waits for `flush`: from the first `append` on, everything. */
+  #operations: (() => void)[] = [];
+  /** Null: answers leave at once. */
+  #held: (() => void)[] | null = null;
+
+  constructor(durable: boolean) {
+    this.durable = durable;
+  }
+
+  open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]> {
+    if (this.#handlers !== null) {
+      return Promise.reject(
+        new RaftError("storageLocked", `a host (${this.#hostId}) has this storage open already`),
+      );
+    }
+    if (this.#hostId !== null && this.#hostId !== hostId) {
+      return Promise.reject(
+        new RaftError(
+          "storageMismatch",
+          `this storage belongs to host ${this.#hostId}, not to ${hostId}`,
+        ),
+      );
+    }
+    this.#hostId = hostId;
+    this.#handlers = handlers;
+    return Promise.resolve([...this.#groups.values()].map((group) => group.recover()));
+  }
+
+  createGroup(identity: GroupIdentity): void {
+    this.#perform(() => {
+      const { group } = identity;
+      assert(!this.#groups.has(group), `storage: group ${group} exists already`);
+      this.#groups.set(group, new MemoryGroup(identity));
+    });
+  }
+
+  deleteGroup(group: GroupName): void {
+    this.#perform(() => this.#groups.delete(group));
+  }
+
+  append(batch: StoreBatch): void {
+    if (this.#handlers === null) return;
+    this.#operations.push(() => {
+      this.#group(batch.group).store(batch);
+      this.#answer((handlers) => handlers.onStored(batch.group, batch.ticket));
+    });
+  }
+
+  flush(): void {
+    const operations = this.#operations;
+    this.#operations = [];
+    for (const operation of operations) operation();
+  }
+
+  beginSnapshot(group: GroupName): SnapshotSink {
+    const pieces = new SnapshotPieces();
+    let ended = false;
+    return {
+      write: (data) => {
+        assert(!ended, "storage: the snapshot was committed or aborted already");
+        pieces.append(data);
+      },
+      commit: (snapshot) => {
+        assert(!ended, "storage: the snapshot was committed or aborted already");
+        ended = true;
+        this.#perform(() => {
+          const ok = this.#group(group).replaceSnapshot(snapshot, pieces);
+          this.#answer((handlers) => handlers.onSnapshotSaved(group, snapshot, ok));
+        });
+      },
+      abort: () => {
+        ended = true;
+      },
+    };
+  }
+
+  writeSnapshotChunk(
+    group: GroupName,
+    snapshot: SnapshotMeta,
+    offset: number,
+    data: Uint8Array,
+  ): void {
+    this.#perform(() => {
+      const sizeBytes = this.#group(group).writeChunk(snapshot, offset, data);
+      this.#answer((handlers) =>
+        handlers.onSnapshotChunkWritten(group, snapshot.index, snapshot.term, sizeBytes),
+      );
+    });
+  }
+
+  installSnapshot(group: GroupName, snapshot: SnapshotMeta): void {
+    this.#perform(() => {
+      const ok = this.#group(group).install(snapshot);
+      this.#answer((handlers) => handlers.onSnapshotSaved(group, snapshot, ok));
+    });
+  }
+
+  readSnapshotChunk(
+    group: GroupName,
+    to: string,
+    index: LogIndex,
+    offset: number,
+    maxBytes: number,
+  ): void {
+    this.#perform(() => {
+      const data = this.#group(group).readChunk(index, offset, maxBytes);
+      this.#answer((handlers) => handlers.onSnapshotChunkRead(group, to, index, offset, data));
+    });
+  }
+
+  loadSnapshot(group: GroupName): Promise<readonly Uint8Array[]> {
+    const pieces = this.#groups.get(group)?.snapshotPieces();
+    return pieces === undefined
+      ? Promise.reject(new RaftError("storageFailed", `storage: there is no group ${group}`))
+      : Promise.resolve(pieces);
+  }
+
+  compactLog(group: GroupName, firstIndex: LogIndex): void {
+    this.#perform(() => this.#group(group).compact(firstIndex));
+  }
+
+  close(): Promise<void> {
+    this.flush();
+    this.#handlers = null;
+    if (this.#held !== null) this.#held = [];
+    return Promise.resolve();
+  }
+
+  holdAnswers(): void {
+    this.#held ??= [];
+  }
+
+  releaseAnswers(count?: number): void {
+    const held = this.#held;
+    if (held === null) return;
+    if (count !== undefined) {
+      for (const answer of held.splice(0, count)) answer();
+      return;
+    }
+    // Answers that these bring about queue up behind them: order is part of the contract.
+    while (held.length > 0) held.shift()!();
+    this.#held = null;
+  }
+
+  get heldAnswers(): number {
+    return this.#held?.length ?? 0;
+  }
+
+  /** Behind an append that waits for its flush, everything waits with it. */
+  #perform(operation: () => void): void {
+    if (this.#handlers === null) return;
+    if (this.#operations.length > 0) this.#operations.push(operation);
+    else operation();
+  }
+
+  #answer(call: (handlers: StorageHandlers) => void): void {
+    const handlers = this.#handlers!;
+    if (this.#held === null) call(handlers);
+    else this.#held.push(() => call(handlers));
+  }
+
+  #group(name: GroupName): MemoryGroup {
+    const group = this.#groups.get(name);
+    assert(group !== undefined, `storage: there is no group ${name}`);
+    return group;
+  }
+}

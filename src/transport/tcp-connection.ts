@@ -1,0 +1,335 @@
+/**
+ * One end of a TCP (or TLS) connection.
+ *
+ *     connecting --open--> open --close()--> closing --all sent, both ended--> ended
+ *          \________________\_________________\____ destroy, error, deadline __/
+ *
+ * `ended` is set at once when the end is decided; `onClose` follows with the socket's own `close`
+ * event, never within a call of the user.
+ */
+import type { Socket } from "node:net";
+import type { Checksum } from "../codec/crc32.js";
+import { FrameReader, makePreamble } from "../codec/frame.js";
+import { RaftError } from "../errors.js";
+import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
+import { packFrames } from "./pack.js";
+import { reasonOf } from "./tcp-errors.js";
+import type { TcpLimits } from "./tcp-limits.js";
+
+/** What all connections of one transport share. */
+export type TcpShared = {
+  readonly limits: TcpLimits;
+  readonly checksum: Checksum;
+  readonly logger: Logger | null;
+  readonly secure: boolean;
+  nowMs(): number;
+  /** The connection has a deadline from here on, until `forget`. */
+  watch(connection: TcpConnection): void;
+  forget(connection: TcpConnection): void;
+};
+
+export type Side = "dialled" | "accepted";
+
+/** One write takes no more payloads once it has this many bytes; the rest follows behind it. */
+const writeBytes = 1024 * 1024;
+
+export class TcpConnection implements Connection {
+  readonly remote: string;
+  readonly #side: Side;
+  readonly #shared: TcpShared;
+  readonly #socket: Socket;
+  readonly #reader: FrameReader;
+  #handlers: ConnectionHandlers | null = null;
+
+  #state: "connecting" | "open" | "closing" | "ended" = "connecting";
+  /** The socket is connected; `closing` may still wait for it. */
+  #connected = false;
+  #error: Error | null = null;
+
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #flushScheduled = false;
+  #preamble: Uint8Array | null = makePreamble();
+  /** Payload bytes of the write under way; -1 without one. */
+  #writingBytes = -1;
+  #full = false;
+
+  /** Infinity: none. */
+  #deadlineMs: number;
+  #stallDeadlineMs = Infinity;
+
+  constructor(shared: TcpShared, socket: Socket, remote: string, side: Side) {
+    const { limits } = shared;
+    this.remote = remote;
+    this.#side = side;
+    this.#shared = shared;
+    this.#socket = socket;
+    this.#deadlineMs = shared.nowMs() + limits.connectTimeoutMs;
+    this.#reader = new FrameReader({
+      checksum: shared.checksum,
+      maxFrameBytes: limits.maxFrameBytes,
+      onPayload: (payload) => this.#handlers?.onPayload(payload),
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, limits.keepAliveMs);
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    socket.on("end", () => this.#otherSideEnded());
+    socket.on("error", (error) => this.#end(this.#explain(error), "destroy"));
+    socket.on("close", () => this.#socketClosed());
+    shared.watch(this);
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  setHandlers(handlers: ConnectionHandlers): void {
+    this.#handlers = handlers;
+  }
+
+  send(payload: Uint8Array): void {
+    if (this.#state !== "connecting" && this.#state !== "open") return;
+    const { maxFrameBytes, highWaterBytes, maxQueuedBytes } = this.#shared.limits;
+    if (payload.length > maxFrameBytes) {
+      return this.#break(
+        "invalidArgument",
+        `a payload of ${payload.length} bytes was sent, maxFrameBytes is ${maxFrameBytes}`,
+      );
+    }
+    this.#queue.push(payload);
+    this.#queuedBytes += payload.length;
+    if (this.#queuedBytes > highWaterBytes) {
+      this.#full = true;
+      if (this.#queuedBytes > maxQueuedBytes) {
+        return this.#break(
+          "overloaded",
+          `${this.#queuedBytes} bytes wait to be sent, maxQueuedBytes is ${maxQueuedBytes}`,
+        );
+      }
+    }
+    this.#scheduleFlush();
+  }
+
+  close(): void {
+    if (this.#state !== "connecting" && this.#state !== "open") return;
+    this.#state = "closing";
+    this.#reader.stop();
+    if (!this.#connected) {
+      // Nothing is owed to the other side: there is nobody to be polite to.
+      if (this.#queue.length === 0) this.#end(null, "destroy");
+      return;
+    }
+    this.#deadlineMs = this.#shared.nowMs() + this.#shared.limits.closeTimeoutMs;
+    this.#scheduleFlush();
+  }
+
+  destroy(reason: string): void {
+    this.#break("closed", reason);
+  }
+
+  /** The socket is connected, and its TLS handshake done. */
+  opened(): void {
+    if (this.#state === "ended") return;
+    this.#connected = true;
+    const { limits } = this.#shared;
+    if (this.#state === "closing") {
+      this.#deadlineMs = this.#shared.nowMs() + limits.closeTimeoutMs;
+    } else {
+      this.#state = "open";
+      this.#deadlineMs = this.#shared.nowMs() + limits.handshakeTimeoutMs;
+      this.#guard("onOpen", () => this.#handlers?.onOpen());
+    }
+    // Also without a payload: the other side waits for the preamble.
+    this.#scheduleFlush();
+  }
+
+  /** Called now and then, after the sockets were read: our own late loop is nobody's silence. */
+  checkDeadlines(nowMs: number): void {
+    if (this.#state === "ended") return;
+    const { limits } = this.#shared;
+    if (nowMs >= this.#stallDeadlineMs) {
+      this.#break("closed", `the other side takes nothing; stallTimeoutMs is over`);
+    } else if (nowMs >= this.#deadlineMs) {
+      if (!this.#connected) {
+        this.#break("connectFailed", `not connected within ${limits.connectTimeoutMs} ms`);
+      } else if (this.#state === "closing") {
+        this.#end(this.#unsent(), "reset");
+      } else if (this.#side === "dialled") {
+        const waitedMs = limits.handshakeTimeoutMs;
+        this.#break("connectFailed", `connected, but nobody answered within ${waitedMs} ms`);
+      } else {
+        const waitedMs = limits.handshakeTimeoutMs;
+        this.#break("protocolMismatch", `no whole frame arrived within ${waitedMs} ms`);
+      }
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Writing: everything that one turn of the user sends leaves in one write at the turn's end. One
+  // write at a time is under way; what comes meanwhile leaves together behind it.
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || !this.#connected || this.#writingBytes >= 0) return;
+    this.#flushScheduled = true;
+    process.nextTick(flush, this);
+  }
+
+  /** @internal */
+  flushNow(): void {
+    this.#flushScheduled = false;
+    if (this.#state === "ended" || this.#writingBytes >= 0) return;
+    if (this.#queue.length === 0 && this.#preamble === null) {
+      if (this.#state === "closing") this.#socket.end();
+      return;
+    }
+    const payloads = this.#takePayloads();
+    const buffers = packFrames(payloads, this.#preamble, this.#shared.checksum);
+    this.#preamble = null;
+    const { nowMs, limits } = this.#shared;
+    const mebibytes = Math.ceil((this.#writingBytes + 1) / writeBytes);
+    this.#stallDeadlineMs = nowMs() + limits.stallTimeoutMs * mebibytes;
+    this.#write(buffers);
+  }
+
+  /** Takes a write's worth off the queue, but always one payload, and counts it as under way. */
+  #takePayloads(): Uint8Array[] {
+    const queue = this.#queue;
+    let count = 0;
+    let size = 0;
+    while (count < queue.length && size < writeBytes) size += queue[count++]!.length;
+    this.#writingBytes = size;
+    if (count < queue.length) return queue.splice(0, count);
+    this.#queue = [];
+    return queue;
+  }
+
+  #write(buffers: readonly Buffer[]): void {
+    const socket = this.#socket;
+    const last = buffers.length - 1;
+    if (last > 0) socket.cork();
+    for (let i = 0; i < last; i++) socket.write(buffers[i]!);
+    socket.write(buffers[last]!, this.#written);
+    if (last > 0) socket.uncork();
+  }
+
+  readonly #written = (): void => {
+    if (this.#state === "ended") return;
+    this.#queuedBytes -= this.#writingBytes;
+    this.#writingBytes = -1;
+    this.#stallDeadlineMs = Infinity;
+    if (this.#full && this.#queuedBytes <= this.#shared.limits.lowWaterBytes) {
+      this.#full = false;
+      if (this.#state === "open") this.#guard("onDrain", () => this.#handlers?.onDrain());
+    }
+    if (this.#queue.length > 0 || this.#state === "closing") this.#scheduleFlush();
+  };
+
+  // -------------------------------------------------------------------------------------------
+  // Reading
+
+  #receive(chunk: Buffer): void {
+    if (this.#state !== "open") return;
+    try {
+      // A plain view: `slice` of a Buffer would not copy, which receivers rely on.
+      this.#reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
+    } catch (error) {
+      this.#end(this.#thrown(error, "onPayload"), "reset");
+      return;
+    }
+    if (this.#deadlineMs !== Infinity && this.#state === "open" && this.#shookHands()) {
+      this.#deadlineMs = Infinity;
+    }
+  }
+
+  /** Who listens may have nothing to say; who dials has. */
+  #shookHands(): boolean {
+    return this.#side === "dialled" ? this.#reader.greeted : this.#reader.established;
+  }
+
+  #otherSideEnded(): void {
+    if (this.#state === "ended") return;
+    if (this.#state === "closing") {
+      this.#end(this.#unsent(), "destroy");
+    } else if (this.#side === "dialled" && !this.#reader.greeted) {
+      this.#break(
+        "connectFailed",
+        "the other side hung up without a word: no rafted-value port, or one that is full",
+      );
+    } else if (this.#reader.midFrame) {
+      this.#break("closed", "the other side ended in the middle of a frame");
+    } else {
+      this.#end(null, "destroy");
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // The end
+
+  #unsent(): Error | null {
+    return this.#queuedBytes === 0
+      ? null
+      : new RaftError("closed", `${this.remote}: closed with ${this.#queuedBytes} bytes unsent`);
+  }
+
+  #break(
+    code: "closed" | "connectFailed" | "protocolMismatch" | "overloaded" | "invalidArgument",
+    why: string,
+  ): void {
+    this.#end(new RaftError(code, `${this.remote}: ${why}`), "reset");
+  }
+
+  /** `reset` tells the other side that this is no orderly end. */
+  #end(error: Error | null, how: "destroy" | "reset"): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#error = error;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#reader.stop();
+    // A socket that still connects would put the reset off until it is connected.
+    if (how === "reset" && this.#connected && !this.#shared.secure) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  #socketClosed(): void {
+    this.#state = "ended";
+    this.#queuedBytes = 0;
+    this.#shared.forget(this);
+    try {
+      this.#handlers?.onClose(this.#error);
+    } catch (error) {
+      this.#shared.logger?.error({ remote: this.remote, error }, "the onClose handler threw");
+    }
+  }
+
+  /** A handler that throws ends this connection and nothing else. */
+  #guard(name: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#end(this.#thrown(error, name), "reset");
+    }
+  }
+
+  #thrown(error: unknown, name: string): Error {
+    if (error instanceof RaftError) {
+      return new RaftError(error.code, `${this.remote}: ${error.message}`, { cause: error });
+    }
+    const why = error instanceof Error ? error.message : String(error);
+    return new RaftError("internal", `${this.remote}: ${name} threw: ${why}`, { cause: error });
+  }
+
+  #explain(error: Error): RaftError {
+    const reached = this.#side === "accepted" || this.#reader.greeted;
+    const why = reasonOf(error);
+    return reached
+      ? new RaftError("closed", `${this.remote}: the connection broke: ${why}`, { cause: error })
+      : new RaftError("connectFailed", `${this.remote} could not be reached: ${why}`, {
+          cause: error,
+        });
+  }
+}
+
+function flush(connection: TcpConnection): void {
+  connection.flushNow();
+}

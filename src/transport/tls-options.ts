@@ -1,0 +1,73 @@
+/** Mutual TLS: who dials and who listens show each other a certificate. */
+import {
+  createSecureContext,
+  type SecureContextOptions,
+  type TlsOptions as NodeTls,
+} from "node:tls";
+import { RaftError } from "../errors.js";
+import type { TcpLimits } from "./tcp-limits.js";
+
+type Pem = string | Uint8Array;
+
+export type TlsOptions = {
+  /** Private key, PEM. Needed to listen, and to dial a port that asks for certificates. */
+  readonly key?: Pem;
+  /** Certificate (chain) of that key, PEM. */
+  readonly cert?: Pem;
+  /** Who signs the other side's certificate, PEM. Default: the authorities that Node knows. */
+  readonly ca?: Pem | readonly Pem[];
+  /** Listening: refuse clients without a certificate signed by `ca`. Default true. */
+  readonly requestCert?: boolean;
+  /** Dialling: the name that the other side's certificate must bear. Default: the host dialled. */
+  readonly serverName?: string;
+};
+
+/** Throws RaftError `invalidArgument` if a key or certificate does not load. */
+export function verifyTls(tls: TlsOptions): void {
+  if ((tls.key === undefined) !== (tls.cert === undefined)) {
+    throw new RaftError("invalidArgument", "tls: key and cert go together");
+  }
+  try {
+    createSecureContext(contextOf(tls));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new RaftError("invalidArgument", `tls: key, cert or ca does not load: ${why}`, {
+      cause: error,
+    });
+  }
+}
+
+function contextOf(tls: TlsOptions): SecureContextOptions {
+  const { key, cert, ca } = tls;
+  return {
+    minVersion: "TLSv1.2",
+    ...(key === undefined ? {} : { key: pem(key) }),
+    ...(cert === undefined ? {} : { cert: pem(cert) }),
+    ...(ca === undefined ? {} : { ca: pems(ca) }),
+  };
+}
+
+function pem(given: Pem): string | Buffer {
+  return typeof given === "string" ? given : Buffer.from(given);
+}
+
+function pems(given: Pem | readonly Pem[]): (string | Buffer)[] {
+  return typeof given === "string" || given instanceof Uint8Array
+    ? [pem(given)]
+    : given.map((one) => pem(one));
+}
+
+export function clientTls(tls: TlsOptions): SecureContextOptions & { servername?: string } {
+  const context = contextOf(tls);
+  return tls.serverName === undefined ? context : { ...context, servername: tls.serverName };
+}
+
+export function serverTls(tls: TlsOptions, limits: TcpLimits): NodeTls {
+  const asked = tls.requestCert ?? true;
+  return {
+    ...contextOf(tls),
+    requestCert: asked,
+    rejectUnauthorized: asked,
+    handshakeTimeout: limits.handshakeTimeoutMs,
+  };
+}
