@@ -6,7 +6,7 @@
  * Writes below build/ only.
  */
 import { availableParallelism } from "node:os";
-import { join, relative } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { run } from "node:test";
 import { buildProject, compile, filesUnder, root, runTool } from "./compile.mjs";
 
@@ -47,45 +47,47 @@ async function tool(script, args) {
 /** Whatever was thrown, as a person wants to read it. */
 function describe(error) {
   const cause = error?.cause ?? error;
+  if (typeof error?.exitCode === "number") return `the file ended with exit code ${error.exitCode}`;
   if (cause instanceof Error || typeof cause?.stack === "string") return cause.stack;
   return String(cause?.message ?? cause);
 }
 
 /** What one test file said while it ran: printed with its failure only. */
 function createFileReport(file) {
-  return { file, passed: 0, failed: 0, skipped: 0, said: "", durationMs: 0 };
+  return { file, passed: 0, failed: 0, skipped: 0, said: "" };
 }
 
-function onTest(report, passed, data) {
+/** `whole`: this is no test but the file, which node reports if it holds none or broke outside of them. */
+function onTest(report, passed, whole, data) {
   const { details } = data;
   if (data.skip !== undefined || data.todo !== undefined) report.skipped += 1;
   else if (details.type === "suite" && passed) return;
   else if (!passed && details.error?.failureType === "subtestsFailed") return;
-  else if (passed && data.name === data.file) {
+  else if (passed && whole) {
     report.failed += 1;
     count(report.file, false, "this file holds no test", null);
   } else {
     if (passed) report.passed += 1;
     else report.failed += 1;
-    const title = data.name === data.file ? report.file : `${report.file}: ${data.name}`;
+    const title = whole ? report.file : `${report.file}: ${data.name}`;
     count(title, passed, passed ? "" : `${describe(details.error)}\n${report.said}`, null);
   }
 }
 
 /** Runs test files and reports each as it ends. */
 async function runFiles(files, concurrency) {
-  const reports = new Map(files.map((file) => [file, createFileReport(nameOf(file))]));
+  const reports = new Map(files.map((file) => [nameOf(file), createFileReport(nameOf(file))]));
   const stream = run({ files, concurrency, timeout: fileTimeoutMs });
   for await (const { type, data } of stream) {
-    const report = reports.get(data.file);
+    // With source maps a test says that it lies in the .ts file, the file itself that it is a .js file.
+    const report = data.file === undefined ? undefined : reports.get(nameOf(data.file));
     if (report === undefined) continue;
+    const whole = nameOf(data.name ?? "") === report.file;
     if (type === "test:stdout" || type === "test:stderr") report.said += data.message;
-    else if (type === "test:pass") onTest(report, true, data);
-    else if (type === "test:fail") onTest(report, false, data);
-    else if (type === "test:complete" && data.name === data.file) {
-      const { duration_ms: durationMs } = data.details;
-      say(`ended  ${report.file} (${seconds(durationMs)})`);
-      report.ended = true;
+    else if (type === "test:pass") onTest(report, true, whole, data);
+    else if (type === "test:fail") onTest(report, false, whole, data);
+    else if (type === "test:complete" && whole) {
+      say(`ended  ${report.file} (${seconds(data.details.duration_ms)})`);
     }
   }
   for (const report of reports.values()) {
@@ -96,7 +98,13 @@ async function runFiles(files, concurrency) {
   }
 }
 
-const nameOf = (file) => relative(join(root, "build"), file).replace(/\.js$/, "");
+/** `test/core/log.test`, of the source as of what it was compiled to. */
+function nameOf(file) {
+  if (!isAbsolute(file)) return file;
+  return relative(root, file)
+    .replace(/^build[\\/]/, "")
+    .replace(/\.[jt]s$/, "");
+}
 
 const startedMs = Date.now();
 // Everything else runs from what this writes, so it is compiled even when nobody asked for the check.
