@@ -4,7 +4,12 @@
  */
 import type { TimerName } from "../core/types.js";
 
-export const timerNames: readonly TimerName[] = ["election", "heartbeat", "commitNotify", "transfer"];
+export const timerNames: readonly TimerName[] = [
+  "election",
+  "heartbeat",
+  "commitNotify",
+  "transfer",
+];
 
 /** Long delays are rounded up to this, so that many idle groups wake the host together. */
 const coarseMs = 5;

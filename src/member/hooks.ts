@@ -1,5 +1,5 @@
 /** Calls of the user's hooks: after the fact, never awaited, never fatal. */
-import { decodeBody } from "../value/body.js";
+import { decodeCommandBody, decodeQueryBody } from "../value/body.js";
 import type { Entry, Membership } from "../core/types.js";
 import type { Codec, Logger } from "../ports.js";
 import type { Outcome } from "../value/types.js";
@@ -52,14 +52,18 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
+function argOf(calls: HookCalls, argBytes: Uint8Array | null): unknown {
+  return argBytes === null ? undefined : calls.codec.decode(argBytes);
+}
+
 export function hookCommand(calls: HookCalls, entry: Entry, outcome: Outcome): void {
   // Index 0 is the answer to a retry: the command itself was committed, and told, before.
   if (entry.index === 0 || outcome.status !== "ok") return;
   enqueue(calls, "onCommandCommitted", calls.hooks.onCommandCommitted, () => {
-    const call = decodeBody(calls.codec, entry.body);
+    const call = decodeCommandBody(entry.body)!;
     return {
       name: call.name,
-      arg: call.arg,
+      arg: argOf(calls, call.argBytes),
       reply: calls.codec.decode(outcome.body),
       applied: { index: entry.index, term: entry.term, timeMs: entry.timeMs },
     };
@@ -68,8 +72,12 @@ export function hookCommand(calls: HookCalls, entry: Entry, outcome: Outcome): v
 
 export function hookQuery(calls: HookCalls, query: Uint8Array, answer: Uint8Array): void {
   enqueue(calls, "onQueryAnswered", calls.hooks.onQueryAnswered, () => {
-    const call = decodeBody(calls.codec, query);
-    return { name: call.name, arg: call.arg, answer: calls.codec.decode(answer) };
+    const call = decodeQueryBody(query)!;
+    return {
+      name: call.name,
+      arg: argOf(calls, call.argBytes),
+      answer: calls.codec.decode(answer),
+    };
   });
 }
 
@@ -86,7 +94,8 @@ export function hookMembership(calls: HookCalls, before: Membership, after: Memb
   const had = new Set(before.members.map((member) => member.id));
   const has = new Set(after.members.map((member) => member.id));
   for (const id of has) {
-    if (!had.has(id)) enqueue(calls, "onFollowerAdded", calls.hooks.onFollowerAdded, () => ({ id }));
+    if (!had.has(id))
+      enqueue(calls, "onFollowerAdded", calls.hooks.onFollowerAdded, () => ({ id }));
   }
   for (const id of had) {
     if (has.has(id)) continue;

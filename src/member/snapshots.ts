@@ -3,7 +3,7 @@
  * that a large value does not silence the member; what a leader sends is written, checked and loaded.
  */
 import { crc32 } from "../codec/crc32.js";
-import type { LogIndex, RequestId, SnapshotMeta } from "../core/types.js";
+import type { RequestId, SnapshotMeta } from "../core/types.js";
 import type { ReplicaEffect, ReplicaEvent } from "../replica.js";
 import type { Clock, SnapshotSink, Storage } from "../ports.js";
 
@@ -95,19 +95,19 @@ export function snapshotSaved(
   return null;
 }
 
+/** The caller has ended what was being taken (`abortTaking`). */
 export function beginInstalling(snapshots: Snapshots, snapshot: SnapshotMeta): void {
-  abortTaking(snapshots);
   snapshots.installing = snapshot;
   snapshots.storage.installSnapshot(snapshots.group, snapshot);
 }
 
-/** Ends a snapshot that is not handed to storage yet; returns its index, or 0. */
-export function abortTaking(snapshots: Snapshots): LogIndex {
+/** Ends a snapshot that is not handed to storage yet, and returns what it was. */
+export function abortTaking(snapshots: Snapshots): Started | null {
   const { taking } = snapshots;
-  if (taking === null || taking.meta !== null) return 0;
+  if (taking === null || taking.meta !== null) return null;
   taking.sink.abort();
   snapshots.taking = null;
-  return taking.effect.index;
+  return taking.effect;
 }
 
 function isSame(a: SnapshotMeta, b: SnapshotMeta): boolean {

@@ -4,7 +4,6 @@ import type { MemberId, Message } from "../core/types.js";
 import type { RaftError } from "../errors.js";
 import type { Clock, Codec, Logger, Random, Storage } from "../ports.js";
 import type { AppliedInfo } from "../value/types.js";
-import type { Member } from "./member.js";
 
 /**
  * Called on the leader only, after the fact, never awaited. Around a change of leader a call may be
@@ -53,7 +52,7 @@ export interface ReplySink {
   ): void;
 }
 
-/** The host's side of a member. Everything is called within a turn. */
+/** The host's side of one member. Everything is called within a turn, unless it says otherwise. */
 export interface MemberServices {
   readonly clock: Clock;
   readonly random: Random;
@@ -61,17 +60,21 @@ export interface MemberServices {
   readonly logger: Logger;
   /** Encodes administrative replies and events; values may have a codec of their own. */
   readonly codec: Codec;
-  send(member: Member, to: MemberId, message: Message): void;
-  /** The member's inbox is not empty: give it a turn. */
-  wake(member: Member): void;
+  send(to: MemberId, message: Message): void;
+  /** The member's inbox is not empty: give it a turn. Called at any time. */
+  wake(): void;
+  /** The member has work left for a later turn, after the sockets have spoken. */
+  wakeLater(): void;
   /** Something was handed to storage: flush it at the end of this round. */
   storageTouched(): void;
   /** A deadline earlier than before was set. */
   deadlineSet(deadlineMs: number): void;
   /** Role, leader or membership changed: clients want a new hint. */
-  leaderChanged(member: Member): void;
-  notify(member: Member, event: GroupEvent): void;
+  leaderChanged(): void;
+  notify(event: GroupEvent): void;
   /** The end: null after `stop`, otherwise why. */
-  stopped(member: Member, error: RaftError | null): void;
+  stopped(error: RaftError | null): void;
+  /** Where a member is known to listen now, if it said so itself. */
+  announcedAddress(id: MemberId): string | null;
   loopDelayMs(): number;
 }

@@ -6,7 +6,7 @@ import type { ReplySink } from "./types.js";
 
 export type Waiter = {
   readonly requestId: number;
-  readonly kind: "command" | "register" | "query" | "admin";
+  readonly kind: "command" | "register" | "query" | "barrier" | "admin";
   /** command: the session. Otherwise 0. */
   readonly session: number;
   /** command: the sequence. register: the nonce. Otherwise 0. */
@@ -14,6 +14,8 @@ export type Waiter = {
   readonly sink: ReplySink;
   /** The caller's own number. */
   readonly request: number;
+  /** query: what is asked. Otherwise null. */
+  readonly body: Uint8Array | null;
   /** admin: makes the reply from the index at which the request came to its end. */
   readonly render: ((index: number) => Uint8Array) | null;
   /** Another caller with the same identity: a retry over a new connection. */

@@ -1,0 +1,274 @@
+/**
+ * A connection that somebody opened to this host: a peer host or a client. Whatever the bytes say,
+ * the worst that happens is that this connection is closed, with one log line.
+ */
+import { type Frame, type OpenClient, type OpenPeer, protocolVersion } from "../codec/types.js";
+import { decodeFrame, encodeFrame } from "../codec/wire.js";
+import { hostIdOf } from "../core/index.js";
+import type { MemberId } from "../core/types.js";
+import { RaftError } from "../errors.js";
+import { findMismatch } from "../member/compatible.js";
+import type { Connection, ConnectionHandlers } from "../ports.js";
+import { ClientChannel } from "./client-channel.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+
+/** Ping intervals without a word from the other side, answers to our own pings included. */
+const maxSilentTicks = 4;
+
+type PeerSource = { readonly group: HostedGroup; readonly from: MemberId };
+
+export class AcceptedConnection implements ConnectionHandlers {
+  readonly #context: HostContext;
+  readonly #connection: Connection;
+  readonly #openedAtMs: number;
+  readonly #onEnd: (connection: AcceptedConnection) => void;
+  /** From `hello`; null before it. */
+  #hello: { readonly kind: "peer" | "client"; readonly from: string } | null = null;
+  /** null: refused. */
+  readonly #peers = new Map<number, PeerSource | null>();
+  readonly #clients = new Map<number, ClientChannel | null>();
+  #silentTicks = 0;
+  #ended = false;
+
+  constructor(
+    context: HostContext,
+    connection: Connection,
+    onEnd: (connection: AcceptedConnection) => void,
+  ) {
+    this.#context = context;
+    this.#connection = connection;
+    this.#onEnd = onEnd;
+    this.#openedAtMs = context.clock.nowMs();
+  }
+
+  onOpen(): void {
+    // The dialling side speaks first.
+  }
+
+  onPayload(payload: Uint8Array): void {
+    if (this.#ended) return;
+    this.#context.turns.payloadArrived();
+    this.#silentTicks = 0;
+    try {
+      this.#onFrame(decodeFrame(payload), payload.length);
+    } catch (error) {
+      if (!(error instanceof RaftError)) throw error;
+      this.#refuseAll(error.code, error.message);
+    }
+  }
+
+  #onFrame(frame: Frame, sizeBytes: number): void {
+    const kind = this.#hello?.kind;
+    if (frame.type === "peerMessage" && kind === "peer") {
+      const source = this.#peers.get(frame.channel);
+      if (source === undefined) throw misplaced("a message on a channel that was not opened");
+      source?.group.member.receive(source.from, frame.message, sizeBytes);
+    } else if (frame.type === "requests" && kind === "client") {
+      const channel = this.#clients.get(frame.channel);
+      if (channel === undefined) throw misplaced("requests on a channel that was not opened");
+      channel?.requested(frame.requests);
+    } else if (frame.type === "ping" && kind !== undefined) {
+      if (!frame.reply) this.#connection.send(encodeFrame({ ...frame, reply: true }));
+    } else if (frame.type === "openPeer" && kind === "peer") this.#openPeer(frame);
+    else if (frame.type === "openClient" && kind === "client") this.#openClient(frame);
+    else if (frame.type === "hello" && kind === undefined) this.#onHello(frame);
+    else throw misplaced(`a frame "${frame.type}", which does not belong here`);
+  }
+
+  #onHello(hello: Extract<Frame, { type: "hello" }>): void {
+    if (hello.protocol !== protocolVersion) {
+      throw new RaftError(
+        "protocolMismatch",
+        `${hello.from} speaks protocol ${hello.protocol}, host ${this.#context.id} speaks ` +
+          `${protocolVersion}: run the same version of rafted-value on both sides`,
+      );
+    }
+    this.#hello = { kind: hello.kind, from: hello.from };
+    const { id } = this.#context;
+    this.#connection.send(encodeFrame({ type: "welcome", protocol: protocolVersion, hostId: id }));
+  }
+
+  #openPeer(frame: OpenPeer): void {
+    this.#checkChannelCount(this.#peers.size);
+    const refusal = this.#checkPeer(frame);
+    if (refusal !== null) {
+      this.#peers.set(frame.channel, null);
+      return this.#refuseChannel(frame.channel, frame.group, frame.from, refusal);
+    }
+    const group = this.#context.groups.get(frame.group)!;
+    if (group.member.groupId === null) this.#context.adoptGroup(group, frame.groupId);
+    this.#peers.set(frame.channel, { group, from: frame.from });
+    const { announced, links } = this.#context;
+    if (announced.get(frame.from) !== frame.fromAddress) {
+      announced.set(frame.from, frame.fromAddress);
+      group.leaderChanged();
+    }
+    links.heardFrom(frame.fromAddress);
+  }
+
+  /** Why a peer's channel is not served, or null. */
+  #checkPeer(frame: OpenPeer): RaftError | null {
+    const { id, groups } = this.#context;
+    const group = groups.get(frame.group);
+    if (group === undefined) {
+      return new RaftError("unknownGroup", `host ${id} serves no group "${frame.group}"`);
+    }
+    const { member } = group;
+    if (hostIdOf(frame.from) !== this.#hello!.from) {
+      const why = `${frame.from} is no member of host ${this.#hello!.from}`;
+      return new RaftError("protocolMismatch", why);
+    }
+    if (frame.to !== member.id) {
+      const why = `the member of group "${frame.group}" here is ${member.id}, not ${frame.to}`;
+      return new RaftError("notMember", why);
+    }
+    if (frame.groupId === "" || (member.groupId !== null && frame.groupId !== member.groupId)) {
+      return new RaftError(
+        "groupMismatch",
+        `group "${frame.group}" of host ${id} has id ${member.groupId}, that of ${frame.from} has ` +
+          `id ${frame.groupId || "none yet"}: two different groups bear the same name`,
+      );
+    }
+    const here = `host ${id}`;
+    const mismatch = findMismatch(group.definition, frame, here, `member ${frame.from}`);
+    return mismatch === null ? null : new RaftError("groupMismatch", mismatch);
+  }
+
+  #openClient(frame: OpenClient): void {
+    this.#checkChannelCount(this.#clients.size);
+    const refusal = this.#checkClient(frame);
+    this.#clients.get(frame.channel)?.close();
+    if (refusal !== null) {
+      this.#clients.set(frame.channel, null);
+      const from = `client ${this.#hello!.from}`;
+      return this.#refuseChannel(frame.channel, frame.group, from, refusal);
+    }
+    const group = this.#context.groups.get(frame.group)!;
+    const channel = new ClientChannel(this.#context, this.#connection, group, frame.channel);
+    this.#clients.set(frame.channel, channel);
+    channel.opened();
+  }
+
+  #checkClient(frame: OpenClient): RaftError | null {
+    const { id, groups } = this.#context;
+    const group = groups.get(frame.group);
+    if (group === undefined) {
+      const known = [...groups.keys()].map((name) => `"${name}"`).join(", ") || "none";
+      const why = `host ${id} serves no group "${frame.group}"; it serves: ${known}`;
+      return new RaftError("unknownGroup", why);
+    }
+    if (group.member.groupId === null) {
+      const why = `host ${id} is still joining group "${frame.group}"`;
+      return new RaftError("unavailable", why);
+    }
+    const { valueName } = frame;
+    if (valueName === null) return null;
+    const here = `host ${id}`;
+    const mismatch = findMismatch(group.definition, { ...frame, valueName }, here, "the client");
+    return mismatch === null ? null : new RaftError("groupMismatch", mismatch);
+  }
+
+  #checkChannelCount(count: number): void {
+    const { maxChannelsPerConnection } = this.#context.limits;
+    if (count < maxChannelsPerConnection) return;
+    const why = `more than ${maxChannelsPerConnection} channels on one connection`;
+    throw new RaftError("overloaded", why);
+  }
+
+  #refuseChannel(channel: number, group: string, from: string, refusal: RaftError): void {
+    const { code, message } = refusal;
+    const { rateLimit, logger, id } = this.#context;
+    if (rateLimit.admits(`refuse ${group} ${from} ${code}`)) {
+      logger.warn(
+        { host: id, remote: this.#connection.remote, group, from, code },
+        `host ${id} refused ${from} (${this.#connection.remote}) for group "${group}": ${message}`,
+      );
+    }
+    this.#connection.send(encodeFrame({ type: "channelRefused", channel, code, message }));
+  }
+
+  /** Tells why, as far as the other side understands it, and closes. */
+  #refuseAll(code: string, message: string): void {
+    const { logger, id } = this.#context;
+    logger.warn(
+      { host: id, remote: this.#connection.remote, code },
+      `host ${id} closed the connection from ${this.#connection.remote}: ${message}`,
+    );
+    this.#connection.send(encodeFrame({ type: "refuse", code, message }));
+    this.#end();
+    this.#connection.close();
+  }
+
+  onDrain(): void {
+    for (const channel of this.#clients.values()) channel?.sendEvents();
+  }
+
+  onClose(error: Error | null): void {
+    const { logger, id } = this.#context;
+    if (error !== null && !this.#ended) {
+      const remote = this.#connection.remote;
+      const line = `host ${id} lost the connection from ${remote}: ${error.message}`;
+      // Bytes that make no sense are worth a line; a process that went away is everyday life.
+      const hostile = error instanceof RaftError && error.code === "protocolMismatch";
+      logger[hostile ? "warn" : "debug"]({ host: id, remote }, line);
+    }
+    this.#end();
+  }
+
+  /** A member went away: the channels that lead to it are refused. */
+  dropGroup(group: HostedGroup, code: string, message: string): void {
+    for (const [number, source] of this.#peers) {
+      if (source?.group !== group) continue;
+      this.#peers.set(number, null);
+      this.#connection.send(
+        encodeFrame({ type: "channelRefused", channel: number, code, message }),
+      );
+    }
+    for (const [number, channel] of this.#clients) {
+      if (channel?.group !== group) continue;
+      this.#clients.set(number, null);
+      channel.refuse(code, message);
+    }
+  }
+
+  /** Every ping interval. */
+  tick(nowMs: number): void {
+    const { limits } = this.#context;
+    if (this.#hello === null) {
+      if (nowMs - this.#openedAtMs < limits.helloTimeoutMs) return;
+      return this.#breakOff(`no hello within ${limits.helloTimeoutMs} ms`);
+    }
+    this.#silentTicks += 1;
+    if (this.#silentTicks > maxSilentTicks) {
+      return this.#breakOff(`nothing heard for ${maxSilentTicks} ping intervals`);
+    }
+    this.#connection.send(encodeFrame({ type: "ping", reply: false, sentAtMs: nowMs }));
+    for (const channel of this.#clients.values()) channel?.sendEvents();
+  }
+
+  #breakOff(why: string): void {
+    const { logger, id } = this.#context;
+    const remote = this.#connection.remote;
+    logger.warn({ host: id, remote }, `host ${id} closed the connection from ${remote}: ${why}`);
+    this.#end();
+    this.#connection.destroy(why);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const channel of this.#clients.values()) channel?.close();
+    this.#clients.clear();
+    this.#peers.clear();
+    this.#onEnd(this);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}
+
+function misplaced(what: string): RaftError {
+  return new RaftError("protocolMismatch", `the other side sent ${what}`);
+}

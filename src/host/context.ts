@@ -1,0 +1,34 @@
+/** What the parts of one host share. */
+import type { EntriesCache } from "../codec/entries.js";
+import type { MemberId } from "../core/types.js";
+import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
+import type { HostedGroup } from "./hosted-group.js";
+import type { HostLimits } from "./limits.js";
+import type { PeerLinks } from "./peer-links.js";
+import type { RateLimit } from "./rate-limit.js";
+import type { Turns } from "./turns.js";
+
+export type HostContext = {
+  readonly id: string;
+  /** Where others reach this host; known once it listens. */
+  address: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly storage: Storage;
+  readonly transport: Transport;
+  /** Of administrative bodies, and of values that bring none of their own. */
+  readonly codec: Codec;
+  readonly limits: HostLimits;
+  readonly freeze: boolean;
+  readonly turns: Turns;
+  readonly groups: Map<string, HostedGroup>;
+  readonly links: PeerLinks;
+  /** Where members said themselves that they listen. */
+  readonly announced: Map<MemberId, string>;
+  /** Of the turn under way: a run of entries for several peers is encoded once. */
+  readonly entriesCache: EntriesCache;
+  readonly rateLimit: RateLimit;
+  /** A newcomer has heard which group took it in. */
+  adoptGroup(group: HostedGroup, groupId: string): void;
+};

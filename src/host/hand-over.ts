@@ -1,0 +1,49 @@
+/** Leaders that are about to go hand their leadership over, if somebody can take it soon. */
+import { readStatus } from "../core/index.js";
+import type { MemberId } from "../core/types.js";
+import { askAdmin } from "./asking.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+
+/** Longer than that nobody wants to wait for an orderly end. */
+const mostMs = 1000;
+
+/** Resolves when it is done or hopeless; never rejects. */
+export async function handOver(
+  context: HostContext,
+  groups: readonly HostedGroup[],
+): Promise<void> {
+  await Promise.all(groups.map((group) => handOverOne(context, group)));
+}
+
+async function handOverOne(context: HostContext, group: HostedGroup): Promise<void> {
+  const target = bestSuccessor(group);
+  if (target === null) return;
+  const withinMs = Math.min(mostMs, group.member.electionTimeoutMs);
+  const asked = askAdmin(group, "transfer", { id: target }).catch((error: unknown) => {
+    const { logger, id } = context;
+    const line = `host ${id} could not hand over group "${group.name}": ${String(error)}`;
+    logger.info({ host: id, group: group.name, to: target }, line);
+  });
+  let giveUp: () => void = () => undefined;
+  const tooLong = new Promise<void>((resolve) => (giveUp = resolve));
+  const timer = context.clock.after(withinMs, giveUp);
+  await Promise.race([asked, tooLong]);
+  timer.cancel();
+}
+
+/** The voter that answers and has most of the log, or null. */
+function bestSuccessor(group: HostedGroup): MemberId | null {
+  if (group.ended !== null || group.member.role !== "leader") return null;
+  let best: MemberId | null = null;
+  let bestMatch = -1;
+  for (const member of readStatus(group.member.replica.core).members) {
+    if (member.id === group.member.id || member.state !== "voter") continue;
+    if (member.unresponsive !== false) continue;
+    const match = member.matchIndex ?? 0;
+    if (match <= bestMatch) continue;
+    best = member.id;
+    bestMatch = match;
+  }
+  return best;
+}

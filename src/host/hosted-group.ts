@@ -1,0 +1,134 @@
+/** One group on this host: its member, who listens to it, and the way to its peers. */
+import type { GroupEvent } from "../client/types.js";
+import type { MemberId, MemberInfo, Message } from "../core/types.js";
+import type { RaftError } from "../errors.js";
+import { Member, type MemberOptions } from "../member/member.js";
+import type { GroupHooks, MemberServices } from "../member/types.js";
+import type { Clock, Codec, Logger, Random, Storage } from "../ports.js";
+import type { AnyDefinedValue } from "../value/types.js";
+import type { ClientChannel } from "./client-channel.js";
+import type { HostContext } from "./context.js";
+import type { PeerChannel } from "./peer-links.js";
+import type { TurnFlusher, TurnTaker } from "./turns.js";
+
+export type HostedGroupOptions = {
+  readonly name: string;
+  readonly groupId: string | null;
+  readonly self: MemberInfo;
+  readonly definition: AnyDefinedValue;
+  readonly hooks: GroupHooks;
+  readonly start: MemberOptions["start"];
+};
+
+export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
+  readonly name: string;
+  readonly self: MemberInfo;
+  readonly definition: AnyDefinedValue;
+  readonly member: Member;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly storage: Storage;
+  readonly logger: Logger;
+  readonly codec: Codec;
+  readonly channels = new Set<ClientChannel>();
+  readonly peers = new Map<MemberId, PeerChannel>();
+  /** Called after every change of role, leader or membership, and when the member ends. */
+  readonly watchers = new Set<() => void>();
+  woken = false;
+  /** Set once the member has ended: why, or null for an orderly end. */
+  ended: { readonly error: RaftError | null } | null = null;
+  readonly #context: HostContext;
+  readonly #onEnded: (group: HostedGroup, error: RaftError | null) => void;
+  #hintWanted = false;
+
+  constructor(
+    context: HostContext,
+    options: HostedGroupOptions,
+    onEnded: (group: HostedGroup, error: RaftError | null) => void,
+  ) {
+    this.#context = context;
+    this.#onEnded = onEnded;
+    this.name = options.name;
+    this.self = options.self;
+    this.definition = options.definition;
+    this.clock = context.clock;
+    this.random = context.random;
+    this.storage = context.storage;
+    this.logger = context.logger;
+    this.codec = context.codec;
+    this.member = new Member({
+      group: options.name,
+      groupId: options.groupId,
+      self: options.self,
+      definition: options.definition,
+      valueCodec: options.definition.codec ?? context.codec,
+      hooks: options.hooks,
+      services: this,
+      start: options.start,
+      freeze: context.freeze,
+      maxInboxBytes: context.limits.maxInboxBytes,
+    });
+    context.turns.add(this);
+  }
+
+  // Turns
+
+  get earliestMs(): number {
+    return this.member.earliestMs;
+  }
+  get stallMs(): number {
+    return this.member.stallMs;
+  }
+  turn(): void {
+    this.member.turn();
+  }
+  fireTimers(nowMs: number, lateMs: number): void {
+    this.member.fireTimers(nowMs, lateMs);
+  }
+
+  // MemberServices
+
+  send(to: MemberId, message: Message): void {
+    this.#context.links.send(this, to, message);
+  }
+  wake(): void {
+    this.#context.turns.wake(this);
+  }
+  wakeLater(): void {
+    this.#context.turns.wakeLater(this);
+  }
+  storageTouched(): void {
+    this.#context.turns.storageTouched();
+  }
+  deadlineSet(deadlineMs: number): void {
+    this.#context.turns.deadlineSet(deadlineMs);
+  }
+  leaderChanged(): void {
+    if (this.#hintWanted) return;
+    this.#hintWanted = true;
+    this.#context.turns.atEnd(this);
+  }
+  notify(event: GroupEvent): void {
+    for (const channel of this.channels) channel.notify(event);
+  }
+  announcedAddress(id: MemberId): string | null {
+    return this.#context.announced.get(id) ?? null;
+  }
+  loopDelayMs(): number {
+    return this.#context.turns.loopDelayMs;
+  }
+  stopped(error: RaftError | null): void {
+    this.ended = { error };
+    this.#context.turns.remove(this);
+    this.notify({ type: "closed" });
+    this.#onEnded(this, error);
+    this.leaderChanged();
+  }
+
+  /** Hints and watchers once per turn, however often things changed within it. */
+  flushTurn(): void {
+    this.#hintWanted = false;
+    if (this.ended === null) for (const channel of this.channels) channel.sendHint();
+    for (const watcher of [...this.watchers]) watcher();
+  }
+}

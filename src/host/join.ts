@@ -1,0 +1,156 @@
+/** How a newcomer gets into a group: it asks the leader, over the client's way of finding it. */
+import { createGroupClient } from "../client/client.js";
+import type { GroupStatus } from "../client/types.js";
+import type { JoinReply, JoinRequest } from "../codec/types.js";
+import { RaftError, type RaftErrorCode } from "../errors.js";
+import type { ConnectionHandlers } from "../ports.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+
+/** Refusals that say something about a moment. */
+const passing: ReadonlySet<RaftErrorCode> = new Set([
+  "uncommittedMembershipChange",
+  "pendingLeaderChange",
+  "notLeader",
+  "unavailable",
+  "overloaded",
+]);
+/** Hosts that are just starting serve the group a moment later. */
+const unknownGroupPatienceMs = 1000;
+const minPauseMs = 25;
+const maxPauseMs = 250;
+
+export type JoinOptions = {
+  readonly addresses: readonly string[];
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+};
+
+/** The answer of the leader, once the newcomer is a learner by a committed entry. */
+export async function askToJoin(
+  context: HostContext,
+  group: HostedGroup,
+  options: JoinOptions,
+): Promise<JoinReply> {
+  const seen = { welcomed: false };
+  const client = createGroupClient({
+    definition: null,
+    group: group.name,
+    hosts: options.addresses,
+    dial: (address, handlers) => context.transport.dial(address, watchDial(handlers, seen)),
+    clock: context.clock,
+    random: context.random,
+    codec: context.codec,
+    logger: context.logger,
+  });
+  const request: JoinRequest = {
+    memberId: group.member.id,
+    address: context.address,
+    valueName: group.definition.name,
+    valueVersion: group.definition.version,
+    compatibleVersions: group.definition.compatibleVersions,
+  };
+  try {
+    return await askUntilTaken(context, client, request, options);
+  } catch (error) {
+    throw explain(error, group.name, options, seen.welcomed);
+  } finally {
+    await client.close();
+  }
+}
+
+type JoinClient = Pick<ReturnType<typeof createGroupClient>, "admin" | "status">;
+
+async function askUntilTaken(
+  context: HostContext,
+  client: JoinClient,
+  request: JoinRequest,
+  { timeoutMs, signal }: JoinOptions,
+): Promise<JoinReply> {
+  const { clock, random } = context;
+  const beganMs = clock.nowMs();
+  let aliveUntilMs: number | null = null;
+  for (;;) {
+    const leftMs = beganMs + timeoutMs - clock.nowMs();
+    try {
+      const call = { timeoutMs: Math.max(1, Math.round(leftMs)), signal };
+      return (await client.admin("join", request, call)) as JoinReply;
+    } catch (error) {
+      if (!(error instanceof RaftError)) throw error;
+      const nowMs = clock.nowMs();
+      if (error.code === "alreadyMember") aliveUntilMs ??= nowMs + (await patienceOf(client));
+      const untilMs = retryUntilMs(error.code, beganMs, timeoutMs, aliveUntilMs);
+      const pauseMs = minPauseMs + random.next() * (maxPauseMs - minPauseMs);
+      if (clock.nowMs() + pauseMs >= Math.min(untilMs, beganMs + timeoutMs)) throw error;
+      await pause(context, pauseMs, signal);
+    }
+  }
+}
+
+function retryUntilMs(
+  code: RaftErrorCode,
+  beganMs: number,
+  timeoutMs: number,
+  aliveUntilMs: number | null,
+): number {
+  if (passing.has(code)) return beganMs + timeoutMs;
+  if (code === "unknownGroup") return beganMs + unknownGroupPatienceMs;
+  return code === "alreadyMember" && aliveUntilMs !== null ? aliveUntilMs : 0;
+}
+
+/**
+ * A predecessor that has just died counts as alive until it has been silent for an election timeout;
+ * one that answers for longer than that is really there.
+ */
+async function patienceOf(client: JoinClient): Promise<number> {
+  try {
+    const status: GroupStatus = await client.status({ timeoutMs: 1000 });
+    return status.config.electionTimeoutMs + 2 * status.config.heartbeatMs;
+  } catch {
+    return 2000;
+  }
+}
+
+function pause(context: HostContext, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (): void => {
+      timer.cancel();
+      signal.removeEventListener("abort", done);
+      if (signal.aborted) reject(signal.reason as Error);
+      else resolve();
+    };
+    const timer = context.clock.after(delayMs, done);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}
+
+/** Learns whether anybody ever answered, to tell "not there" from "there, but no". */
+function watchDial(handlers: ConnectionHandlers, seen: { welcomed: boolean }): ConnectionHandlers {
+  return {
+    onOpen: () => handlers.onOpen(),
+    onPayload(payload): void {
+      seen.welcomed = true;
+      handlers.onPayload(payload);
+    },
+    onDrain: () => handlers.onDrain(),
+    onClose: (error) => handlers.onClose(error),
+  };
+}
+
+function explain(
+  error: unknown,
+  group: string,
+  options: JoinOptions,
+  welcomed: boolean,
+): RaftError {
+  const { signal, addresses } = options;
+  if (signal.aborted && signal.reason instanceof RaftError) return signal.reason;
+  if (!(error instanceof RaftError)) {
+    return new RaftError("internal", `join: ${String(error)}`, { cause: error });
+  }
+  const code = error.code === "timeout" && !welcomed ? "connectFailed" : error.code;
+  const { applied } = error;
+  const message = `join of group "${group}" through ${addresses.join(", ")}: ${error.message}`;
+  return new RaftError(code, message, { applied, cause: error });
+}

@@ -1,0 +1,67 @@
+/** What a host keeps waiting at most (DESIGN 14), and how patient it is with connections. */
+import { RaftError } from "../errors.js";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export type HostLimits = {
+  /** Bytes that wait for one member's next turn; beyond, callers hear `overloaded`. */
+  readonly maxInboxBytes: number;
+  /** Connections accepted at a time; beyond, the newest is refused with `overloaded`. */
+  readonly maxConnections: number;
+  /** Groups that one connection may open channels to. */
+  readonly maxChannelsPerConnection: number;
+  /** Requests of one client and group without an answer; beyond, `overloaded`, applied "no". */
+  readonly maxRequestsPerClient: number;
+  /** Bytes that a client may leave unread before its connection is broken. */
+  readonly maxClientQueueBytes: number;
+  /** Bytes that wait for one peer host; beyond, messages to it are dropped (Raft sends again). */
+  readonly maxPeerQueueBytes: number;
+  /** Largest frame sent; a single reply over it becomes `encodeFailed`. */
+  readonly maxFrameBytes: number;
+  /** How long a new connection may take to say hello. */
+  readonly helloTimeoutMs: number;
+  /** Pings go out this often; three without an answer end the connection. */
+  readonly pingIntervalMs: number;
+  /** First and longest pause between two attempts to dial a peer; jittered. */
+  readonly minDialPauseMs: number;
+  readonly maxDialPauseMs: number;
+};
+
+export const defaultHostLimits: HostLimits = Object.freeze({
+  maxInboxBytes: 64 * MiB,
+  maxConnections: 10_000,
+  maxChannelsPerConnection: 10_000,
+  maxRequestsPerClient: 65_536,
+  maxClientQueueBytes: 64 * MiB,
+  maxPeerQueueBytes: 64 * MiB,
+  maxFrameBytes: 40 * MiB,
+  helloTimeoutMs: 5000,
+  pingIntervalMs: 2000,
+  minDialPauseMs: 20,
+  maxDialPauseMs: 1000,
+});
+
+/** The limits in force; refuses `invalidArgument` and names the field. */
+export function checkLimits(given: Partial<HostLimits> | undefined): HostLimits {
+  const limits: Record<string, number> = { ...defaultHostLimits };
+  if (given === undefined) return defaultHostLimits;
+  if (typeof given !== "object" || given === null) {
+    throw new RaftError("invalidArgument", "limits: expected an object of numbers");
+  }
+  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+    if (!Object.hasOwn(defaultHostLimits, name)) {
+      const known = Object.keys(defaultHostLimits).join(", ");
+      throw new RaftError("invalidArgument", `limits.${name}: no such limit; known are ${known}`);
+    }
+    if (value === undefined) continue;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
+      throw new RaftError(
+        "invalidArgument",
+        `limits.${name}: expected a whole number of 1 or more`,
+      );
+    }
+    limits[name] = value;
+  }
+  return Object.freeze(limits) as HostLimits;
+}

@@ -1,0 +1,152 @@
+/** What `startHost` and `host.group` are given, checked by name. */
+import type { GroupConfig } from "../core/types.js";
+import { RaftError } from "../errors.js";
+import type { GroupHooks } from "../member/types.js";
+import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
+import { isDefinedValue } from "../value/define.js";
+import type { AnyDefinedValue } from "../value/types.js";
+import type { HostLimits } from "./limits.js";
+
+export type HostOptions = {
+  /** 1 to 64 letters, digits or `_ . -`; unique among the hosts of a group. */
+  readonly id: string;
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string;
+  /** Where others reach this host, if that is not where it listens. */
+  readonly advertise?: string;
+  /** Default: memory. */
+  readonly storage?: Storage;
+  /** Default: TCP. */
+  readonly transport?: Transport;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Default: silent. */
+  readonly logger?: Logger;
+  readonly limits?: Partial<HostLimits>;
+  /**
+   * Freeze values and arguments, so that a pure handler that mutates them fails at once. Default:
+   * outside production (`NODE_ENV`).
+   */
+  readonly freeze?: boolean;
+};
+
+/** The options with every port there. */
+export type HostPorts = {
+  readonly id: string;
+  readonly listen: string;
+  readonly advertise: string | null;
+  readonly storage: Storage;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly codec: Codec;
+  readonly limits: HostLimits;
+  readonly freeze: boolean;
+};
+
+export type GroupStart = "create" | { readonly join: readonly string[] };
+
+export type GroupOptions = {
+  /** Used only if the storage holds nothing of the group yet. */
+  readonly start: GroupStart;
+  /** Of a new group; one that exists has its own, see `changeConfig`. */
+  readonly config?: Partial<GroupConfig>;
+  readonly hooks?: GroupHooks;
+  /** Joining: until the group has taken the member in, and between signs of progress after. */
+  readonly timeoutMs?: number;
+};
+
+export const silentLogger: Logger = Object.freeze({
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+});
+
+const hookNames: ReadonlySet<string> = new Set<keyof GroupHooks>([
+  "onCommandCommitted",
+  "onQueryAnswered",
+  "onFollowerAdded",
+  "onFollowerRemoved",
+  "onElected",
+  "onRestored",
+]);
+
+function refuse(message: string): never {
+  throw new RaftError("invalidArgument", message);
+}
+
+export function checkHostId(id: unknown): void {
+  if (typeof id === "string" && /^[A-Za-z0-9_.-]{1,64}$/.test(id)) return;
+  refuse(`id: expected 1 to 64 letters, digits or _ . - , got ${show(id)}`);
+}
+
+export function checkAddress(field: string, address: unknown): void {
+  if (typeof address === "string" && address.length > 0 && address.length <= 512) return;
+  refuse(`${field}: expected an address such as "127.0.0.1:7101", got ${show(address)}`);
+}
+
+/** Methods of a port that was handed in; a wrong object must fail here and not under load. */
+export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
+  for (const method of methods) {
+    const fields = port as Readonly<Record<string, unknown>> | null | undefined;
+    if (typeof fields?.[method] === "function") continue;
+    refuse(`${field}: expected an object with a method "${method}", got ${show(port)}`);
+  }
+}
+
+export function checkGroupName(name: unknown): void {
+  if (typeof name === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(name)) return;
+  refuse(`group name: expected 1 to 64 letters, digits or _ . : - , got ${show(name)}`);
+}
+
+export function checkDefinition(definition: unknown): asserts definition is AnyDefinedValue {
+  if (isDefinedValue(definition)) return;
+  throw new RaftError(
+    "invalidValue",
+    `value: expected what defineValue returns, got ${show(definition)}`,
+  );
+}
+
+export function checkGroupOptions(options: unknown): asserts options is GroupOptions {
+  if (typeof options !== "object" || options === null) {
+    refuse(`options: expected an object such as { start: "create" }, got ${show(options)}`);
+  }
+  const { start, hooks, timeoutMs } = options as Partial<Record<keyof GroupOptions, unknown>>;
+  checkStart(start);
+  if (hooks !== undefined) checkHooks(hooks);
+  const bad = typeof timeoutMs !== "number" || !Number.isFinite(timeoutMs) || timeoutMs < 1;
+  if (timeoutMs !== undefined && bad) {
+    refuse(`timeoutMs: expected milliseconds, 1 or more, got ${show(timeoutMs)}`);
+  }
+}
+
+function checkStart(start: unknown): void {
+  if (start === "create") return;
+  const join = (start as { readonly join?: unknown } | null | undefined)?.join;
+  if (!Array.isArray(join) || join.length === 0) {
+    refuse(`start: expected "create" or { join: [address, ...] }, got ${show(start)}`);
+  }
+  join.forEach((address: unknown, at) => checkAddress(`start.join[${at}]`, address));
+}
+
+function checkHooks(hooks: unknown): void {
+  if (typeof hooks !== "object" || hooks === null) {
+    refuse(`hooks: expected an object of functions, got ${show(hooks)}`);
+  }
+  for (const [name, hook] of Object.entries(hooks as object)) {
+    if (!hookNames.has(name)) {
+      refuse(`hooks.${name}: no such hook; there are ${[...hookNames].join(", ")}`);
+    }
+    if (hook !== undefined && typeof hook !== "function") {
+      refuse(`hooks.${name}: expected a function, got ${show(hook)}`);
+    }
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (value === null || typeof value !== "object") return String(value).slice(0, 80);
+  return Array.isArray(value) ? "an array" : "an object";
+}

@@ -1,0 +1,318 @@
+/**
+ * Outgoing connections to other hosts: one per address, dialled when there is something to send,
+ * carrying one channel per (group, member) pair. What cannot be sent now is dropped, because Raft
+ * sends again: a dead peer costs a look at the clock.
+ */
+import { decodeFrame, encodeFrame } from "../codec/wire.js";
+import { type Frame, protocolVersion } from "../codec/types.js";
+import type { MemberId, Message } from "../core/types.js";
+import { RaftError } from "../errors.js";
+import type { Connection, ConnectionHandlers } from "../ports.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+
+/** After a refusal a channel rests: first and longest pause. */
+const minRefusalPauseMs = 50;
+const maxRefusalPauseMs = 5000;
+/** Channels and links that nobody has used for so long are let go. */
+const idleAfterMs = 60_000;
+const maxMissedPings = 3;
+
+/** One member's way to one other member. */
+export class PeerChannel {
+  readonly group: HostedGroup;
+  readonly to: MemberId;
+  readonly link: PeerLink;
+  readonly number: number;
+  /** The connection on which `openPeer` was sent; another one needs it again. */
+  openedOn: Connection | null = null;
+  pausedUntilMs = 0;
+  refusals = 0;
+  usedAtMs = 0;
+  /** The queue was full; the core has been told once. */
+  overflowed = false;
+
+  constructor(group: HostedGroup, to: MemberId, link: PeerLink, number: number) {
+    this.group = group;
+    this.to = to;
+    this.link = link;
+    this.number = number;
+  }
+}
+
+export class PeerLink implements ConnectionHandlers {
+  readonly address: string;
+  readonly channels = new Map<number, PeerChannel>();
+  readonly #context: HostContext;
+  #connection: Connection | null = null;
+  #welcomed = false;
+  #failures = 0;
+  #retryAtMs = 0;
+  #missedPings = 0;
+  #nextChannel = 1;
+
+  constructor(context: HostContext, address: string) {
+    this.#context = context;
+    this.address = address;
+  }
+
+  addChannel(group: HostedGroup, to: MemberId): PeerChannel {
+    const channel = new PeerChannel(group, to, this, this.#nextChannel++);
+    this.channels.set(channel.number, channel);
+    return channel;
+  }
+
+  send(channel: PeerChannel, message: Message): void {
+    const { clock, limits, entriesCache } = this.#context;
+    const nowMs = clock.nowMs();
+    channel.usedAtMs = nowMs;
+    if (nowMs < channel.pausedUntilMs) return;
+    const connection = this.#connection ?? this.#dial(nowMs);
+    if (connection === null) return;
+    if (connection.queuedBytes > limits.maxPeerQueueBytes) return this.#overflow(channel);
+    channel.overflowed = false;
+    if (channel.openedOn !== connection) {
+      channel.openedOn = connection;
+      connection.send(encodeFrame(this.#openPeer(channel)));
+    }
+    const frame: Frame = { type: "peerMessage", channel: channel.number, message };
+    connection.send(encodeFrame(frame, entriesCache));
+  }
+
+  /** Told once, so that a core that answers by sending again does not turn in circles. */
+  #overflow(channel: PeerChannel): void {
+    if (channel.overflowed) return;
+    channel.overflowed = true;
+    channel.group.member.peerDisconnected(channel.to);
+  }
+
+  #dial(nowMs: number): Connection | null {
+    if (nowMs < this.#retryAtMs) return null;
+    this.#welcomed = false;
+    this.#missedPings = 0;
+    const connection = this.#context.transport.dial(this.address, this);
+    this.#connection = connection;
+    const { id } = this.#context;
+    connection.send(
+      encodeFrame({ type: "hello", protocol: protocolVersion, kind: "peer", from: id }),
+    );
+    return connection;
+  }
+
+  #openPeer(channel: PeerChannel): Frame {
+    const { group, to } = channel;
+    return {
+      type: "openPeer",
+      channel: channel.number,
+      group: group.name,
+      groupId: group.member.groupId ?? "",
+      from: group.member.id,
+      fromAddress: this.#context.address,
+      to,
+      valueName: group.definition.name,
+      valueVersion: group.definition.version,
+      compatibleVersions: group.definition.compatibleVersions,
+    };
+  }
+
+  onOpen(): void {
+    // `hello` waits in the connection already; nothing to do before `welcome`.
+  }
+
+  onPayload(payload: Uint8Array): void {
+    this.#context.turns.payloadArrived();
+    this.#missedPings = 0;
+    try {
+      this.#onFrame(decodeFrame(payload));
+    } catch (error) {
+      if (!(error instanceof RaftError)) throw error;
+      this.#giveUp(error.message);
+    }
+  }
+
+  #onFrame(frame: Frame): void {
+    switch (frame.type) {
+      case "welcome":
+        return this.#onWelcome(frame.protocol, frame.hostId);
+      case "channelRefused":
+        return this.#onChannelRefused(frame.channel, frame.code, frame.message);
+      case "refuse":
+        return this.#giveUp(`it refused: ${frame.code}: ${frame.message}`);
+      case "ping":
+        if (!frame.reply) this.#connection?.send(encodeFrame({ ...frame, reply: true }));
+        return;
+      default:
+        return this.#giveUp(`it sent a frame "${frame.type}", which does not belong here`);
+    }
+  }
+
+  #onWelcome(protocol: number, hostId: string): void {
+    if (protocol !== protocolVersion) {
+      return this.#giveUp(`it speaks protocol ${protocol}, this host speaks ${protocolVersion}`);
+    }
+    this.#welcomed = true;
+    if (this.#failures > 0) {
+      this.#context.logger.info(
+        { host: this.#context.id, peer: hostId, address: this.address },
+        `host ${this.#context.id} reaches ${hostId} at ${this.address} again`,
+      );
+    }
+    this.#failures = 0;
+  }
+
+  #onChannelRefused(number: number, code: string, message: string): void {
+    const channel = this.channels.get(number);
+    if (channel === undefined) return;
+    const { clock, rateLimit, logger, id } = this.#context;
+    const longAgo = clock.nowMs() - channel.pausedUntilMs > 2 * maxRefusalPauseMs;
+    if (longAgo) channel.refusals = 0;
+    const pauseMs = Math.min(maxRefusalPauseMs, minRefusalPauseMs * 2 ** channel.refusals);
+    channel.refusals += 1;
+    channel.pausedUntilMs = clock.nowMs() + this.#jitter(pauseMs);
+    channel.openedOn = null;
+    if (rateLimit.admits(`refused ${channel.group.name} ${channel.to} ${code}`)) {
+      logger.warn(
+        { host: id, group: channel.group.name, to: channel.to, address: this.address, code },
+        `${this.address} refused group "${channel.group.name}" for ${channel.to}: ${message}`,
+      );
+    }
+    channel.group.member.peerDisconnected(channel.to);
+  }
+
+  /** Breaks a connection that makes no sense. */
+  #giveUp(why: string): void {
+    const { rateLimit, logger, id } = this.#context;
+    if (rateLimit.admits(`peer ${this.address} ${why}`)) {
+      logger.warn(
+        { host: id, address: this.address },
+        `host ${id} closes its connection to ${this.address}: ${why}`,
+      );
+    }
+    this.#failures = Math.max(this.#failures, 4);
+    this.#welcomed = false;
+    this.#connection?.destroy(why);
+  }
+
+  onDrain(): void {
+    // Whoever was held back is sent to again by its leader's next heartbeat.
+  }
+
+  onClose(error: Error | null): void {
+    const { clock, rateLimit, logger, id } = this.#context;
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.#connection = null;
+    if (!this.#welcomed) this.#failures += 1;
+    this.#retryAtMs = clock.nowMs() + this.#jitter(this.#pauseMs());
+    if (error !== null && rateLimit.admits(`down ${this.address}`)) {
+      logger.info(
+        { host: id, address: this.address },
+        `host ${id} has no connection to ${this.address}: ${error.message}`,
+      );
+    }
+    for (const channel of this.channels.values()) {
+      if (channel.openedOn !== connection) continue;
+      channel.openedOn = null;
+      channel.group.member.peerDisconnected(channel.to);
+    }
+  }
+
+  #pauseMs(): number {
+    const { minDialPauseMs, maxDialPauseMs } = this.#context.limits;
+    return Math.min(maxDialPauseMs, minDialPauseMs * 2 ** Math.min(this.#failures, 20));
+  }
+
+  /** Half to whole, so that many hosts do not come back in step. */
+  #jitter(pauseMs: number): number {
+    return pauseMs * (0.5 + this.#context.random.next() / 2);
+  }
+
+  /** The other side has just dialled us: no need to wait any longer. */
+  heardFrom(): void {
+    if (this.#connection === null) this.#retryAtMs = 0;
+  }
+
+  /** Every ping interval; pings that nobody answers show a connection that is half open. */
+  tick(nowMs: number): void {
+    for (const channel of [...this.channels.values()]) {
+      const idle = nowMs - channel.usedAtMs > idleAfterMs;
+      if (idle || channel.group.ended !== null) this.dropChannel(channel);
+    }
+    const connection = this.#connection;
+    if (connection === null) return;
+    if (this.channels.size === 0) return connection.close();
+    if (this.#missedPings >= maxMissedPings) {
+      connection.destroy(`${this.address} has not answered ${maxMissedPings} pings`);
+      return;
+    }
+    this.#missedPings += 1;
+    connection.send(encodeFrame({ type: "ping", reply: false, sentAtMs: nowMs }));
+  }
+
+  dropChannel(channel: PeerChannel): void {
+    this.channels.delete(channel.number);
+    if (channel.group.peers.get(channel.to) === channel) channel.group.peers.delete(channel.to);
+  }
+
+  get isUnused(): boolean {
+    return this.channels.size === 0 && this.#connection === null;
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+}
+
+export class PeerLinks {
+  readonly #links = new Map<string, PeerLink>();
+  #context: HostContext | null = null;
+  #closed = false;
+
+  /** Once, before anything else. */
+  bind(context: HostContext): void {
+    this.#context = context;
+  }
+
+  send(group: HostedGroup, to: MemberId, message: Message): void {
+    if (this.#closed) return;
+    const address = group.member.addressOf(to);
+    // A member that nobody has named yet: it will be once the membership is known.
+    if (address === null) return;
+    let channel = group.peers.get(to);
+    if (channel === undefined || channel.link.address !== address) {
+      channel?.link.dropChannel(channel);
+      channel = this.#linkTo(address).addChannel(group, to);
+      group.peers.set(to, channel);
+    }
+    channel.link.send(channel, message);
+  }
+
+  #linkTo(address: string): PeerLink {
+    let link = this.#links.get(address);
+    if (link === undefined) {
+      link = new PeerLink(this.#context!, address);
+      this.#links.set(address, link);
+    }
+    return link;
+  }
+
+  heardFrom(address: string): void {
+    this.#links.get(address)?.heardFrom();
+  }
+
+  dropGroup(group: HostedGroup): void {
+    for (const channel of [...group.peers.values()]) channel.link.dropChannel(channel);
+  }
+
+  tick(nowMs: number): void {
+    for (const link of [...this.#links.values()]) {
+      link.tick(nowMs);
+      if (link.isUnused) this.#links.delete(link.address);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const link of this.#links.values()) link.close();
+  }
+}

@@ -1,0 +1,88 @@
+/** Waiting until a member can be used. */
+import { RaftError } from "../errors.js";
+import { lastIndex } from "../core/log.js";
+import type { TimerHandle } from "../ports.js";
+import { answerTo } from "./asking.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+
+/** How often a member that waits for a leader asks again. */
+const askEveryMs = 20;
+
+/**
+ * Resolves once the membership in force names the member and it has applied everything that was
+ * committed when it asked: as a linearizable query would be answered. Rejects when the member ends,
+ * when `signal` fires, or when nothing has moved for `patienceMs`.
+ */
+export function becomeReady(
+  context: HostContext,
+  group: HostedGroup,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { clock } = context;
+    let timer: TimerHandle | null = null;
+    let asked = false;
+    let seen = progressOf(group);
+    let seenAtMs = clock.nowMs();
+    const settle = (error: Error | null): void => {
+      timer?.cancel();
+      group.watchers.delete(attempt);
+      signal.removeEventListener("abort", attempt);
+      if (error === null) resolve();
+      else reject(error);
+    };
+    const attempt = (): void => {
+      if (signal.aborted) return settle(signal.reason as Error);
+      if (group.ended !== null) return settle(group.ended.error ?? endedError(group));
+      if (asked || !isNamed(group)) return;
+      asked = true;
+      const sink = answerTo((error) => {
+        asked = false;
+        if (error === null) settle(null);
+      });
+      group.member.barrier(sink, 0);
+    };
+    const tick = (): void => {
+      const progress = progressOf(group);
+      const nowMs = clock.nowMs();
+      if (progress !== seen) {
+        seen = progress;
+        seenAtMs = nowMs;
+      } else if (nowMs - seenAtMs >= patienceMs) return settle(stuckError(group, patienceMs));
+      timer = clock.after(askEveryMs, tick);
+      attempt();
+    };
+    group.watchers.add(attempt);
+    signal.addEventListener("abort", attempt);
+    tick();
+  });
+}
+
+function isNamed(group: HostedGroup): boolean {
+  return group.member.membership.members.some((member) => member.id === group.member.id);
+}
+
+/** Changes whenever the member has got on. */
+function progressOf(group: HostedGroup): string {
+  const { core } = group.member.replica;
+  return `${core.lastApplied} ${lastIndex(core.log)} ${core.incoming?.heldBytes ?? 0}`;
+}
+
+function endedError(group: HostedGroup): RaftError {
+  const why = `member ${group.member.id} of group "${group.name}" was closed before it was ready`;
+  return new RaftError("closed", why);
+}
+
+function stuckError(group: HostedGroup, patienceMs: number): RaftError {
+  const { member, name } = group;
+  const why = isNamed(group)
+    ? `it cannot catch up; its leader is ${member.leader ?? "not known"}`
+    : "no leader has contacted it; can the members reach its address?";
+  return new RaftError(
+    "timeout",
+    `member ${member.id} of group "${name}" got no further for ${patienceMs} ms: ${why}`,
+    { applied: "maybe" },
+  );
+}

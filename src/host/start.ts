@@ -1,0 +1,56 @@
+/** `startHost` without defaults for the ports: those are composed in index.ts. */
+import { RaftError } from "../errors.js";
+import { Host } from "./host.js";
+import { checkLimits } from "./limits.js";
+import {
+  checkAddress,
+  checkHostId,
+  checkPort,
+  type HostOptions,
+  type HostPorts,
+} from "./options.js";
+
+/** Ports that take the place of those that the options leave out. */
+export type DefaultPorts = Pick<HostPorts, "clock" | "random" | "codec" | "logger" | "freeze"> & {
+  readonly makeStorage: () => HostPorts["storage"];
+  readonly makeTransport: () => HostPorts["transport"];
+};
+
+/** Checks every field by name, then opens the storage and the port. */
+export async function startHostWith(options: HostOptions, defaults: DefaultPorts): Promise<Host> {
+  const { id, listen } = options;
+  checkHostId(id);
+  checkAddress("listen", listen);
+  if (options.advertise !== undefined) checkAddress("advertise", options.advertise);
+  checkWildcard(options);
+  const limits = checkLimits(options.limits);
+  const { storage, transport, clock, random, logger } = options;
+  if (storage !== undefined) checkPort("storage", storage, ["open", "append", "flush", "close"]);
+  if (transport !== undefined) checkPort("transport", transport, ["listen", "dial"]);
+  if (clock !== undefined) checkPort("clock", clock, ["nowMs", "wallMs", "after", "soon"]);
+  if (random !== undefined) checkPort("random", random, ["next", "id"]);
+  if (logger !== undefined) checkPort("logger", logger, ["debug", "info", "warn", "error"]);
+  return await Host.start({
+    id,
+    listen,
+    advertise: options.advertise ?? null,
+    storage: storage ?? defaults.makeStorage(),
+    transport: transport ?? defaults.makeTransport(),
+    clock: clock ?? defaults.clock,
+    random: random ?? defaults.random,
+    logger: logger ?? defaults.logger,
+    codec: defaults.codec,
+    limits,
+    freeze: options.freeze ?? defaults.freeze,
+  });
+}
+
+/** Nobody can dial "every address of this machine". */
+function checkWildcard({ listen, advertise }: HostOptions): void {
+  if (advertise !== undefined || !/^(0\.0\.0\.0|\[::\]|::|\*)?:\d+$/.test(listen)) return;
+  throw new RaftError(
+    "invalidArgument",
+    `advertise: listen ${JSON.stringify(listen)} names every address of this machine; say in ` +
+      `advertise where the other hosts reach it, such as "10.0.0.7:7101"`,
+  );
+}

@@ -1,0 +1,260 @@
+/**
+ * The turns of a host: all members that have something to do, then one flush of the storage, then
+ * the frames of the turn. One clock timer serves the earliest deadline of all members.
+ *
+ * A turn is asked for with `clock.soon`, that is after this round of the event loop has read its
+ * sockets: so a timer that ran out is acted upon only after the messages that came meanwhile. When
+ * the loop was late, more rounds are let by until the sockets have nothing more to say (DESIGN 15).
+ */
+import type { Clock, Storage, TimerHandle } from "../ports.js";
+
+/** Somebody who gets turns. */
+export interface TurnTaker {
+  /** Bookkeeping of `Turns`: waits for a turn already. */
+  woken: boolean;
+  turn(): void;
+  fireTimers(nowMs: number, lateMs: number): void;
+  /** The earliest deadline, Infinity if there is none. */
+  readonly earliestMs: number;
+  /** Lateness from which on this taker wants to know of it. */
+  readonly stallMs: number;
+}
+
+/** Something with bytes to send at the end of the turn. */
+export interface TurnFlusher {
+  flushTurn(): void;
+}
+
+/** A timer that comes this late has met a loop that was busy elsewhere. */
+const lateFromMs = 20;
+/** Rounds of the event loop that a late turn lets by at most, so that busy sockets starve no timer. */
+const maxDrainRounds = 8;
+/** Rounds within one turn; storage that answers at once takes two or three. */
+const maxRounds = 64;
+/** `loopDelayMs` tells of the last one to two such spans. */
+const delaySpanMs = 30_000;
+
+export class Turns {
+  readonly #clock: Clock;
+  readonly #storage: Storage;
+  readonly #onDefect: (error: unknown) => void;
+  readonly #takers = new Set<TurnTaker>();
+  #woken: TurnTaker[] = [];
+  #later: TurnTaker[] = [];
+  /** Brought in by `input` at the start of a turn. */
+  #inputs: TurnFlusher[] = [];
+  #flushers: TurnFlusher[] = [];
+  #outputs: TurnFlusher[] = [];
+  #scheduled = false;
+  #scheduledAtMs = 0;
+  #running = false;
+  #storageTouched = false;
+  #earliestMs = Infinity;
+  #armedMs = Infinity;
+  #timer: TimerHandle | null = null;
+  /** Payloads came in since the last turn. */
+  #arrived = false;
+  #drain: { lateMs: number; rounds: number } | null = null;
+  #delayMs = 0;
+  #delayBeforeMs = 0;
+  #delaySinceMs: number;
+  #stopped = false;
+
+  /** `onDefect` hears of what no member or connection has caught itself. */
+  constructor(clock: Clock, storage: Storage, onDefect: (error: unknown) => void) {
+    this.#clock = clock;
+    this.#storage = storage;
+    this.#onDefect = onDefect;
+    this.#delaySinceMs = clock.nowMs();
+  }
+
+  add(taker: TurnTaker): void {
+    this.#takers.add(taker);
+  }
+
+  remove(taker: TurnTaker): void {
+    this.#takers.delete(taker);
+  }
+
+  wake(taker: TurnTaker): void {
+    if (taker.woken) return;
+    taker.woken = true;
+    this.#woken.push(taker);
+    this.schedule();
+  }
+
+  /** A turn of its own, after the sockets have been read again. */
+  wakeLater(taker: TurnTaker): void {
+    if (!this.#later.includes(taker)) this.#later.push(taker);
+    this.schedule();
+  }
+
+  /** Told of every payload from a socket. */
+  payloadArrived(): void {
+    this.#arrived = true;
+  }
+
+  storageTouched(): void {
+    this.#storageTouched = true;
+    this.schedule();
+  }
+
+  deadlineSet(deadlineMs: number): void {
+    if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs;
+    this.schedule();
+  }
+
+  /** Called back at the start of the next turn, once for each call. */
+  atStart(input: TurnFlusher): void {
+    this.#inputs.push(input);
+    this.schedule();
+  }
+
+  /** Called back once the members of this turn are quiet, once for each call. */
+  atEnd(flusher: TurnFlusher): void {
+    this.#flushers.push(flusher);
+    this.schedule();
+  }
+
+  /** Called back after everything else of this turn. */
+  afterEnd(output: TurnFlusher): void {
+    this.#outputs.push(output);
+    this.schedule();
+  }
+
+  schedule(): void {
+    if (this.#scheduled || this.#running || this.#stopped) return;
+    this.#scheduled = true;
+    this.#scheduledAtMs = this.#clock.nowMs();
+    this.#clock.soon(() => this.#run());
+  }
+
+  /** Longest time that the event loop kept this host waiting in the last minute. */
+  get loopDelayMs(): number {
+    this.#turnSpans(this.#clock.nowMs());
+    return Math.max(this.#delayMs, this.#delayBeforeMs);
+  }
+
+  /** Told of delays that somebody else measured. */
+  noteDelay(delayMs: number): void {
+    this.#turnSpans(this.#clock.nowMs());
+    if (delayMs > this.#delayMs) this.#delayMs = delayMs;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    if (this.#stopped) return;
+    this.#running = true;
+    try {
+      this.#turn(this.#clock.nowMs());
+    } catch (error) {
+      this.#onDefect(error);
+    }
+    this.#running = false;
+    this.#arm();
+    if (this.#wantsTurn()) this.schedule();
+  }
+
+  #turn(nowMs: number): void {
+    this.noteDelay(nowMs - this.#scheduledAtMs);
+    const later = this.#later;
+    this.#later = [];
+    const inputs = this.#inputs;
+    this.#inputs = [];
+    for (const input of inputs) input.flushTurn();
+    for (const taker of later) this.wake(taker);
+    this.#settle();
+    this.#checkTimers(nowMs);
+    this.#flush();
+    this.#arrived = false;
+  }
+
+  #wantsTurn(): boolean {
+    return (
+      this.#drain !== null ||
+      this.#woken.length > 0 ||
+      this.#later.length > 0 ||
+      this.#inputs.length > 0 ||
+      this.#flushers.length > 0 ||
+      this.#outputs.length > 0
+    );
+  }
+
+  /** Runs members and storage until nobody has anything left to do in this turn. */
+  #settle(): void {
+    for (let round = 0; round < maxRounds; round++) {
+      const woken = this.#woken;
+      if (woken.length === 0 && !this.#storageTouched) return;
+      this.#woken = [];
+      for (const taker of woken) {
+        taker.woken = false;
+        taker.turn();
+      }
+      if (this.#storageTouched) {
+        this.#storageTouched = false;
+        this.#storage.flush();
+      }
+    }
+  }
+
+  #checkTimers(nowMs: number): void {
+    if (nowMs < this.#earliestMs) return;
+    const lateMs = this.#drain?.lateMs ?? nowMs - this.#earliestMs;
+    if (this.#drain === null) this.noteDelay(lateMs);
+    const rounds = this.#drain?.rounds ?? 0;
+    const unread = rounds === 0 || this.#arrived;
+    if (lateMs >= lateFromMs && unread && rounds < maxDrainRounds) {
+      this.#drain = { lateMs, rounds: rounds + 1 };
+      return;
+    }
+    this.#drain = null;
+    this.#fireTimers(nowMs, lateMs);
+    this.#settle();
+  }
+
+  #fireTimers(nowMs: number, lateMs: number): void {
+    this.#earliestMs = Infinity;
+    for (const taker of this.#takers) {
+      if (taker.earliestMs <= nowMs || lateMs >= taker.stallMs) taker.fireTimers(nowMs, lateMs);
+      if (taker.earliestMs < this.#earliestMs) this.#earliestMs = taker.earliestMs;
+    }
+  }
+
+  #flush(): void {
+    for (let round = 0; round < maxRounds; round++) {
+      const flushers = this.#flushers;
+      if (flushers.length === 0) break;
+      this.#flushers = [];
+      for (const flusher of flushers) flusher.flushTurn();
+    }
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    for (const output of outputs) output.flushTurn();
+  }
+
+  #arm(): void {
+    if (this.#stopped || this.#earliestMs >= this.#armedMs) return;
+    this.#timer?.cancel();
+    this.#armedMs = this.#earliestMs;
+    const delayMs = Math.max(0, this.#earliestMs - this.#clock.nowMs());
+    this.#timer = this.#clock.after(delayMs, () => {
+      this.#timer = null;
+      this.#armedMs = Infinity;
+      this.schedule();
+    });
+  }
+
+  #turnSpans(nowMs: number): void {
+    if (nowMs - this.#delaySinceMs < delaySpanMs) return;
+    const skipped = nowMs - this.#delaySinceMs >= 2 * delaySpanMs;
+    this.#delayBeforeMs = skipped ? 0 : this.#delayMs;
+    this.#delayMs = 0;
+    this.#delaySinceMs = nowMs;
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * One group's replica in one process: an inbox of events, and turns.
+ *
+ *     a turn:  step every event of the inbox -> flush -> carry out the effects
+ *
+ * Everything is synchronous and nothing calls upward: storage, transport and clock answer by putting
+ * events into the inbox. Memory storage answers within the turn, so the host runs turns until no
+ * inbox holds anything. Timers that ran out become events only after what peers said meanwhile was
+ * taken in (`fireTimers`), because a member that slept itself must not take its peers for silent.
+ *
+ * A broken invariant or a committed record that does not decode ends the member, and only it
+ * (fail-stop): its callers hear `internal`, the host and its other groups go on.
+ */
+import type { GroupEvent } from "../client/types.js";
+import type { ClientRequest, LeaderHint } from "../codec/types.js";
+import type {
+  LogIndex,
+  MemberId,
+  MemberInfo,
+  Membership,
+  Message,
+  RoleName,
+  SnapshotMeta,
+  Term,
+  Ticket,
+  TimerName,
+} from "../core/types.js";
+import { RaftError } from "../errors.js";
+import type { Codec } from "../ports.js";
+import {
+  createReplica,
+  flushReplica,
+  type Replica,
+  type ReplicaInit,
+  stepReplica,
+} from "../replica.js";
+import type { AnyDefinedValue } from "../value/types.js";
+import { clearDeadlines, createDeadlines, takeDue } from "./deadlines.js";
+import { createHookCalls, runHooks } from "./hooks.js";
+import { performAll } from "./perform.js";
+import { answerEnded } from "./replies.js";
+import { barrierRequested, clientRequested } from "./requests.js";
+import { snapshotAborted, snapshotWasSaved } from "./saved.js";
+import { continueTaking, createSnapshots, isPulling } from "./snapshots.js";
+import { addressOf, isInboxFull, memberAddresses, type MemberState, post } from "./state.js";
+import { currentEvents } from "./status.js";
+import type { GroupHooks, MemberServices, ReplySink } from "./types.js";
+import { createWaiting, takeAll } from "./waiting.js";
+
+export type MemberOptions = {
+  readonly group: string;
+  /** null: a newcomer; see `adopt`. */
+  readonly groupId: string | null;
+  readonly self: MemberInfo;
+  readonly definition: AnyDefinedValue;
+  readonly valueCodec: Codec;
+  readonly hooks: GroupHooks;
+  readonly services: MemberServices;
+  readonly start: ReplicaInit["start"];
+  /** Freeze values and arguments, so that a pure handler that mutates fails at once. */
+  readonly freeze: boolean;
+  readonly maxInboxBytes: number;
+};
+
+export class Member {
+  readonly #state: MemberState;
+  readonly #due: TimerName[] = [];
+
+  constructor(options: MemberOptions) {
+    const { services, group, self } = options;
+    const { clock, storage, logger } = services;
+    const state: Omit<MemberState, "replica"> & { replica: Replica | null } = {
+      group,
+      self,
+      definition: options.definition,
+      services,
+      replica: null,
+      waiting: createWaiting(),
+      deadlines: createDeadlines(),
+      snapshots: createSnapshots(group, storage, clock),
+      hooks: createHookCalls(options.hooks, options.valueCodec, logger),
+      maxInboxBytes: options.maxInboxBytes,
+      groupId: options.groupId,
+      inbox: [],
+      inboxBytes: 0,
+      out: [],
+      nextRequest: 1,
+      role: "learner",
+      term: 0,
+      leader: null,
+      committed: null,
+      restored: options.start.type === "restore",
+      divergedAt: null,
+      stopped: false,
+    };
+    const init: ReplicaInit = {
+      definition: options.definition,
+      codec: options.valueCodec,
+      self,
+      nowMs: clock.nowMs(),
+      timeMs: clock.wallMs(),
+      freeze: options.freeze,
+      start: options.start,
+    };
+    state.replica = createReplica(init, state.out);
+    this.#state = state as MemberState;
+    if (state.restored) state.committed = state.replica.core.membership;
+    services.wake();
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // What the host may know
+
+  get id(): MemberId {
+    return this.#state.self.id;
+  }
+  get groupId(): string | null {
+    return this.#state.groupId;
+  }
+  get definition(): AnyDefinedValue {
+    return this.#state.definition;
+  }
+  get role(): RoleName {
+    return this.#state.role;
+  }
+  get term(): Term {
+    return this.#state.term;
+  }
+  get leader(): MemberId | null {
+    return this.#state.leader;
+  }
+  /** The membership in force, committed or not. */
+  get membership(): Membership {
+    return this.#state.replica.core.membership;
+  }
+  get stopped(): boolean {
+    return this.#state.stopped;
+  }
+  /** The earliest deadline; may be too early after one was moved, never too late. */
+  get earliestMs(): number {
+    return this.#state.deadlines.earliestMs;
+  }
+  /** A loop that was late by less than this has not slept. */
+  get stallMs(): number {
+    return this.#state.replica.core.config.heartbeatMs / 2;
+  }
+  get electionTimeoutMs(): number {
+    return this.#state.replica.core.config.electionTimeoutMs;
+  }
+  /** For invariant checks in tests; never written to. */
+  get replica(): Replica {
+    return this.#state.replica;
+  }
+
+  addressOf(id: MemberId): string | null {
+    return addressOf(this.#state, id);
+  }
+
+  leaderHint(channel: number): LeaderHint {
+    const { term, leader } = this.#state;
+    const address = leader === null ? null : addressOf(this.#state, leader);
+    return {
+      type: "leaderHint",
+      channel,
+      term,
+      leader,
+      address,
+      hosts: memberAddresses(this.#state),
+    };
+  }
+
+  currentEvents(): readonly GroupEvent[] {
+    return currentEvents(this.#state);
+  }
+
+  /** A newcomer learns the id of the group that took it in. */
+  adopt(groupId: string): void {
+    this.#state.groupId = groupId;
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // From peers and storage
+
+  /** A message that does not fit into the inbox is dropped, as a network might. */
+  receive(from: MemberId, message: Message, sizeBytes: number): void {
+    if (isInboxFull(this.#state, sizeBytes)) return;
+    const nowMs = this.#state.services.clock.nowMs();
+    post(this.#state, { type: "messageReceived", from, message, nowMs }, sizeBytes);
+  }
+
+  peerDisconnected(peer: MemberId): void {
+    post(this.#state, { type: "peerDisconnected", peer }, 0);
+  }
+
+  storedTicket(ticket: Ticket): void {
+    const nowMs = this.#state.services.clock.nowMs();
+    post(this.#state, { type: "stored", ticket, nowMs }, 0);
+  }
+
+  snapshotChunkWritten(index: LogIndex, term: Term, sizeBytes: number): void {
+    post(this.#state, { type: "snapshotChunkWritten", index, term, sizeBytes }, 0);
+  }
+
+  snapshotSaved(snapshot: SnapshotMeta, ok: boolean): void {
+    if (!this.#state.stopped) snapshotWasSaved(this.#state, snapshot, ok);
+  }
+
+  snapshotChunkRead(to: MemberId, index: LogIndex, offset: number, data: Uint8Array | null): void {
+    const nowMs = this.#state.services.clock.nowMs();
+    post(
+      this.#state,
+      { type: "snapshotChunkRead", to, index, offset, data, nowMs },
+      data?.length ?? 0,
+    );
+  }
+
+  storageFailed(message: string): void {
+    this.#state.services.notify({ type: "storage", message });
+    post(this.#state, { type: "storageFailed" }, 0);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // From callers
+
+  request(sink: ReplySink, request: ClientRequest): void {
+    const state = this.#state;
+    if (state.stopped) {
+      sink.reply(request.request, "unavailable", "no", 0, new Uint8Array(0));
+      return;
+    }
+    this.#guard(() => clientRequested(state, sink, request));
+  }
+
+  /** Answers "ok" once this member has applied what was committed when it was asked. */
+  barrier(sink: ReplySink, request: number): void {
+    barrierRequested(this.#state, sink, request);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Turns
+
+  turn(): void {
+    const state = this.#state;
+    if (state.stopped) return;
+    this.#guard(() => {
+      if (isPulling(state.snapshots)) {
+        if (continueTaking(state.snapshots)) state.services.wakeLater();
+        else state.services.storageTouched();
+      }
+      this.#step();
+    });
+  }
+
+  /**
+   * Acts on the deadlines that have passed. The host calls it when the sockets have been read since
+   * they passed; `lateMs` is how long after its time it comes.
+   */
+  fireTimers(nowMs: number, lateMs: number): void {
+    const state = this.#state;
+    if (state.stopped) return;
+    this.#guard(() => {
+      if (lateMs >= this.stallMs) post(state, { type: "stalled", lateMs, nowMs }, 0);
+      // What peers said first: it may move the very deadline that has passed.
+      this.#step();
+      const due = this.#due;
+      takeDue(state.deadlines, nowMs, due);
+      for (const timer of due) post(state, { type: "timerFired", timer, nowMs }, 0);
+      due.length = 0;
+      this.#step();
+    });
+  }
+
+  #step(): void {
+    const state = this.#state;
+    const { replica, inbox, out } = state;
+    if (state.stopped || (inbox.length === 0 && out.length === 0)) return;
+    state.inbox = [];
+    state.inboxBytes = 0;
+    for (let i = 0; i < inbox.length; i++) stepReplica(replica, inbox[i]!, out);
+    flushReplica(replica, out);
+    state.out = [];
+    const removed = performAll(state, out);
+    if (removed) this.#end(this.#removedError());
+    runHooks(state.hooks);
+  }
+
+  /** Ends the member: everybody who waits is answered. Idempotent. */
+  stop(): void {
+    if (!this.#state.stopped) this.#end(null);
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      if (this.#state.stopped) return;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const { group, self, services } = this.#state;
+      const message = `member ${self.id} of group "${group}" found itself broken and stopped: ${why}`;
+      services.logger.error({ group, member: self.id, err: cause }, message);
+      this.#end(new RaftError("internal", message, { applied: "maybe", cause }));
+    }
+  }
+
+  #end(error: RaftError | null): void {
+    const state = this.#state;
+    const { group, self, services } = state;
+    snapshotAborted(state);
+    state.stopped = true;
+    clearDeadlines(state.deadlines);
+    state.inbox = [];
+    state.inboxBytes = 0;
+    const message = error?.message ?? `member ${self.id} of group "${group}" was closed`;
+    answerEnded(takeAll(state.waiting), error?.code ?? "closed", message);
+    services.stopped(error);
+  }
+
+  #removedError(): RaftError {
+    const { group, self } = this.#state;
+    return new RaftError("removed", `member ${self.id} was taken out of group "${group}"`);
+  }
+}

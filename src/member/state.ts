@@ -1,0 +1,95 @@
+/** What one member consists of; the functions of this folder work on it. */
+import type { Membership, RoleName, Term, MemberId, MemberInfo } from "../core/types.js";
+import type { Replica, ReplicaEffect, ReplicaEvent } from "../replica.js";
+import type { AnyDefinedValue } from "../value/types.js";
+import type { Deadlines } from "./deadlines.js";
+import type { HookCalls } from "./hooks.js";
+import type { Snapshots } from "./snapshots.js";
+import type { MemberServices, ReplySink } from "./types.js";
+import { addWaiter, type Waiter, type Waiting } from "./waiting.js";
+
+export type MemberState = {
+  readonly group: string;
+  readonly self: MemberInfo;
+  readonly definition: AnyDefinedValue;
+  readonly services: MemberServices;
+  readonly replica: Replica;
+  readonly waiting: Waiting;
+  readonly deadlines: Deadlines;
+  readonly snapshots: Snapshots;
+  readonly hooks: HookCalls;
+  readonly maxInboxBytes: number;
+  /** null: a newcomer that has not heard yet which group it belongs to. */
+  groupId: string | null;
+  /** Events since the last turn, and an estimate of what they hold. */
+  inbox: ReplicaEvent[];
+  inboxBytes: number;
+  /** Effects of the turn under way. */
+  out: ReplicaEffect[];
+  nextRequest: number;
+  role: RoleName;
+  term: Term;
+  leader: MemberId | null;
+  /** The newest membership known to be committed, or null. */
+  committed: Membership | null;
+  /** Restored from storage, and has not led since. */
+  restored: boolean;
+  divergedAt: number | null;
+  stopped: boolean;
+};
+
+/** Bookkeeping of an event beside its body. */
+const eventOverheadBytes = 128;
+
+/** True: the limit is reached, and nothing was taken in. */
+export function isInboxFull(state: MemberState, bodyBytes: number): boolean {
+  return state.inboxBytes + bodyBytes + eventOverheadBytes > state.maxInboxBytes;
+}
+
+/** Puts an event into the inbox and asks for a turn. */
+export function post(state: MemberState, event: ReplicaEvent, bodyBytes: number): void {
+  if (state.stopped) return;
+  state.inboxBytes += bodyBytes + eventOverheadBytes;
+  state.inbox.push(event);
+  state.services.wake();
+}
+
+/** Adds a caller to the table; returns the number by which the core knows it. */
+export function wait(
+  state: MemberState,
+  sink: ReplySink,
+  request: number,
+  kind: Waiter["kind"],
+  session = 0,
+  sequence = 0,
+  body: Uint8Array | null = null,
+  render: Waiter["render"] = null,
+): number {
+  const requestId = state.nextRequest++;
+  addWaiter(state.waiting, {
+    requestId,
+    kind,
+    session,
+    sequence,
+    sink,
+    request,
+    body,
+    render,
+    next: null,
+  });
+  return requestId;
+}
+
+/** Where a member listens: as it said itself, otherwise as the membership has it. */
+export function addressOf(state: MemberState, id: MemberId): string | null {
+  const announced = state.services.announcedAddress(id);
+  if (announced !== null) return announced;
+  const { members } = state.replica.core.membership;
+  return members.find((member) => member.id === id)?.address ?? null;
+}
+
+/** Addresses of everybody in the membership in force. */
+export function memberAddresses(state: MemberState): string[] {
+  const { members } = state.replica.core.membership;
+  return members.map((member) => addressOf(state, member.id) ?? member.address);
+}
