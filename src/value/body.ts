@@ -16,6 +16,8 @@ import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 const flagArg = 1;
 const flagId = 2;
 const maxIdLength = 256;
+/** UTF-8 bytes that one UTF-16 unit takes at most. */
+const maxBytesPerUnit = 3;
 const noBytes = new Uint8Array(0);
 
 export type DecodedBody = {
@@ -87,9 +89,13 @@ function encodeArg(kind: string, codec: Codec, name: string, arg: unknown): Uint
     return codec.encode(arg);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RaftError("encodeFailed", `the argument of ${kind} "${name}" has no encoding: ${why}`, {
-      cause,
-    });
+    throw new RaftError(
+      "encodeFailed",
+      `the argument of ${kind} "${name}" has no encoding: ${why}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -127,8 +133,10 @@ export function decodeCommandBody(
   let id: string | null = null;
   if ((flags & flagId) !== 0) {
     if (at + 2 > bytes.length) return null;
-    const end = at + 2 + ((bytes[at]! << 8) | bytes[at + 1]!);
-    if (end > bytes.length) return null;
+    const size = (bytes[at]! << 8) | bytes[at + 1]!;
+    const end = at + 2 + size;
+    // Ids are kept, so what a hostile client may make us keep is bounded here.
+    if (size === 0 || size > maxIdLength * maxBytesPerUnit || end > bytes.length) return null;
     id = decodeUtf8(bytes, at + 2, end);
     at = end;
   }

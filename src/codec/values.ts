@@ -1,0 +1,96 @@
+/** The default codec of arguments, replies and values: CBOR (RFC 8949). */
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
+import type { Codec } from "../ports.js";
+import { explain } from "./value-explain.js";
+import { UnencodableError, weigh, wholeWeight } from "./value-forms.js";
+import { restore } from "./value-restore.js";
+import { scan } from "./value-scan.js";
+import { decodeSimple, encodeSimple, notSimple } from "./value-simple.js";
+import { encodeInSlices } from "./value-slices.js";
+
+/** cbor-x: go back to where this encoding began, because the bytes are copied at once. */
+const resetAfterwards = 1024;
+/** Missing in its types. */
+type EncodeWith = (value: unknown, options: number) => Uint8Array;
+
+/**
+ * CBOR by cbor-x, with a guard before and after it.
+ *
+ * Carries, and gives back as they were: null, undefined, booleans, numbers (-0, NaN, infinities),
+ * BigInt of any length, strings, Date, arrays, plain objects, Map, Set and typed arrays, nested up to
+ * 128 levels. Equal values have equal bytes, whatever was encoded before.
+ *
+ * - Refuses functions, symbols, cycles, objects of other classes (so that none comes back as
+ *   something else) and the key `__proto__`, with an Error that says what and where.
+ * - Comes back as something else: holes of arrays as undefined, lone surrogates of strings as U+FFFD,
+ *   Buffer as Uint8Array, an object without prototype as a plain one. Keys that are symbols, and
+ *   properties that are not enumerable, are left out.
+ * - Bytes that it would not write itself are refused; `decode` takes time and memory in proportion to
+ *   the length of what it is given.
+ *
+ * @example
+ * ```ts
+ * const codec = createCborCodec();
+ * const bytes: Uint8Array = codec.encode(new Map([["a", { at: new Date(0), big: 2n ** 70n }]]));
+ * const copy: unknown = codec.decode(bytes);
+ * ```
+ */
+export function createCborCodec(): Required<Codec> {
+  const encoder = new Encoder({
+    useRecords: false,
+    structuredClone: false,
+    variableMapSize: true,
+    mapsAsObjects: true,
+    tagUint8Array: true,
+  });
+  // Not the encoder: that one keeps the structures which a message defines for the messages after it.
+  const decoder = new Decoder({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
+  const encodeWith = encoder.encode as EncodeWith;
+  const encodeWhole = (value: unknown): Uint8Array =>
+    encodeWith.call(encoder, value, resetAfterwards);
+
+  return {
+    encode(value: unknown): Uint8Array {
+      const simple = encodeSimple(value);
+      if (simple !== null) return simple;
+      if (isSmall(value)) return new Uint8Array(encodeWhole(value));
+      return concatenate([...encodeInSlices(value, encodeWhole)]);
+    },
+
+    decode(bytes: Uint8Array): unknown {
+      const simple = decodeSimple(bytes);
+      if (simple !== notSimple) return simple;
+      const hasOwnTags = scan(bytes);
+      // A view of its own, because cbor-x leaves a property on what it is given.
+      const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const value: unknown = decoder.decode(view);
+      return hasOwnTags ? restore(value) : value;
+    },
+
+    encodeSlices(value: unknown): Iterator<Uint8Array> {
+      return encodeInSlices(value, encodeWhole);
+    },
+  };
+}
+
+/** Small and ordinary: cbor-x may have it as a whole. */
+function isSmall(value: unknown): boolean {
+  try {
+    return weigh(value, 0, wholeWeight) >= 0;
+  } catch (error) {
+    if (error instanceof UnencodableError) throw new Error(explain(value));
+    throw error;
+  }
+}
+
+function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}

@@ -1,0 +1,152 @@
+/** Running a user's handlers: whatever they do comes out as data, and nothing escapes. */
+import type { Codec } from "../ports.js";
+import { failed, succeeded } from "./outcomes.js";
+import type { AnyDefinedValue, AppliedInfo, Outcome } from "./types.js";
+
+type Handler = (...args: unknown[]) => unknown;
+type HandlerTable = Readonly<Record<string, Handler>>;
+
+/** A command's outcome and the value afterwards. */
+export type Run = { readonly outcome: Outcome; readonly value: unknown };
+
+/** The handler of that name, or null: inherited names ("constructor") are none. */
+export function ownHandler(table: unknown, name: string): Handler | null {
+  return Object.hasOwn(table as HandlerTable, name) ? (table as HandlerTable)[name]! : null;
+}
+
+/** Pure: when anything goes wrong, the value that it was given stays. */
+export function runPure(
+  codec: Codec,
+  name: string,
+  handler: Handler,
+  value: unknown,
+  arg: unknown,
+  applied: AppliedInfo,
+): Run {
+  let reply: unknown;
+  let next: unknown;
+  try {
+    const result = handler(value, arg, applied);
+    const problem = problemOf(result);
+    if (problem !== null)
+      return { outcome: failed("commandFailed", "no", `${name}: ${problem}`), value };
+    ({ reply, value: next } = result as { readonly reply: unknown; readonly value: unknown });
+    if (disarm(reply) || disarm(next)) {
+      return { outcome: failed("commandFailed", "no", `${name}: ${promiseRefusal}`), value };
+    }
+  } catch (error) {
+    return { outcome: failed("commandFailed", "no", messageOf(error)), value };
+  }
+  const outcome = encodeReply(codec, name, reply, "no");
+  return { outcome, value: outcome.status === "ok" ? next : value };
+}
+
+/** Mutable: what the handler changed before it failed stays changed, on all members alike. */
+export function runMutable(
+  codec: Codec,
+  name: string,
+  handler: Handler,
+  value: unknown,
+  arg: unknown,
+  applied: AppliedInfo,
+): Run {
+  let reply: unknown;
+  try {
+    reply = handler(value, arg, applied);
+    if (disarm(reply)) {
+      return { outcome: failed("commandFailed", "maybe", `${name}: ${promiseRefusal}`), value };
+    }
+  } catch (error) {
+    return { outcome: failed("commandFailed", "maybe", messageOf(error)), value };
+  }
+  return { outcome: encodeReply(codec, name, reply, "maybe"), value };
+}
+
+function encodeReply(codec: Codec, name: string, reply: unknown, applied: "no" | "maybe"): Outcome {
+  try {
+    return succeeded(codec.encode(reply));
+  } catch (error) {
+    return failed("encodeFailed", applied, `the reply of command "${name}": ${messageOf(error)}`);
+  }
+}
+
+const promiseRefusal =
+  "the handler returned a promise; handlers are synchronous, so await before you send the command";
+
+/** What is wrong with the result of a pure command, or null. */
+function problemOf(result: unknown): string | null {
+  if (disarm(result)) return promiseRefusal;
+  if (typeof result === "object" && result !== null && "value" in result) return null;
+  return "a pure command must return { reply, value } (or define the value with mutable: true)";
+}
+
+export type Answer = {
+  readonly status: "ok" | "unknownQuery" | "queryFailed" | "encodeFailed";
+  /** ok: the encoded answer. Otherwise: the message as UTF-8. */
+  readonly body: Uint8Array;
+};
+
+export function runQuery(
+  definition: AnyDefinedValue,
+  codec: Codec,
+  value: unknown,
+  name: string,
+  arg: unknown,
+): Answer {
+  const handler = ownHandler(definition.queries, name);
+  if (handler === null) return refuseQuery("unknownQuery", unknownName(definition, "query", name));
+  let answer: unknown;
+  try {
+    answer = handler(value, arg);
+    if (disarm(answer)) return refuseQuery("queryFailed", `${name}: ${promiseRefusal}`);
+  } catch (error) {
+    return refuseQuery("queryFailed", messageOf(error));
+  }
+  try {
+    return { status: "ok", body: codec.encode(answer) };
+  } catch (error) {
+    return refuseQuery("encodeFailed", `the answer of query "${name}": ${messageOf(error)}`);
+  }
+}
+
+export function refuseQuery(status: Exclude<Answer["status"], "ok">, message: string): Answer {
+  return { status, body: failed("commandFailed", "no", message).body };
+}
+
+export function unknownName(
+  definition: AnyDefinedValue,
+  kind: "command" | "query",
+  name: string,
+): string {
+  const table = (kind === "command" ? definition.commands : definition.queries) as object;
+  return (
+    `value "${definition.name}" version ${definition.version} defines no ${kind} ` +
+    `"${name.slice(0, 80)}"; it has: ${Object.keys(table).join(", ") || "none"}`
+  );
+}
+
+/**
+ * Whether this is a promise or behaves like one. A real one that nobody awaits could reject later and
+ * take the process down, so its rejection is swallowed; the `then` of others is left alone, because
+ * for some it starts the work.
+ */
+function disarm(result: unknown): boolean {
+  if (typeof result !== "object" || result === null || !("then" in result)) return false;
+  if (typeof result.then !== "function") return false;
+  if (result instanceof Promise) Promise.prototype.then.call(result, ignore, ignore);
+  return true;
+}
+
+function ignore(): void {
+  // The promise was refused already.
+}
+
+/** What somebody threw, as one text. Never throws, whatever it was. */
+export function messageOf(error: unknown): string {
+  try {
+    if (error instanceof Error) return error.message === "" ? error.name : String(error.message);
+    return String(error);
+  } catch {
+    return "the handler threw something that has no text";
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * Exactly once (thesis 6.3): what the group remembers of its clients, replicated with the value.
+ *
+ * Every member does the same to this table for the same log, so nothing here looks at a clock, and
+ * a mere look-up (`findOutcome`) changes nothing: the least recently used session is the one whose
+ * last entry in the *log* is oldest (hazard 87).
+ *
+ * A reply is kept until its client has said that it arrived (`lowestOutstanding`). Replies beyond the
+ * limits in bytes are dropped, oldest first, and leave a mark: a retry of such a command is refused
+ * and never applied again (hazard 86). The same goes for callers' own ids.
+ */
+import type { GroupConfig } from "../core/types.js";
+import { failed } from "./outcomes.js";
+import type { Outcome } from "./types.js";
+
+export type SessionLimits = Pick<
+  GroupConfig,
+  "maxSessions" | "maxRetainedCommandIds" | "maxReplyBytesPerSession" | "maxReplyBytes"
+>;
+
+export type Session = {
+  /** Index of the entry that registered it. */
+  readonly id: number;
+  /** Sequences below this one are settled: answered, or given up. */
+  floor: number;
+  /** Applied and kept, by sequence, in log order. */
+  readonly kept: Map<number, KeptReply>;
+  /** Applied, and the reply was dropped. Null while there is none. */
+  dropped: Set<number> | null;
+  keptBytes: number;
+  older: Session | null;
+  newer: Session | null;
+};
+
+/** A reply that is still here; part of one list over the whole table, in log order. */
+export type KeptReply = {
+  /** Whose it is: a session's, or (null) an id's. */
+  readonly session: Session | null;
+  readonly sequence: number;
+  readonly id: string | null;
+  readonly outcome: Outcome;
+  older: KeptReply | null;
+  newer: KeptReply | null;
+};
+
+export type Sessions = {
+  limits: SessionLimits;
+  readonly byId: Map<number, Session>;
+  /** Least recently used by log order. */
+  oldest: Session | null;
+  newest: Session | null;
+  /** Callers' own ids, first come first; null: the reply was dropped. */
+  readonly commandIds: Map<string, KeptReply | null>;
+  oldestReply: KeptReply | null;
+  newestReply: KeptReply | null;
+  /** Of all replies, and a little for every dropped one. */
+  totalBytes: number;
+};
+
+/** What a kept reply costs beside its bytes, and what a dropped one still costs. */
+const keptOverheadBytes = 64;
+const droppedBytes = 16;
+/** A session that has more dropped replies than this gives up the oldest sequences altogether. */
+const maxDroppedPerSession = 65_536;
+
+export const unknownSession: Outcome = Object.freeze(
+  failed("sessionExpired", "maybe", "the session has expired: open a new one for new commands"),
+);
+export const settledSequence: Outcome = Object.freeze(
+  failed("sessionExpired", "maybe", "this command's reply was received already, or given up"),
+);
+export const droppedReply: Outcome = Object.freeze(
+  failed("sessionExpired", "maybe", "the command was applied, but its reply is no longer kept"),
+);
+
+export function createSessions(limits: SessionLimits): Sessions {
+  return {
+    limits,
+    byId: new Map(),
+    oldest: null,
+    newest: null,
+    commandIds: new Map(),
+    oldestReply: null,
+    newestReply: null,
+    totalBytes: 0,
+  };
+}
+
+// ---------------------------------------------------------------------------------------------
+// What applied entries do
+
+/** Opens the session named by the index of its entry. */
+export function registerSession(sessions: Sessions, index: number): void {
+  insertSession(sessions, index, 0);
+  trimSessions(sessions);
+}
+
+/** Puts a session at the newest end. */
+export function insertSession(sessions: Sessions, id: number, floor: number): Session {
+  const session: Session = {
+    id,
+    floor,
+    kept: new Map(),
+    dropped: null,
+    keptBytes: 0,
+    older: sessions.newest,
+    newer: null,
+  };
+  if (sessions.newest === null) sessions.oldest = session;
+  else sessions.newest.newer = session;
+  sessions.newest = session;
+  sessions.byId.set(id, session);
+  return session;
+}
+
+/** A command of this session was applied: it is now the most recently used one. */
+export function touchSession(sessions: Sessions, session: Session): void {
+  if (sessions.newest === session) return;
+  unlinkSession(sessions, session);
+  session.older = sessions.newest;
+  session.newer = null;
+  sessions.newest!.newer = session;
+  sessions.newest = session;
+}
+
+/** Replies below `floor` have arrived at the client, so they may go. Never falls. */
+export function raiseFloor(sessions: Sessions, session: Session, floor: number): void {
+  if (!(floor > session.floor)) return;
+  const { kept, dropped } = session;
+  // A client usually moves on by a few; one that leaps must not make us count all the way.
+  if (floor - session.floor <= kept.size) {
+    for (let sequence = session.floor; sequence < floor; sequence++) {
+      const reply = kept.get(sequence);
+      if (reply !== undefined) removeReply(sessions, reply);
+    }
+  } else if (kept.size > 0) {
+    for (const reply of kept.values()) if (reply.sequence < floor) removeReply(sessions, reply);
+  }
+  if (dropped !== null) {
+    for (const sequence of dropped) {
+      if (sequence >= floor) continue;
+      dropped.delete(sequence);
+      sessions.totalBytes -= droppedBytes;
+    }
+    if (dropped.size === 0) session.dropped = null;
+  }
+  session.floor = floor;
+}
+
+/** Keeps the outcome for retries of this sequence, within the limits. */
+export function keepReply(
+  sessions: Sessions,
+  session: Session,
+  sequence: number,
+  outcome: Outcome,
+): void {
+  appendReply(sessions, session, sequence, null, outcome);
+  const { limits } = sessions;
+  while (session.keptBytes > limits.maxReplyBytesPerSession) {
+    dropReply(sessions, firstValue(session.kept)!);
+  }
+  trimBytes(sessions);
+}
+
+/** Keeps the outcome for whoever repeats the caller's own id, from whatever session. */
+export function keepCommandId(sessions: Sessions, id: string, outcome: Outcome): void {
+  if (sessions.limits.maxRetainedCommandIds === 0) return;
+  appendReply(sessions, null, 0, id, outcome);
+  trimCommandIds(sessions);
+  trimBytes(sessions);
+}
+
+/** New limits are in force as of this entry. */
+export function setLimits(sessions: Sessions, limits: SessionLimits): void {
+  sessions.limits = limits;
+  trimSessions(sessions);
+  trimCommandIds(sessions);
+  for (let session = sessions.oldest; session !== null; session = session.newer) {
+    while (session.keptBytes > limits.maxReplyBytesPerSession) {
+      dropReply(sessions, firstValue(session.kept)!);
+    }
+  }
+  trimBytes(sessions);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Looking
+
+/** What this session already has of that sequence; null: it has not been applied. */
+export function outcomeOf(session: Session, sequence: number): Outcome | null {
+  if (!(sequence >= session.floor)) return settledSequence;
+  const reply = session.kept.get(sequence);
+  if (reply !== undefined) return reply.outcome;
+  return session.dropped?.has(sequence) === true ? droppedReply : null;
+}
+
+/**
+ * The outcome of a command that is proposed again, or null if the log has to decide. Before the
+ * session's own entry has been applied here, nothing is known about it.
+ */
+export function findOutcome(
+  sessions: Sessions,
+  id: number,
+  sequence: number,
+  lastApplied: number,
+): Outcome | null {
+  const session = sessions.byId.get(id);
+  if (session !== undefined) return outcomeOf(session, sequence);
+  return id > lastApplied ? null : unknownSession;
+}
+
+/** The first outcome under the caller's own id, or null if that id is not known (any more). */
+export function findCommandId(sessions: Sessions, id: string): Outcome | null {
+  const reply = sessions.commandIds.get(id);
+  if (reply === undefined) return null;
+  return reply === null ? droppedReply : reply.outcome;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Keeping and dropping
+
+function costOf(outcome: Outcome): number {
+  return outcome.body.length + keptOverheadBytes;
+}
+
+/** Adds to the newest end of the list, without a look at the limits. */
+export function appendReply(
+  sessions: Sessions,
+  session: Session | null,
+  sequence: number,
+  id: string | null,
+  outcome: Outcome,
+): void {
+  const older = sessions.newestReply;
+  const reply: KeptReply = { session, sequence, id, outcome, older, newer: null };
+  if (older === null) sessions.oldestReply = reply;
+  else older.newer = reply;
+  sessions.newestReply = reply;
+  const cost = costOf(outcome);
+  sessions.totalBytes += cost;
+  if (session !== null) {
+    session.kept.set(sequence, reply);
+    session.keptBytes += cost;
+  }
+  if (id !== null) sessions.commandIds.set(id, reply);
+}
+
+/** Marks a sequence as applied, its reply gone. */
+export function markDropped(sessions: Sessions, session: Session, sequence: number): void {
+  session.dropped ??= new Set();
+  session.dropped.add(sequence);
+  sessions.totalBytes += droppedBytes;
+}
+
+function dropReply(sessions: Sessions, reply: KeptReply): void {
+  const { session, sequence, id } = reply;
+  removeReply(sessions, reply);
+  if (id !== null) sessions.commandIds.set(id, null);
+  if (session === null) return;
+  markDropped(sessions, session, sequence);
+  if (session.dropped!.size > maxDroppedPerSession) {
+    raiseFloor(sessions, session, firstValue(session.dropped!)! + 1);
+  }
+}
+
+/** Takes it out of the list and of its session; an id stays known until the caller decides. */
+function removeReply(sessions: Sessions, reply: KeptReply): void {
+  const { older, newer, session } = reply;
+  if (older === null) sessions.oldestReply = newer;
+  else older.newer = newer;
+  if (newer === null) sessions.newestReply = older;
+  else newer.older = older;
+  const cost = costOf(reply.outcome);
+  sessions.totalBytes -= cost;
+  if (session === null) return;
+  session.kept.delete(reply.sequence);
+  session.keptBytes -= cost;
+}
+
+/** Replies go first, then whole sessions for the marks that dropped replies have left. */
+function trimBytes(sessions: Sessions): void {
+  while (sessions.totalBytes > sessions.limits.maxReplyBytes) {
+    if (sessions.oldestReply !== null) dropReply(sessions, sessions.oldestReply);
+    else evictSession(sessions, sessions.oldest!);
+  }
+}
+
+function trimSessions(sessions: Sessions): void {
+  while (sessions.byId.size > sessions.limits.maxSessions) evictSession(sessions, sessions.oldest!);
+}
+
+function trimCommandIds(sessions: Sessions): void {
+  const { commandIds, limits } = sessions;
+  while (commandIds.size > limits.maxRetainedCommandIds) {
+    const [id, reply] = commandIds.entries().next().value!;
+    if (reply !== null) removeReply(sessions, reply);
+    commandIds.delete(id);
+  }
+}
+
+function evictSession(sessions: Sessions, session: Session): void {
+  for (const reply of session.kept.values()) removeReply(sessions, reply);
+  sessions.totalBytes -= (session.dropped?.size ?? 0) * droppedBytes;
+  unlinkSession(sessions, session);
+  sessions.byId.delete(session.id);
+}
+
+function unlinkSession(sessions: Sessions, session: Session): void {
+  const { older, newer } = session;
+  if (older === null) sessions.oldest = newer;
+  else older.newer = newer;
+  if (newer === null) sessions.newest = older;
+  else newer.older = older;
+}
+
+function firstValue<T>(items: { values(): IterableIterator<T> }): T | undefined {
+  return items.values().next().value as T | undefined;
+}

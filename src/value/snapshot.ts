@@ -1,0 +1,147 @@
+/**
+ * The value, the sessions and the retained ids as bytes, and back (hazards 54 and 58).
+ *
+ * ```
+ * u8 form · index of the last entry · reply hash there · sessions (session-bytes.ts) · the value
+ * ```
+ * The value reaches to the end. What the snapshot stands for otherwise (term, membership,
+ * configuration, version of the value) is in its `SnapshotMeta`.
+ */
+import type { SnapshotMeta } from "../core/types.js";
+import { RaftError } from "../errors.js";
+import type { Codec } from "../ports.js";
+import { type Applier, setValue } from "./applier.js";
+import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
+import { messageOf } from "./handlers.js";
+import { createReplyHashes } from "./reply-hashes.js";
+import { readSessions, writeSessions } from "./session-bytes.js";
+import type { AnyDefinedValue } from "./types.js";
+
+/** Raised when the form above changes. */
+const snapshotForm = 1;
+
+/**
+ * The pieces of a snapshot of the applier as it is now, whatever is applied while they are pulled.
+ *
+ * The sessions are encoded at once. A value that handlers replace is captured and encoded while it is
+ * pulled; one that they change in place is encoded at once as well. `next` throws what the codec
+ * threw when the value has no encoding.
+ */
+export function encodeSnapshot(applier: Applier): Iterator<Uint8Array> {
+  const writer = new ByteWriter();
+  writer.byte(snapshotForm);
+  writer.integer(applier.lastApplied);
+  writer.integer(applier.hashes.current);
+  writeSessions(writer, applier.sessions);
+  const pieces = piecesOf(writer.finish(), applier.codec, applier.value);
+  return applier.definition.mutable ? pullAll(pieces) : pieces;
+}
+
+function* piecesOf(
+  head: readonly Uint8Array[],
+  codec: Codec,
+  value: unknown,
+): Generator<Uint8Array, void> {
+  yield* head;
+  if (codec.encodeSlices === undefined) {
+    yield codec.encode(value);
+    return;
+  }
+  const slices = codec.encodeSlices(value);
+  for (let slice = slices.next(); slice.done !== true; slice = slices.next()) yield slice.value;
+}
+
+function pullAll(pieces: Generator<Uint8Array, void>): Iterator<Uint8Array> {
+  const pulled: Uint8Array[] = [];
+  let failure: { readonly error: unknown } | null = null;
+  try {
+    for (const piece of pieces) pulled.push(piece);
+  } catch (error) {
+    failure = { error };
+  }
+  return giveBack(pulled, failure);
+}
+
+function* giveBack(
+  pulled: readonly Uint8Array[],
+  failure: { readonly error: unknown } | null,
+): Generator<Uint8Array, void> {
+  yield* pulled;
+  if (failure !== null) throw failure.error;
+}
+
+/**
+ * Makes the applier what it was where the snapshot was taken. Refuses, and leaves it as it is:
+ *
+ * - `storageCorrupt`: the bytes are no snapshot, or not the one at `meta.index`.
+ * - `invalidValue`: an older version of the value wrote it, and `upgrade` is missing or throws.
+ * - `storageMismatch`: a newer version of the value wrote it.
+ */
+export function restoreSnapshot(
+  applier: Applier,
+  meta: SnapshotMeta,
+  pieces: readonly Uint8Array[],
+): void {
+  const { definition } = applier;
+  checkVersion(definition, meta.valueVersion);
+  const { hash, sessions, decoded } = decodeSnapshot(applier, meta, joinPieces(pieces));
+  setValue(applier, upgraded(definition, decoded, meta.valueVersion));
+  applier.sessions = sessions;
+  applier.hashes = createReplyHashes(meta.index, hash);
+  applier.lastApplied = meta.index;
+  applier.lastTerm = meta.term;
+  applier.lastTimeMs = meta.timeMs;
+}
+
+function decodeSnapshot({ codec, definition }: Applier, meta: SnapshotMeta, bytes: Uint8Array) {
+  try {
+    const reader = new ByteReader(bytes);
+    const form = reader.byte();
+    if (form !== snapshotForm) throw new Error(`form ${form} is not known to this release`);
+    const index = reader.integer();
+    if (index !== meta.index) throw new Error(`it was taken at index ${index}`);
+    const hash = reader.integer();
+    const sessions = readSessions(reader, meta.config);
+    return { hash, sessions, decoded: codec.decode(reader.take(reader.remaining)) };
+  } catch (cause) {
+    throw new RaftError(
+      "storageCorrupt",
+      `the snapshot of value "${definition.name}" at index ${meta.index} cannot be read: ` +
+        messageOf(cause),
+      { cause },
+    );
+  }
+}
+
+function checkVersion(definition: AnyDefinedValue, from: number): void {
+  const { name, version, upgrade, compatibleVersions } = definition;
+  if (from === version || compatibleVersions.includes(from)) return;
+  if (from > version) {
+    throw new RaftError(
+      "storageMismatch",
+      `version ${from} of value "${name}" wrote the snapshot and this program has version ` +
+        `${version}: run version ${from} or newer`,
+    );
+  }
+  if (upgrade !== null) return;
+  throw new RaftError(
+    "invalidValue",
+    `version ${from} of value "${name}" wrote the snapshot and this program has version ${version}: ` +
+      `give defineValue an "upgrade", or name ${from} in "compatibleVersions" if the value's shape ` +
+      `is the same`,
+  );
+}
+
+function upgraded(definition: AnyDefinedValue, value: unknown, from: number): unknown {
+  const { name, version, upgrade } = definition;
+  if (upgrade === null || from >= version) return value;
+  try {
+    return upgrade(value, from);
+  } catch (cause) {
+    throw new RaftError(
+      "invalidValue",
+      `upgrade of value "${name}" from version ${from} to ${version} threw: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
