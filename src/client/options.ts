@@ -1,0 +1,77 @@
+/** Checks of what callers hand in: every refusal is `invalidArgument` and names the field. */
+import { RaftError } from "../errors.js";
+import type { CallOptions } from "./types.js";
+
+export const defaultTimeoutMs = 5000;
+const maxNameLength = 256;
+const maxHosts = 64;
+
+/** The call's own timeout in milliseconds, or the client's. */
+export function timeoutOf(options: CallOptions | undefined, fallbackMs: number): number {
+  const timeoutMs = options?.timeoutMs;
+  return timeoutMs === undefined ? fallbackMs : checkTimeout("timeoutMs", timeoutMs);
+}
+
+export function checkTimeout(field: string, timeoutMs: unknown): number {
+  if (typeof timeoutMs === "number" && timeoutMs >= 1 && timeoutMs < Infinity) return timeoutMs;
+  throw invalid(field, `must be a number of milliseconds, 1 or more, got ${show(timeoutMs)}`);
+}
+
+/** Null when there is none. */
+export function signalOf(
+  options: { readonly signal?: AbortSignal } | undefined,
+): AbortSignal | null {
+  const signal: unknown = options?.signal;
+  if (signal === undefined) return null;
+  if (typeof signal === "object" && signal !== null) {
+    if ("aborted" in signal && "addEventListener" in signal) return signal as AbortSignal;
+  }
+  throw invalid("signal", `must be an AbortSignal, got ${show(signal)}`);
+}
+
+export function checkGroup(group: unknown): string {
+  if (typeof group === "string" && group.length >= 1 && group.length <= maxNameLength) return group;
+  throw invalid(
+    "group",
+    `must be the group's name (1 to ${maxNameLength} characters), got ${show(group)}`,
+  );
+}
+
+/** `parse` refuses an address that cannot be one. */
+export function checkHosts(
+  hosts: unknown,
+  parse: (address: string, field: string) => unknown,
+): readonly string[] {
+  if (!Array.isArray(hosts) || hosts.length < 1 || hosts.length > maxHosts) {
+    const example = 'such as ["127.0.0.1:7101"]';
+    throw invalid("hosts", `must be an array of 1 to ${maxHosts} addresses ${example}`);
+  }
+  hosts.forEach((address: unknown, i) => {
+    if (typeof address !== "string" || address === "") {
+      throw invalid(`hosts[${i}]`, `must be an address "host:port", got ${show(address)}`);
+    }
+    parse(address, `hosts[${i}]`);
+  });
+  return [...new Set(hosts as string[])];
+}
+
+export function checkLimit(field: string, limit: unknown, fallback: number): number {
+  if (limit === undefined) return fallback;
+  if (typeof limit === "number" && Number.isSafeInteger(limit) && limit >= 1) return limit;
+  throw invalid(field, `must be a whole number, 1 or more, got ${show(limit)}`);
+}
+
+/** A member id (`hostId#incarnation`) or a host id. */
+export function checkId(id: unknown): string {
+  if (typeof id === "string" && id.length >= 1 && id.length <= maxNameLength) return id;
+  throw invalid("id", `must be a member id or a host id, got ${show(id)}`);
+}
+
+export function invalid(field: string, problem: string): RaftError {
+  return new RaftError("invalidArgument", `${field} ${problem}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}

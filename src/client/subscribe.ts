@@ -1,0 +1,37 @@
+/** From `events()` to a subscription that lives until its stream ends. */
+import type { Clock, Codec } from "../ports.js";
+import { type Call, subscription } from "./call.js";
+import type { Dispatcher } from "./dispatcher.js";
+import { EventStream } from "./events.js";
+import { signalOf } from "./options.js";
+
+/** The stream subscribes when it is first read, and ends on abort and when the client is closed. */
+export function subscribe(
+  dispatcher: Dispatcher,
+  codec: Codec,
+  clock: Clock,
+  options: { readonly signal?: AbortSignal } | undefined,
+): EventStream {
+  let call: Call | null = null;
+  let signal: AbortSignal | null = null;
+  const abort = (): void => stream.end();
+  const begin = (): void => {
+    if (dispatcher.closed) return stream.end({ type: "closed" });
+    try {
+      signal = signalOf(options);
+    } catch (error) {
+      return stream.fail(error as Error);
+    }
+    if (signal?.aborted === true) return stream.end();
+    signal?.addEventListener("abort", abort, { once: true });
+    const request = dispatcher.nextRequest();
+    call = subscription(request, codec.encode(null), clock.nowMs(), stream);
+    dispatcher.submit(call);
+  };
+  const finish = (): void => {
+    signal?.removeEventListener("abort", abort);
+    if (call !== null) dispatcher.unsubscribe(call);
+  };
+  const stream = new EventStream(begin, finish);
+  return stream;
+}
