@@ -24,7 +24,8 @@ import type { Host } from "./host/host.js";
 import { type HostOptions, silentLogger } from "./host/options.js";
 import { startHostWith } from "./host/start.js";
 import { createMemoryStorage } from "./storage/memory.js";
-import { createTcpTransport, type TlsOptions } from "./transport/tcp.js";
+import { createTcpTransport } from "./transport/tcp.js";
+import type { TlsOptions } from "./transport/tls-options.js";
 
 export type StartHostOptions = HostOptions & {
   /** Encrypts and authenticates peers and clients alike; for the default transport. */
@@ -56,4 +57,42 @@ export async function startHost(options: StartHostOptions): Promise<Host> {
   });
 }
 
+export { connect, connectAdmin } from "./client/index.js";
+export type { AdminClient, ConnectOptions } from "./client/index.js";
+export type {
+  CallOptions,
+  CommandOptions,
+  GroupClient,
+  GroupEvent,
+  GroupStatus,
+  MemberStatus,
+} from "./client/types.js";
+export { createCborCodec } from "./codec/values.js";
+export { defaultGroupConfig } from "./core/config.js";
+export type { GroupConfig } from "./core/types.js";
+export { errorCodes, RaftError } from "./errors.js";
+export type { Applied, RaftErrorCode } from "./errors.js";
+export type { GroupHandle } from "./host/handle.js";
 export { Host } from "./host/host.js";
+export { defaultHostLimits } from "./host/limits.js";
+export type { HostLimits } from "./host/limits.js";
+export { silentLogger } from "./host/options.js";
+export type { GroupOptions, GroupStart, HostOptions } from "./host/options.js";
+export type { GroupHooks } from "./member/types.js";
+export type { Clock, Codec, Connection, Logger, Random, Storage, Transport } from "./ports.js";
+export { createMemoryStorage as memoryStorage } from "./storage/memory.js";
+export { createTcpTransport } from "./transport/tcp.js";
+export type { TlsOptions } from "./transport/tls-options.js";
+export { defineValue, isDefinedValue } from "./value/define.js";
+export type {
+  AnyDefinedValue,
+  AppliedInfo,
+  CommandArgs,
+  CommandName,
+  CommandReply,
+  DefinedValue,
+  QueryAnswer,
+  QueryArgs,
+  QueryName,
+  ReplicatedValue,
+} from "./value/types.js";

@@ -5,21 +5,18 @@
  */
 import { EntriesCache } from "../codec/entries.js";
 import { hostIdOf } from "../core/index.js";
-import { validateGroupConfig } from "../core/config.js";
 import { RaftError } from "../errors.js";
-import type { MemberOptions } from "../member/member.js";
 import type {
   Connection,
   ConnectionHandlers,
-  GroupIdentity,
   Listener,
   RecoveredGroup,
-  StorageHandlers,
   TimerHandle,
 } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
 import { askAdmin } from "./asking.js";
+import { adopt, beginBirth, type Birth } from "./birth.js";
 import type { HostContext } from "./context.js";
 import { createHandle, type GroupHandle } from "./handle.js";
 import { HostedGroup } from "./hosted-group.js";
@@ -36,6 +33,7 @@ import {
 import { PeerLinks } from "./peer-links.js";
 import { RateLimit } from "./rate-limit.js";
 import { becomeReady } from "./ready.js";
+import { storageHandlers } from "./storage-handlers.js";
 import { Turns } from "./turns.js";
 
 const defaultTimeoutMs = 5000;
@@ -43,16 +41,6 @@ const defaultTimeoutMs = 5000;
 const closeGraceMs = 500;
 /** More addresses of non-members than this are not kept. */
 const maxAnnounced = 1024;
-
-/** The beginning of a member: how its replica starts, and as whom. */
-type Birth = {
-  readonly identity: GroupIdentity;
-  readonly start: MemberOptions["start"];
-  /** Not null: the group has to take it in first. */
-  readonly joinThrough: readonly string[] | null;
-  /** A newcomer's storage begins when it knows the group's id. */
-  readonly stored: boolean;
-};
 
 export class Host {
   readonly id: string;
@@ -97,16 +85,22 @@ export class Host {
   static async start(ports: HostPorts): Promise<Host> {
     const { storage, clock, logger, id } = ports;
     const links = new PeerLinks();
+    const entriesCache = new EntriesCache();
     const context: HostContext = {
       ...ports,
       address: ports.advertise ?? ports.listen,
-      turns: new Turns(clock, storage, (error) => {
-        logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${String(error)}`);
+      turns: new Turns({
+        clock,
+        storage,
+        onDefect(error) {
+          logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${String(error)}`);
+        },
+        onTurnEnd: () => entriesCache.clear(),
       }),
       groups: new Map(),
       links,
       announced: new Map(),
-      entriesCache: new EntriesCache(),
+      entriesCache,
       rateLimit: new RateLimit(clock),
       adoptGroup: (group, groupId) => adopt(context, group, groupId),
     };
@@ -144,7 +138,7 @@ export class Host {
     this.#checkFree(name);
     this.#opening.add(name);
     try {
-      const birth = await this.#birthOf(name, definition, options);
+      const birth = await beginBirth(this.#context, this.#recovered, name, definition, options);
       return await this.#open(definition, options, birth);
     } finally {
       this.#opening.delete(name);
@@ -163,38 +157,6 @@ export class Host {
       const why = `the member of group "${name}" on host ${this.id} has ended; start the host anew`;
       throw new RaftError("closed", why);
     }
-  }
-
-  async #birthOf(
-    name: string,
-    definition: AnyDefinedValue,
-    { start, config }: GroupOptions,
-  ): Promise<Birth> {
-    const checked = validateGroupConfig(config ?? {});
-    const found = this.#recovered.get(name);
-    if (found !== undefined) checkRecovered(found, definition);
-    const blank = found === undefined || isBlank(found);
-    const { random, storage } = this.#context;
-    const identity = found?.identity ?? {
-      group: name,
-      groupId: start === "create" ? random.id() : "",
-      memberId: `${this.id}#${random.id()}`,
-      address: this.address,
-      valueName: definition.name,
-    };
-    const stored = found !== undefined;
-    if (blank && start === "create") {
-      return { identity, start: { type: "create", config: checked }, joinThrough: null, stored };
-    }
-    if (blank) {
-      const { join } = start as { readonly join: readonly string[] };
-      return { identity, start: { type: "join" }, joinThrough: join, stored };
-    }
-    const { hardState, snapshot, entries } = found;
-    const pieces = snapshot === null ? [] : await storage.loadSnapshot(name);
-    this.#recovered.delete(name);
-    const restore = { type: "restore", hardState, snapshot, entries, pieces } as const;
-    return { identity, start: restore, joinThrough: null, stored };
   }
 
   async #open<D extends AnyDefinedValue>(
@@ -367,50 +329,4 @@ export class Host {
   #soon(): Promise<void> {
     return new Promise((resolve) => this.#context.clock.soon(() => resolve()));
   }
-}
-
-function adopt(context: HostContext, group: HostedGroup, groupId: string): void {
-  context.storage.createGroup({
-    group: group.name,
-    groupId,
-    memberId: group.member.id,
-    address: context.address,
-    valueName: group.definition.name,
-  });
-  group.member.adopt(groupId);
-}
-
-/** Created in storage, and nothing was ever stored of it: it has promised nothing to anybody. */
-function isBlank({ hardState, snapshot, entries }: RecoveredGroup): boolean {
-  return hardState.currentTerm === 0 && snapshot === null && entries.length === 0;
-}
-
-function checkRecovered({ identity, damage }: RecoveredGroup, definition: AnyDefinedValue): void {
-  const { group, valueName } = identity;
-  if (damage !== null) {
-    throw new RaftError("storageCorrupt", `group "${group}" is damaged in this storage: ${damage}`);
-  }
-  if (valueName === definition.name) return;
-  throw new RaftError(
-    "storageMismatch",
-    `the storage holds group "${group}" of value "${valueName}", not of "${definition.name}"`,
-  );
-}
-
-function storageHandlers(context: HostContext): StorageHandlers {
-  const { groups, logger, id } = context;
-  return {
-    onStored: (group, ticket) => groups.get(group)?.member.storedTicket(ticket),
-    onSnapshotChunkWritten: (group, index, term, sizeBytes) =>
-      groups.get(group)?.member.snapshotChunkWritten(index, term, sizeBytes),
-    onSnapshotSaved: (group, snapshot, ok) => groups.get(group)?.member.snapshotSaved(snapshot, ok),
-    onSnapshotChunkRead: (group, to, index, offset, data) =>
-      groups.get(group)?.member.snapshotChunkRead(to, index, offset, data),
-    onFailed(error) {
-      const line = `host ${id}: the storage failed, its members stop accepting: ${error.message}`;
-      logger.error({ host: id, err: error }, line);
-      for (const { member } of groups.values()) member.storageFailed(error.message);
-    },
-    onWarning: (message) => logger.warn({ host: id }, `host ${id}: storage: ${message}`),
-  };
 }

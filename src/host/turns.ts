@@ -34,10 +34,19 @@ const maxRounds = 64;
 /** `loopDelayMs` tells of the last one to two such spans. */
 const delaySpanMs = 30_000;
 
+export type TurnsOptions = {
+  readonly clock: Clock;
+  readonly storage: Storage;
+  /** Hears of what no member or connection has caught itself. */
+  readonly onDefect: (error: unknown) => void;
+  readonly onTurnEnd: () => void;
+};
+
 export class Turns {
   readonly #clock: Clock;
   readonly #storage: Storage;
   readonly #onDefect: (error: unknown) => void;
+  readonly #onTurnEnd: () => void;
   readonly #takers = new Set<TurnTaker>();
   #woken: TurnTaker[] = [];
   #later: TurnTaker[] = [];
@@ -60,12 +69,12 @@ export class Turns {
   #delaySinceMs: number;
   #stopped = false;
 
-  /** `onDefect` hears of what no member or connection has caught itself. */
-  constructor(clock: Clock, storage: Storage, onDefect: (error: unknown) => void) {
-    this.#clock = clock;
-    this.#storage = storage;
-    this.#onDefect = onDefect;
-    this.#delaySinceMs = clock.nowMs();
+  constructor(options: TurnsOptions) {
+    this.#clock = options.clock;
+    this.#storage = options.storage;
+    this.#onDefect = options.onDefect;
+    this.#onTurnEnd = options.onTurnEnd;
+    this.#delaySinceMs = options.clock.nowMs();
   }
 
   add(taker: TurnTaker): void {
@@ -156,6 +165,7 @@ export class Turns {
     } catch (error) {
       this.#onDefect(error);
     }
+    this.#onTurnEnd();
     this.#running = false;
     this.#arm();
     if (this.#wantsTurn()) this.schedule();

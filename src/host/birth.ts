@@ -1,0 +1,83 @@
+/** How a member begins on this host: created, joining, or restored from storage. */
+import { validateGroupConfig } from "../core/config.js";
+import { RaftError } from "../errors.js";
+import type { MemberOptions } from "../member/member.js";
+import type { GroupIdentity, RecoveredGroup } from "../ports.js";
+import type { AnyDefinedValue } from "../value/types.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+import type { GroupOptions } from "./options.js";
+
+/** The beginning of a member: how its replica starts, and as whom. */
+export type Birth = {
+  readonly identity: GroupIdentity;
+  readonly start: MemberOptions["start"];
+  /** Not null: the group has to take it in first. */
+  readonly joinThrough: readonly string[] | null;
+  /** A newcomer's storage begins when it knows the group's id. */
+  readonly stored: boolean;
+};
+
+/** Restored if the storage holds something of the group, otherwise as `start` says. */
+export async function beginBirth(
+  context: HostContext,
+  recovered: Map<string, RecoveredGroup>,
+  name: string,
+  definition: AnyDefinedValue,
+  { start, config }: GroupOptions,
+): Promise<Birth> {
+  const checked = validateGroupConfig(config ?? {});
+  const found = recovered.get(name);
+  if (found !== undefined) checkRecovered(found, definition);
+  const blank = found === undefined || isBlank(found);
+  const { random, storage } = context;
+  const identity = found?.identity ?? {
+    group: name,
+    groupId: start === "create" ? random.id() : "",
+    memberId: `${context.id}#${random.id()}`,
+    address: context.address,
+    valueName: definition.name,
+  };
+  const stored = found !== undefined;
+  if (blank && start === "create") {
+    return { identity, start: { type: "create", config: checked }, joinThrough: null, stored };
+  }
+  if (blank) {
+    const { join } = start as { readonly join: readonly string[] };
+    return { identity, start: { type: "join" }, joinThrough: join, stored };
+  }
+  const { hardState, snapshot, entries } = found;
+  const pieces = snapshot === null ? [] : await storage.loadSnapshot(name);
+  recovered.delete(name);
+  const restore = { type: "restore", hardState, snapshot, entries, pieces } as const;
+  return { identity, start: restore, joinThrough: null, stored };
+}
+
+/** A newcomer has heard which group took it in: its storage begins. */
+export function adopt(context: HostContext, group: HostedGroup, groupId: string): void {
+  context.storage.createGroup({
+    group: group.name,
+    groupId,
+    memberId: group.member.id,
+    address: context.address,
+    valueName: group.definition.name,
+  });
+  group.member.adopt(groupId);
+}
+
+/** Created in storage, and nothing was ever stored of it: it has promised nothing to anybody. */
+function isBlank({ hardState, snapshot, entries }: RecoveredGroup): boolean {
+  return hardState.currentTerm === 0 && snapshot === null && entries.length === 0;
+}
+
+function checkRecovered({ identity, damage }: RecoveredGroup, definition: AnyDefinedValue): void {
+  const { group, valueName } = identity;
+  if (damage !== null) {
+    throw new RaftError("storageCorrupt", `group "${group}" is damaged in this storage: ${damage}`);
+  }
+  if (valueName === definition.name) return;
+  throw new RaftError(
+    "storageMismatch",
+    `the storage holds group "${group}" of value "${valueName}", not of "${definition.name}"`,
+  );
+}
