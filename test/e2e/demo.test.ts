@@ -47,10 +47,8 @@ describe("the demo", () => {
     );
     assert.ok(calls.every(({ answeredBy }) => /^(foo|bar|baz)$/.test(answeredBy!)));
     assert.equal(lines.filter(({ outageMs }) => outageMs !== undefined).length, 2);
-    const seen = Object.fromEntries(
-      lines.filter(({ when }) => when).map((l) => [l.when, l.members]),
-    );
-    const baz = (when: string) => seen[when]!.filter(({ id }) => id.startsWith("baz#"));
+    const baz = (moment: string) =>
+      lines.find(({ when }) => when === moment)!.members!.filter(({ id }) => id.startsWith("baz#"));
     assert.equal(baz("before").length, 1);
     assert.equal(baz("after").length, 1);
     assert.notEqual(baz("after")[0]!.id, baz("before")[0]!.id, "a new incarnation");
