@@ -98,10 +98,3 @@ function showField(value: unknown): string {
   if (typeof value === "string") return /^[\w.:#@-]+$/.test(value) ? value : JSON.stringify(value);
   return oneLine(inspect(value, { breakLength: Infinity }));
 }
-
-export const silentLogger: Logger = Object.freeze({
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-});

@@ -1,7 +1,8 @@
 /** `start`: one host with one member, until it is told to stop. */
 import type { GroupConfig } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
-import { fileStorage, type GroupHandle, type Host, startHost } from "../../index.js";
+import { type GroupHandle, type Host, startHost } from "../../index.js";
+import { fileStorage } from "../../storage/file/index.js";
 import type { AnyDefinedValue } from "../../value/types.js";
 import { loadValue } from "../load-value.js";
 import type { AnyGroup } from "../open-group.js";
