@@ -38,6 +38,7 @@ export type Core = {
 
   /** Newest in the log, committed or not (thesis 4.1), less the members forced out here. */
   membership: Membership;
+  membershipIndex: LogIndex;
   /** Those at and after the newest applied one, oldest first; the last one is in force. */
   memberships: { index: LogIndex; membership: Membership }[];
   /** A committed membership has named this member: one that does not any more removes it. */
@@ -52,6 +53,9 @@ export type Core = {
   snapshot: SnapshotMeta | null;
   /** Index of the snapshot that the shell is taking, or 0. */
   takingSnapshotAt: LogIndex;
+  /** `appliedBytes` when it began. */
+  takingSnapshotBytes: number;
+  snapshotRequest: RequestId | null;
   incoming: IncomingSnapshot | null;
   /** Bytes of entries applied since `snapshot`. */
   appliedBytes: number;
@@ -221,4 +225,5 @@ export const emptyMembership: Membership = Object.freeze({
   members: Object.freeze([]),
 });
 
+/** Shared by entries without a body; of length 0, so nothing can be written to it. */
 export const emptyBody = new Uint8Array(0);

@@ -302,6 +302,8 @@ export type CoreEvent =
   | { readonly type: "removalForced"; readonly request: RequestId; readonly id: MemberId; readonly nowMs: Millis }
   /** This member's snapshot at `snapshot.index` is whole and durable: the log behind may go. */
   | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotMeta }
+  /** Somebody wants a snapshot now; answered by `takeSnapshot` with the same request, or refused. */
+  | { readonly type: "snapshotRequested"; readonly request: RequestId }
   /** The snapshot could not be taken now; the core asks again when the log has grown further. */
   | { readonly type: "snapshotFailed"; readonly index: LogIndex }
   /** Answer to `readSnapshotChunk`; `data` null when that snapshot is gone. */
@@ -359,7 +361,17 @@ export type CoreEffect =
   /** This member was taken out of the group by a committed change: it may close. */
   | { readonly type: "removed" }
   /** Encode the value as it is after `index` was applied (it is now), store it, say `snapshotSaved`. */
-  | { readonly type: "takeSnapshot"; readonly index: LogIndex; readonly term: Term; readonly membership: Membership; readonly membershipIndex: LogIndex; readonly config: GroupConfig; readonly timeMs: number }
+  | {
+      readonly type: "takeSnapshot";
+      /** Who asked for it, or null: the log had grown. */
+      readonly request: RequestId | null;
+      readonly index: LogIndex;
+      readonly term: Term;
+      readonly timeMs: number;
+      readonly membership: Membership;
+      readonly membershipIndex: LogIndex;
+      readonly config: GroupConfig;
+    }
   | { readonly type: "readSnapshotChunk"; readonly to: MemberId; readonly index: LogIndex; readonly offset: number; readonly maxBytes: number }
   /** Offset 0 begins anew and discards an unfinished other one. */
   | { readonly type: "writeSnapshotChunk"; readonly snapshot: SnapshotMeta; readonly offset: number; readonly data: Uint8Array; readonly last: boolean }

@@ -1,0 +1,95 @@
+/** Runs systems in alternation and weighs them by ratios within one session. */
+import type { LoadResult } from "./load.js";
+import type { System } from "./systems.js";
+
+export type Measured = {
+  readonly system: string;
+  readonly outstanding: number;
+  readonly rounds: readonly LoadResult[];
+  /** Medians over the rounds. */
+  readonly opsPerSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** Medians of the ratios to the baseline, round by round; 1 for the baseline itself. */
+  readonly throughputRatio: number;
+  readonly p99Ratio: number;
+};
+
+export type CompareOptions = {
+  readonly outstandings: readonly number[];
+  readonly rounds: number;
+  readonly warmupMs: number;
+  readonly measureMs: number;
+};
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** The first system is the baseline. All are running; each round runs them one after the other. */
+export async function compare(
+  systems: readonly System[],
+  options: CompareOptions,
+): Promise<Measured[]> {
+  const measured: Measured[] = [];
+  for (const outstanding of options.outstandings) {
+    const results: LoadResult[][] = systems.map(() => []);
+    for (let round = 0; round < options.rounds; round++) {
+      for (const [at, system] of systems.entries()) {
+        const { warmupMs, measureMs } = options;
+        results[at]!.push(await system.run({ outstanding, warmupMs, measureMs }));
+      }
+    }
+    for (const [at, system] of systems.entries()) {
+      const mine = results[at]!;
+      const base = results[0]!;
+      measured.push({
+        system: system.name,
+        outstanding,
+        rounds: mine,
+        opsPerSecond: median(mine.map((one) => one.opsPerSecond)),
+        p50Us: median(mine.map((one) => one.p50Us)),
+        p99Us: median(mine.map((one) => one.p99Us)),
+        throughputRatio: median(mine.map((one, i) => one.opsPerSecond / base[i]!.opsPerSecond)),
+        p99Ratio: median(mine.map((one, i) => one.p99Us / base[i]!.p99Us)),
+      });
+    }
+    for (const one of measured.slice(-systems.length)) console.log(row(one));
+  }
+  return measured;
+}
+
+export function row(one: Measured): string {
+  const range = one.rounds.map((round) => round.opsPerSecond);
+  return [
+    one.system.padEnd(24),
+    String(one.outstanding).padStart(6),
+    thousands(one.opsPerSecond).padStart(9),
+    `${thousands(Math.min(...range))}-${thousands(Math.max(...range))}`.padStart(17),
+    micros(one.p50Us).padStart(9),
+    micros(one.p99Us).padStart(9),
+    one.throughputRatio.toFixed(2).padStart(7),
+    one.p99Ratio.toFixed(2).padStart(7),
+  ].join(" ");
+}
+
+export const rowHeader = [
+  "system".padEnd(24),
+  "outst.".padStart(6),
+  "ops/s".padStart(9),
+  "range".padStart(17),
+  "p50".padStart(9),
+  "p99".padStart(9),
+  "ratio".padStart(7),
+  "p99 r.".padStart(7),
+].join(" ");
+
+export function thousands(value: number): string {
+  return value >= 10_000 ? `${(value / 1000).toFixed(0)}k` : value.toFixed(0);
+}
+
+export function micros(us: number): string {
+  return us >= 10_000 ? `${(us / 1000).toFixed(1)} ms` : `${us.toFixed(0)} us`;
+}

@@ -1,0 +1,165 @@
+/**
+ * From "on a majority" to "applied" (paper 5.3, 5.4.2), and what committed special entries bring.
+ */
+import { appendSpecial } from "./append.js";
+import { entryAt, entrySizeBytes, lastIndex, sliceEntries } from "./log.js";
+import { enforceNewest, forgetOldMemberships, withoutMembers } from "./memberships.js";
+import { createPeer, findPeer } from "./progress.js";
+import { isMember, isVoter, quorumValue } from "./quorum.js";
+import { becomeFollower, becomeRemoved } from "./roles.js";
+import type { Core, LeaderRole, Out } from "./state.js";
+import type { Entry, GroupConfig, LogIndex, Membership } from "./types.js";
+
+/**
+ * Raises commitIndex to the highest index that a quorum stores durably. Counts entries of this term
+ * only (thesis 3.6.2, paper Figure 8; hazard 19): an older one on a majority can still be
+ * overwritten. Scenarios: commit-older-term, older-term-alone-does-not-commit.
+ */
+export function advanceCommitIndex(core: Core, role: LeaderRole): void {
+  role.matchChanged = false;
+  const { disk, self } = core;
+  const reached = quorumValue(core.membership, (id) =>
+    id === self.id ? disk.durableIndex : (findPeer(role, id)?.matchIndex ?? 0),
+  );
+  if (reached <= core.commitIndex || reached < role.termStartIndex) return;
+  for (let index = core.commitIndex + 1; index <= reached; index++) {
+    role.uncommittedBytes -= entrySizeBytes(entryAt(core.log, index));
+  }
+  core.commitIndex = reached;
+}
+
+export function hasCommittedInTerm(core: Core, role: LeaderRole): boolean {
+  return core.commitIndex >= role.termStartIndex;
+}
+
+/**
+ * Takes what is committed and not yet applied. Returns it for `apply`; what it means for this core
+ * is done at once, and what has to be told after `apply` goes to `after`.
+ */
+export function takeCommitted(core: Core, out: Out, after: Out): readonly Entry[] {
+  const from = core.lastApplied + 1;
+  const to = Math.min(core.commitIndex, lastIndex(core.log));
+  if (to < from) return [];
+  const entries = sliceEntries(core.log, from, to);
+  core.lastApplied = to;
+  let special = false;
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    core.appliedBytes += entrySizeBytes(entry);
+    if (entry.kind === "membership" || entry.kind === "config") special = true;
+  }
+  if (!special) return entries;
+  for (const entry of entries) {
+    if (entry.kind === "config") applyConfig(core, entry, after);
+    else if (entry.kind === "membership") applyMembership(core, entry, out, after);
+  }
+  forgetOldMemberships(core, to);
+  return entries;
+}
+
+function applyConfig(core: Core, entry: Entry, after: Out): void {
+  core.config = entry.payload as GroupConfig;
+  core.configIndex = entry.index;
+  after.push({ type: "configChanged", config: core.config, index: entry.index });
+  const { role } = core;
+  if (role.type !== "leader") return;
+  role.configRequests = role.configRequests.filter(({ request, index }) => {
+    if (index === entry.index) after.push({ type: "accepted", request, index });
+    return index !== entry.index;
+  });
+}
+
+function applyMembership(core: Core, entry: Entry, out: Out, after: Out): void {
+  const membership = entry.payload as Membership;
+  after.push({ type: "membershipChanged", membership, index: entry.index, committed: true });
+  dropForcedRemovals(core, membership);
+  const { role, self } = core;
+  if (role.type === "leader" && entry.index === core.membershipIndex) {
+    onOwnMembershipCommitted(core, role, membership, out, after);
+  }
+  if (core.wasMember && !isMember(membership, self.id) && entry.index === core.membershipIndex) {
+    becomeRemoved(core, after);
+  }
+}
+
+function onOwnMembershipCommitted(
+  core: Core,
+  role: LeaderRole,
+  membership: Membership,
+  out: Out,
+  after: Out,
+): void {
+  if (membership.outgoing.length > 0) {
+    leaveJoint(core, role, out);
+    return;
+  }
+  const { membershipRequest: request } = role;
+  if (request !== null) {
+    role.membershipRequest = null;
+    after.push({ type: "accepted", request, index: core.membershipIndex });
+  }
+  // Taken out while it leads (a change by a leader of before): others must elect (hazard 64).
+  if (!isVoter(membership, core.self.id)) becomeFollower(core, core.currentTerm, null, after);
+}
+
+/** C_old,new is committed: C_new follows by itself (thesis 4.3). */
+function leaveJoint(core: Core, role: LeaderRole, out: Out): void {
+  const { membership } = core;
+  const stays = (id: string) =>
+    membership.voters.includes(id) || membership.learners.some((learner) => learner.id === id);
+  changeMembership(core, role, {
+    voters: membership.voters,
+    outgoing: [],
+    learners: membership.learners,
+    members: membership.members.filter((member) => stays(member.id)),
+  }, out);
+}
+
+/** Appends a membership, which is in force at once, and adapts the peers to it. */
+export function changeMembership(
+  core: Core,
+  role: LeaderRole,
+  membership: Membership,
+  out: Out,
+  timeMs = 0,
+): LogIndex {
+  const index = appendSpecial(core, role, "membership", membership, timeMs, out);
+  adaptPeers(core, role);
+  role.matchChanged = true;
+  return index;
+}
+
+/** New members get a peer, those that left one are still told (`departsAt`). */
+export function adaptPeers(core: Core, role: LeaderRole): void {
+  const { membership, self } = core;
+  for (const { id } of membership.members) {
+    const known = findPeer(role, id);
+    if (known !== null) known.departsAt = null;
+    else if (id !== self.id) {
+      role.peers.push(createPeer(id, lastIndex(core.log) + 1, core.nowMs));
+    }
+  }
+  for (const peer of role.peers) {
+    if (!isMember(membership, peer.id)) peer.departsAt ??= core.membershipIndex;
+  }
+}
+
+/** The newest membership is committed, joint no longer: forced removals that it took over are done. */
+function dropForcedRemovals(core: Core, membership: Membership): void {
+  if (core.forcedRemovals.length === 0) return;
+  const named = core.forcedRemovals.filter((id) => isMember(membership, id));
+  if (named.length === core.forcedRemovals.length) return;
+  core.forcedRemovals = named;
+  core.activeRemovals = core.activeRemovals.filter((id) => named.includes(id));
+  core.disk.hardStateDirty = true;
+  enforceNewest(core);
+}
+
+/** A leader whose log still names members that were forced out here writes the log clean. */
+export function cleanForcedRemovals(core: Core, role: LeaderRole, out: Out): void {
+  if (core.activeRemovals.length === 0 || !hasCommittedInTerm(core, role)) return;
+  const newest = core.memberships[core.memberships.length - 1]!;
+  if (newest.index > core.commitIndex) return;
+  const cleaned = withoutMembers(newest.membership, core.activeRemovals);
+  if (cleaned !== newest.membership) changeMembership(core, role, cleaned, out);
+}

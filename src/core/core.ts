@@ -1,0 +1,345 @@
+/** The core's border: create, step, flush. See index.ts for the contract. */
+import { assert } from "../errors.js";
+import {
+  adaptPeers,
+  advanceCommitIndex,
+  cleanForcedRemovals,
+  takeCommitted,
+} from "./commit.js";
+import { createDisk, emitStore, onStored } from "./disk.js";
+import {
+  onElectionTimer,
+  onPreVote,
+  onPreVoteReply,
+  onRequestVote,
+  onRequestVoteReply,
+  onTimeoutNow,
+  sendHeldVotes,
+} from "./elections.js";
+import { onAppendEntries, sendFollowerReplies } from "./follower.js";
+import { activateRemovals, onRemovalForced } from "./forced-removal.js";
+import {
+  noteContact,
+  onAppendEntriesReply,
+  onCommandProposed,
+  onCommitNotifyTimer,
+  onHeartbeatTimer,
+  onPeerDisconnected,
+  replicate,
+  scheduleCommitNotify,
+} from "./leader.js";
+import { createLog, lastIndex, resetLog, termAt } from "./log.js";
+import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
+import { isSoleVoter, resetMemberships } from "./memberships.js";
+import {
+  finishReads,
+  onReadIndex,
+  onReadIndexReply,
+  onReadRequested,
+  serveFollowerReads,
+  startReads,
+} from "./reads.js";
+import {
+  onChunkWritten,
+  onInstalled,
+  onInstallSnapshot,
+  sendSnapshotReply,
+} from "./receive-snapshot.js";
+import { armElection, createFollowerRole, leadIfElected } from "./roles.js";
+import { onInstallSnapshotReply, onSnapshotChunkRead, requestChunks } from "./send-snapshot.js";
+import { emptyBody, emptyMembership, type Core, type LeaderRole, type Out } from "./state.js";
+import {
+  onSnapshotFailed,
+  onSnapshotRequested,
+  onSnapshotSaved,
+  takeSnapshotIfGrown,
+} from "./take-snapshot.js";
+import { handOver, onTransferRequested, onTransferTimer, sendTimeoutNow } from "./transfer.js";
+import { appendSpecial } from "./append.js";
+import type {
+  CoreEvent,
+  Entry,
+  GroupConfig,
+  HardState,
+  MemberId,
+  MemberInfo,
+  Message,
+  Millis,
+  SnapshotMeta,
+  TimerName,
+} from "./types.js";
+
+export type CoreInit = {
+  readonly self: MemberInfo;
+  readonly nowMs: Millis;
+  /** What storage holds; null and empty for a member that was just born. */
+  readonly hardState: HardState | null;
+  readonly snapshot: SnapshotMeta | null;
+  readonly entries: readonly Entry[];
+  /** In force until the log or the snapshot says otherwise. */
+  readonly config: GroupConfig;
+  /** It came back with its storage, and may have promised patience to a leader (hazard 46). */
+  readonly restarted: boolean;
+};
+
+/** The log of a new group: its configuration, and its first member as the only voter. */
+export function bootstrapEntries(
+  self: MemberInfo,
+  config: GroupConfig,
+  timeMs: number,
+): readonly Entry[] {
+  const base = { term: 1, session: 0, sequence: 0, lowestOutstanding: 0, timeMs, body: emptyBody };
+  const membership = { voters: [self.id], outgoing: [], learners: [], members: [self] };
+  return [
+    { ...base, index: 1, kind: "config", payload: config },
+    { ...base, index: 2, kind: "membership", payload: membership },
+  ];
+}
+
+/** Emits the first timer. A joiner has none: it waits for a leader to find it. */
+export function createCore(init: CoreInit, out: Out): Core {
+  const { snapshot, hardState } = init;
+  const log = restoreLog(snapshot, init.entries);
+  const start = snapshot?.index ?? 0;
+  const core: Core = {
+    self: init.self,
+    nowMs: init.nowMs,
+    currentTerm: hardState?.currentTerm ?? 0,
+    votedFor: hardState?.votedFor ?? null,
+    log,
+    commitIndex: start,
+    lastApplied: start,
+    role: { type: "removed", leader: null },
+    disk: createDisk(lastIndex(log)),
+    membership: emptyMembership,
+    membershipIndex: 0,
+    memberships: [],
+    wasMember: false,
+    config: snapshot?.config ?? init.config,
+    configIndex: start,
+    forcedRemovals: hardState?.forcedRemovals.slice() ?? [],
+    activeRemovals: hardState?.forcedRemovals.slice() ?? [],
+    snapshot,
+    takingSnapshotAt: 0,
+    takingSnapshotBytes: 0,
+    snapshotRequest: null,
+    incoming: null,
+    appliedBytes: 0,
+    promisedUntilMs: -Infinity,
+    rearmElection: false,
+    reads: { nextBatch: 1, collecting: [], asked: [], waiting: [] },
+    transferOutcome: null,
+    awaitingStore: [],
+    storageFailed: false,
+  };
+  const base =
+    snapshot === null ? null : { index: snapshot.membershipIndex, membership: snapshot.membership };
+  resetMemberships(core, base);
+  core.role = createFollowerRole(core, null);
+  if (init.restarted && !isSoleVoter(core)) {
+    core.promisedUntilMs = init.nowMs + longestPatienceMs(core);
+  }
+  armElection(core, out);
+  return core;
+}
+
+/**
+ * Entries of storage may begin before the snapshot (a tail for slow followers). Where they do not
+ * agree with it, or do not reach it, the snapshot alone counts (hazard 48).
+ */
+function restoreLog(snapshot: SnapshotMeta | null, entries: readonly Entry[]) {
+  const first = entries[0];
+  if (snapshot === null) {
+    assert(first === undefined || first.index === 1, "storage: the log begins late, without a snapshot");
+    return createLog(0, 0, entries);
+  }
+  if (first === undefined) return createLog(snapshot.index, snapshot.term, []);
+  if (first.index === snapshot.index + 1) {
+    return createLog(snapshot.index, snapshot.term, entries);
+  }
+  assert(first.index <= snapshot.index, "storage: a gap between the snapshot and the log");
+  // The term before the first entry is known only where nothing is before it.
+  const log =
+    first.index === 1
+      ? createLog(0, 0, entries)
+      : createLog(first.index, first.term, entries.slice(1));
+  if (termAt(log, snapshot.index) !== snapshot.term) {
+    resetLog(log, snapshot.index, snapshot.term);
+  }
+  return log;
+}
+
+function longestPatienceMs(core: Core): number {
+  let longest = core.config.electionTimeoutMs;
+  for (const entry of core.log.entries) {
+    if (entry.kind !== "config") continue;
+    longest = Math.max(longest, (entry.payload as GroupConfig).electionTimeoutMs);
+  }
+  return longest;
+}
+
+/** One event. Changes the state; what it asks of the shell is complete only after `flush`. */
+export function step(core: Core, event: CoreEvent, out: Out): void {
+  if ("nowMs" in event) core.nowMs = Math.max(core.nowMs, event.nowMs);
+  switch (event.type) {
+    case "commandProposed":
+      return onCommandProposed(core, event, out);
+    case "messageReceived":
+      return onMessage(core, event.from, event.message, out);
+    case "stored":
+      return onStoredEvent(core, event.ticket, out);
+    case "timerFired":
+      return onTimer(core, event.timer, out);
+    case "readRequested":
+      return onReadRequested(core, event, out);
+    case "membershipChangeRequested":
+      return onMembershipChangeRequested(core, event, out);
+    case "configChangeRequested":
+      return onConfigChangeRequested(core, event, out);
+    case "transferRequested":
+      return onTransferRequested(core, event, out);
+    case "removalForced":
+      return onRemovalForced(core, event, out);
+    case "snapshotRequested":
+      return onSnapshotRequested(core, event.request, out);
+    case "snapshotSaved":
+      return onSnapshotSaved(core, event.snapshot, out);
+    case "snapshotFailed":
+      return onSnapshotFailed(core, event.index);
+    case "snapshotChunkRead":
+      return onSnapshotChunkRead(core, event, out);
+    case "snapshotChunkWritten":
+      return onChunkWritten(core, event, out);
+    case "snapshotInstalled":
+      return onInstalled(core, event, out);
+    case "stalled":
+      return onStalled(core);
+    case "peerDisconnected":
+      return onPeerDisconnected(core, event.peer);
+    case "storageFailed":
+      return handOver(core, out);
+    default:
+      event satisfies never;
+  }
+}
+
+function onMessage(core: Core, from: MemberId, message: Message, out: Out): void {
+  switch (message.type) {
+    case "appendEntries":
+      return onAppendEntries(core, from, message, out);
+    case "appendEntriesReply":
+      return onAppendEntriesReply(core, from, message, out);
+    case "preVote":
+      return onPreVote(core, from, message, out);
+    case "preVoteReply":
+      return onPreVoteReply(core, from, message, out);
+    case "requestVote":
+      return onRequestVote(core, from, message, out);
+    case "requestVoteReply":
+      return onRequestVoteReply(core, from, message, out);
+    case "installSnapshot":
+      return onInstallSnapshot(core, from, message, out);
+    case "installSnapshotReply": {
+      const peer = noteContact(core, from, message, out);
+      return peer === null ? undefined : onInstallSnapshotReply(core, peer, message);
+    }
+    case "timeoutNow":
+      return onTimeoutNow(core, from, message, out);
+    case "readIndex":
+      return onReadIndex(core, from, message, out);
+    case "readIndexReply":
+      return onReadIndexReply(core, message, out);
+    case "compareHashes":
+      // The replica's business.
+      return;
+    default:
+      message satisfies never;
+  }
+}
+
+function onTimer(core: Core, timer: TimerName, out: Out): void {
+  switch (timer) {
+    case "election":
+      return onElectionTimer(core, out);
+    case "heartbeat":
+      return onHeartbeatTimer(core, out);
+    case "commitNotify":
+      return onCommitNotifyTimer(core);
+    case "transfer":
+      return onTransferTimer(core, out);
+    default:
+      timer satisfies never;
+  }
+}
+
+function onStoredEvent(core: Core, ticket: number, out: Out): void {
+  onStored(core.disk, ticket);
+  if (core.role.type === "leader") core.role.matchChanged = true;
+  leadIfElected(core, out);
+  if (core.awaitingStore.length > 0) activateRemovals(core, out);
+}
+
+function onConfigChangeRequested(
+  core: Core,
+  event: Extract<CoreEvent, { type: "configChangeRequested" }>,
+  out: Out,
+): void {
+  const { role } = core;
+  const { request } = event;
+  if (role.type !== "leader" || role.transfer !== null) {
+    const code = role.type === "leader" ? "pendingLeaderChange" : "notLeader";
+    out.push({ type: "refused", request, code, applied: "no" });
+    return;
+  }
+  const index = appendSpecial(core, role, "config", event.config, event.timeMs, out);
+  role.configRequests.push({ request, index });
+}
+
+/** Our own loop was late: nobody is to blame, and no lease is to be trusted (DESIGN 15). */
+function onStalled(core: Core): void {
+  const { role } = core;
+  if (role.type === "leader") {
+    role.leaseFloorMs = core.nowMs;
+    for (const peer of role.peers) peer.lastContactMs = core.nowMs;
+  } else core.rearmElection = true;
+}
+
+/** The end of a turn: at most one store, one appendEntries a peer, then what was applied. */
+export function flush(core: Core, out: Out): void {
+  const after: Out = [];
+  let applied: readonly Entry[] = [];
+  const { role } = core;
+  if (role.type === "leader") {
+    applied = flushLeader(core, role, out, after);
+  } else {
+    if (core.incoming?.installing !== true) applied = takeCommitted(core, out, after);
+    sendFollowerReplies(core, out);
+    sendSnapshotReply(core, out);
+    serveFollowerReads(core, out, after);
+  }
+  emitStore(core, out);
+  // A vote that was stored before, or that storage will acknowledge in a moment.
+  sendHeldVotes(core, out);
+  if (applied.length > 0) out.push({ type: "apply", entries: applied });
+  for (const effect of after) out.push(effect);
+  if (applied.length > 0 || core.snapshotRequest !== null) takeSnapshotIfGrown(core, out);
+  if (core.rearmElection) armElection(core, out);
+}
+
+function flushLeader(core: Core, role: LeaderRole, out: Out, after: Out): readonly Entry[] {
+  if (role.matchChanged) advanceCommitIndex(core, role);
+  const applied = takeCommitted(core, out, after);
+  // What was committed may have ended this leadership.
+  if (core.role !== role) return applied;
+  cleanForcedRemovals(core, role, out);
+  promoteLearners(core, role, out);
+  adaptPeers(core, role);
+  finishReads(core, role, out, after);
+  startReads(core, role, after);
+  if (role.rounds.length > 0 && isSoleVoter(core)) finishReads(core, role, out, after);
+  replicate(core, role, out);
+  requestChunks(core, role, out);
+  sendTimeoutNow(core, role, out);
+  scheduleCommitNotify(core, role, out);
+  return applied;
+}

@@ -1,0 +1,159 @@
+/**
+ * What must hold of one core, and of several of one group at the same moment (paper Figure 3).
+ * Checks that need history (committed entries stay committed) are the caller's: `CommittedLedger`.
+ */
+import { firstIndex, lastIndex, lastTerm, termAt } from "./log.js";
+import { isQuorum } from "./quorum.js";
+import type { Core } from "./state.js";
+import type { Entry, LogIndex } from "./types.js";
+
+/** Each string is one broken invariant. */
+export function checkCore(core: Core): string[] {
+  const broken: string[] = [];
+  const id = core.self.id;
+  const expect = (holds: boolean, what: string): void => {
+    if (!holds) broken.push(`${id}: ${what}`);
+  };
+  const { log, disk, role, commitIndex, lastApplied } = core;
+  const last = lastIndex(log);
+  expect(lastApplied <= commitIndex, `lastApplied ${lastApplied} > commitIndex ${commitIndex}`);
+  expect((core.snapshot?.index ?? 0) <= lastApplied, "the snapshot is ahead of lastApplied");
+  expect(log.offset <= (core.snapshot?.index ?? 0), "compacted beyond the snapshot");
+  expect(commitIndex <= last || role.type !== "leader", `commitIndex ${commitIndex} > last ${last}`);
+  expect(disk.durableIndex <= Math.max(last, log.offset), `durable ${disk.durableIndex} > last ${last}`);
+  expect(disk.storedTicket < disk.nextTicket, "a ticket was stored that was never handed out");
+  expect(lastTerm(log) <= core.currentTerm, "the log's last term is above currentTerm");
+  let before = log.offsetTerm;
+  for (const entry of log.entries) {
+    expect(entry.term >= before, `terms fall at ${entry.index}`);
+    before = entry.term;
+  }
+  if (role.type === "leader") {
+    expect(core.votedFor === id, "leads without its own vote");
+    for (const peer of role.peers) {
+      expect(peer.matchIndex < peer.nextIndex, `matchIndex >= nextIndex for ${peer.id}`);
+      expect(peer.matchIndex <= last, `matchIndex ${peer.matchIndex} > last for ${peer.id}`);
+      expect(peer.inFlightBytes >= 0, `bytes in flight below zero for ${peer.id}`);
+    }
+  }
+  if (role.type === "follower" || role.type === "learner") {
+    expect(role.ackedIndex <= role.matchedIndex, "acknowledged more than matched");
+  }
+  const uncommitted = core.memberships.filter((one) => one.index > commitIndex).length;
+  expect(uncommitted <= 1, `${uncommitted} uncommitted membership changes`);
+  return broken;
+}
+
+function sameEntry(a: Entry, b: Entry): boolean {
+  if (a.term !== b.term || a.kind !== b.kind || a.body.length !== b.body.length) return false;
+  if (a.body === b.body) return true;
+  for (let i = 0; i < a.body.length; i++) if (a.body[i] !== b.body[i]) return false;
+  return true;
+}
+
+/** Log Matching: same index and term, then everything before is the same. */
+function checkLogMatching(a: Core, b: Core): string | null {
+  const from = Math.max(firstIndex(a.log), firstIndex(b.log));
+  let agree: LogIndex = Math.min(lastIndex(a.log), lastIndex(b.log));
+  while (agree >= from && termAt(a.log, agree) !== termAt(b.log, agree)) agree -= 1;
+  for (let index = from; index <= agree; index++) {
+    const left = a.log.entries[index - a.log.offset - 1]!;
+    const right = b.log.entries[index - b.log.offset - 1]!;
+    if (!sameEntry(left, right)) {
+      return `logs of ${a.self.id} and ${b.self.id} agree at ${agree} and differ at ${index}`;
+    }
+  }
+  return null;
+}
+
+/** State Machine Safety, as far as both logs reach: what both committed is the same. */
+function checkCommitted(a: Core, b: Core): string | null {
+  const to = Math.min(a.commitIndex, b.commitIndex, lastIndex(a.log), lastIndex(b.log));
+  const from = Math.max(firstIndex(a.log), firstIndex(b.log));
+  for (let index = from; index <= to; index++) {
+    const left = a.log.entries[index - a.log.offset - 1]!;
+    const right = b.log.entries[index - b.log.offset - 1]!;
+    if (!sameEntry(left, right)) {
+      return `${a.self.id} and ${b.self.id} committed different entries at ${index}`;
+    }
+  }
+  return null;
+}
+
+/** Election Safety and Leader Completeness at one moment. */
+function checkLeaders(cores: readonly Core[]): string[] {
+  const broken: string[] = [];
+  const leaders = cores.filter((core) => core.role.type === "leader");
+  for (const leader of leaders) {
+    for (const other of leaders) {
+      if (leader !== other && leader.currentTerm === other.currentTerm) {
+        broken.push(`two leaders of term ${leader.currentTerm}: ${leader.self.id}, ${other.self.id}`);
+      }
+    }
+    for (const core of cores) {
+      if (core.currentTerm > leader.currentTerm) continue;
+      const last = Math.min(core.commitIndex, lastIndex(core.log));
+      if (last > lastIndex(leader.log) || (last > 0 && differs(core, leader, last))) {
+        broken.push(
+          `leader ${leader.self.id} of term ${leader.currentTerm} lacks entry ${last}, ` +
+            `which ${core.self.id} committed`,
+        );
+      }
+    }
+  }
+  return broken;
+}
+
+function differs(a: Core, b: Core, index: LogIndex): boolean {
+  const left = termAt(a.log, index);
+  const right = termAt(b.log, index);
+  return left !== null && right !== null && left !== right;
+}
+
+/**
+ * Electable (fires before the damage): nobody who lacks a committed entry could gather a quorum of
+ * those that are up, by the up-to-date rule alone.
+ */
+function checkElectable(cores: readonly Core[]): string[] {
+  const byId = new Map(cores.map((core) => [core.self.id, core]));
+  const committer = cores.reduce<Core | null>(
+    (best, core) => (best === null || core.commitIndex > best.commitIndex ? core : best),
+    null,
+  );
+  if (committer === null || committer.commitIndex === 0) return [];
+  const { commitIndex } = committer;
+  const broken: string[] = [];
+  for (const core of cores) {
+    if (core.membership.voters.length === 0 || core.activeRemovals.length > 0) continue;
+    if (!core.membership.voters.includes(core.self.id)) continue;
+    const lacks =
+      lastIndex(core.log) < commitIndex ||
+      (commitIndex > core.log.offset && differs(core, committer, commitIndex));
+    if (!lacks) continue;
+    const grants = (voter: Core): boolean =>
+      lastTerm(core.log) > lastTerm(voter.log) ||
+      (lastTerm(core.log) === lastTerm(voter.log) && lastIndex(core.log) >= lastIndex(voter.log));
+    const wins = isQuorum(core.membership, (id) => {
+      const voter = byId.get(id);
+      return voter !== undefined && grants(voter);
+    });
+    if (wins) broken.push(`${core.self.id} lacks committed entry ${commitIndex} and could be elected`);
+  }
+  return broken;
+}
+
+/** All cores of one group that are up, at one moment. */
+export function checkCluster(cores: readonly Core[]): string[] {
+  const broken: string[] = [];
+  for (const core of cores) broken.push(...checkCore(core));
+  for (let i = 0; i < cores.length; i++) {
+    for (let j = i + 1; j < cores.length; j++) {
+      const matching = checkLogMatching(cores[i]!, cores[j]!);
+      if (matching !== null) broken.push(matching);
+      const committed = checkCommitted(cores[i]!, cores[j]!);
+      if (committed !== null) broken.push(committed);
+    }
+  }
+  broken.push(...checkLeaders(cores), ...checkElectable(cores));
+  return broken;
+}

@@ -1,0 +1,153 @@
+/**
+ * Changes of who belongs to the group: joint consensus with automatic leave (thesis 4.3) is the only
+ * mechanism. Adding, removing, promoting and replacing a voter are special cases of
+ *
+ *     C_old  ->  C_old,new (joint, needs both majorities)  ->  C_new
+ *
+ * Learners count for nothing, so they come and go by one entry.
+ *
+ * - membershipChangeRequested -> onMembershipChangeRequested
+ * - end of the turn           -> promoteLearners (thesis 4.2.1)
+ * - removalForced             -> onRemovalForced
+ */
+import { changeMembership, hasCommittedInTerm } from "./commit.js";
+import { lastIndex } from "./log.js";
+import { hostIdOf, isChangePending } from "./memberships.js";
+import { findPeer, hasLiveQuorum, isResponsive } from "./progress.js";
+import { isLearner, isMember, isVoter } from "./quorum.js";
+import type { Core, LeaderRole, Out, Peer } from "./state.js";
+import type {
+  CoreEvent,
+  Learner,
+  MemberId,
+  MemberInfo,
+  Membership,
+  RefusalCode,
+} from "./types.js";
+
+type ChangeRequest = Extract<CoreEvent, { type: "membershipChangeRequested" }>;
+
+export function onMembershipChangeRequested(core: Core, event: ChangeRequest, out: Out): void {
+  const { request, change } = event;
+  const refuse = (code: RefusalCode): void => {
+    out.push({ type: "refused", request, code, applied: "no" });
+  };
+  const { role } = core;
+  if (role.type !== "leader") return refuse("notLeader");
+  if (change.type === "add" && isMember(core.membership, change.member.id)) {
+    // A repeated request whose first answer was lost.
+    out.push({ type: "accepted", request, index: core.membershipIndex });
+    return;
+  }
+  const next = mayChange(core, role) ?? (change.type === "add"
+    ? withNewcomer(core, role, change.member, change.promote)
+    : withoutMember(core, role, change.id));
+  if (typeof next === "string") return refuse(next);
+  role.membershipRequest = request;
+  changeMembership(core, role, next, out, event.timeMs);
+}
+
+/** Null: a change may begin now. */
+function mayChange(core: Core, role: LeaderRole): RefusalCode | null {
+  if (role.transfer !== null) return "pendingLeaderChange";
+  if (isChangePending(core)) return "uncommittedMembershipChange";
+  // The 2015 bug of single-server changes (hazard 60): a leader proves its term first.
+  return hasCommittedInTerm(core, role) ? null : "unavailable";
+}
+
+/** A newcomer is a learner first (hazard 69); it may be the next life of a host that died. */
+function withNewcomer(
+  core: Core,
+  role: LeaderRole,
+  member: MemberInfo,
+  promote: boolean,
+): Membership | RefusalCode {
+  const { membership } = core;
+  const hostId = hostIdOf(member.id);
+  const sameHost = membership.members.filter((other) => hostIdOf(other.id) === hostId);
+  const alive = (id: MemberId): boolean => {
+    const peer = findPeer(role, id);
+    return id === core.self.id || (peer !== null && isResponsive(core, peer));
+  };
+  if (sameHost.some((other) => alive(other.id))) return "alreadyMember";
+  const deadVoter = sameHost.find((other) => isVoter(membership, other.id)) ?? null;
+  const deadLearners = sameHost.filter((other) => isLearner(membership, other.id));
+  const gone = (id: MemberId) => deadLearners.some((dead) => dead.id === id);
+  const learner: Learner = { id: member.id, promote, replaces: deadVoter?.id ?? null };
+  return {
+    voters: membership.voters,
+    outgoing: [],
+    learners: [...membership.learners.filter((other) => !gone(other.id)), learner],
+    members: [...membership.members.filter((other) => !gone(other.id)), member],
+  };
+}
+
+function withoutMember(core: Core, role: LeaderRole, id: MemberId): Membership | RefusalCode {
+  const { membership } = core;
+  if (id === core.self.id) return "cannotRemoveLeader";
+  if (!isMember(membership, id)) return "notMember";
+  if (isLearner(membership, id)) {
+    return {
+      ...membership,
+      learners: membership.learners.filter((learner) => learner.id !== id),
+      members: membership.members.filter((member) => member.id !== id),
+    };
+  }
+  const joint: Membership = {
+    voters: membership.voters.filter((voter) => voter !== id),
+    outgoing: membership.voters,
+    learners: membership.learners.map((learner) =>
+      learner.replaces === id ? { ...learner, replaces: null } : learner,
+    ),
+    members: membership.members,
+  };
+  return hasLiveQuorum(core, role, joint) ? joint : "willBreakQuorum";
+}
+
+/**
+ * Follows the rounds of thesis 4.2.1: a learner that took in a whole round within an election
+ * timeout is near enough to the end of the log to vote without holding anybody up.
+ */
+export function promoteLearners(core: Core, role: LeaderRole, out: Out): void {
+  const { learners } = core.membership;
+  if (learners.length === 0 || !learners.some((learner) => learner.promote)) return;
+  for (const learner of learners) {
+    const peer = findPeer(role, learner.id);
+    if (peer !== null && learner.promote) followCatchUp(core, peer);
+  }
+  if (mayChange(core, role) !== null) return;
+  for (const learner of learners) {
+    const peer = findPeer(role, learner.id);
+    if (!learner.promote || peer?.caughtUp !== true || !isResponsive(core, peer)) continue;
+    const joint = promoted(core, role, learner);
+    if (!hasLiveQuorum(core, role, joint)) continue;
+    changeMembership(core, role, joint, out);
+    return;
+  }
+}
+
+function followCatchUp(core: Core, peer: Peer): void {
+  if (peer.caughtUp) return;
+  if (peer.catchUpTarget === 0) {
+    peer.catchUpTarget = lastIndex(core.log);
+    peer.catchUpSinceMs = core.nowMs;
+  }
+  if (peer.matchIndex < peer.catchUpTarget) return;
+  const tookMs = core.nowMs - peer.catchUpSinceMs;
+  peer.caughtUp = tookMs < core.config.electionTimeoutMs;
+  peer.catchUpTarget = lastIndex(core.log);
+  peer.catchUpSinceMs = core.nowMs;
+}
+
+/** The dead predecessor leaves in the same change (DESIGN 7), unless it came back to life. */
+function promoted(core: Core, role: LeaderRole, learner: Learner): Membership {
+  const { membership } = core;
+  const old = learner.replaces === null ? null : findPeer(role, learner.replaces);
+  const leaves = old !== null && !isResponsive(core, old) ? learner.replaces : null;
+  return {
+    voters: [...membership.voters.filter((voter) => voter !== leaves), learner.id],
+    outgoing: membership.voters,
+    learners: membership.learners.filter((other) => other.id !== learner.id),
+    members: membership.members,
+  };
+}
