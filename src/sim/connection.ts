@@ -68,6 +68,7 @@ export class SimConnection implements Connection {
 
   send(payload: Uint8Array): void {
     if (this.ended || this.#closing) return;
+    this.#network.onSend?.(this.process, this, payload);
     this.#gather().payloads.push(payload);
     this.#gathering!.bytes += payload.length;
     this.queuedBytes += payload.length;

@@ -18,6 +18,7 @@ import type {
 import type { SeededRandom } from "../clock/virtual.js";
 import { MemoryGroup } from "../storage/memory-group.js";
 import { SnapshotPieces } from "../storage/snapshot-pieces.js";
+import { DurableMark } from "./durability.js";
 import type { SimProcess } from "./process.js";
 import { between, type World } from "./world.js";
 
@@ -34,6 +35,7 @@ export class SimDisk {
   readonly settings: DiskSettings = { minSyncMs: 0.05, maxSyncMs: 1 };
   /** What a power cut would leave: exactly the durable state. */
   readonly groups = new Map<GroupName, MemoryGroup>();
+  readonly marks = new Map<GroupName, DurableMark>();
   hostId: string | null = null;
   #open: SimStorage | null = null;
 
@@ -54,8 +56,9 @@ export class SimDisk {
     return true;
   }
 
-  get isOpen(): boolean {
-    return this.#open !== null;
+  /** The open disk has failed, or is about to. */
+  get failed(): boolean {
+    return this.#open !== null && (this.#open.failed || this.#open.failNext);
   }
 
   /** @internal */
@@ -79,6 +82,7 @@ export class SimDisk {
 class SimStorage implements Storage {
   readonly durable = true;
   failNext = false;
+  failed = false;
   readonly #disk: SimDisk;
   readonly #process: SimProcess;
   #handlers: StorageHandlers | null = null;
@@ -87,7 +91,6 @@ class SimStorage implements Storage {
   /** On their way to the platter, oldest first. */
   #writing: Operation[] = [];
   #lastDoneMs = 0;
-  #failed = false;
 
   constructor(disk: SimDisk, process: SimProcess) {
     this.#disk = disk;
@@ -111,6 +114,7 @@ class SimStorage implements Storage {
   createGroup(identity: GroupIdentity): void {
     this.#perform(() => {
       this.#disk.groups.set(identity.group, new MemoryGroup(identity));
+      this.#disk.marks.set(identity.group, new DurableMark());
       return noAnswer;
     });
   }
@@ -126,6 +130,7 @@ class SimStorage implements Storage {
     this.#unflushed.push({
       perform: () => {
         this.#disk.group(batch.group).store(batch);
+        this.#disk.marks.get(batch.group)?.store(batch);
         return (handlers) => handlers.onStored(batch.group, batch.ticket);
       },
     });
@@ -166,6 +171,7 @@ class SimStorage implements Storage {
   installSnapshot(group: GroupName, snapshot: SnapshotMeta): void {
     this.#perform(() => {
       const ok = this.#disk.group(group).install(snapshot);
+      if (ok) this.#disk.marks.get(group)?.installed(snapshot.index);
       return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
     });
   }
@@ -195,7 +201,7 @@ class SimStorage implements Storage {
   }
 
   close(): Promise<void> {
-    if (this.#handlers !== null && !this.#failed) {
+    if (this.#handlers !== null && !this.failed) {
       for (const { perform } of [...this.#writing, ...this.#unflushed]) perform();
     }
     this.#end();
@@ -208,7 +214,7 @@ class SimStorage implements Storage {
   }
 
   #write(operations: readonly Operation[]): void {
-    if (this.#handlers === null || this.#failed) return;
+    if (this.#handlers === null || this.failed) return;
     const { world, random, settings } = this.#disk;
     this.#writing.push(...operations);
     const startMs = Math.max(world.nowMs(), this.#lastDoneMs);
@@ -218,7 +224,7 @@ class SimStorage implements Storage {
 
   /** The sync has come back: durable from now on, whether or not the process hears of it. */
   #done(operations: readonly Operation[]): void {
-    if (this.#handlers === null || this.#failed) return;
+    if (this.#handlers === null || this.failed) return;
     if (this.failNext) return this.#fail();
     const answers = operations.map(({ perform }) => perform());
     this.#writing.splice(0, operations.length);
@@ -229,7 +235,7 @@ class SimStorage implements Storage {
 
   /** After a failed sync nobody knows how much has reached the platter. */
   #fail(): void {
-    this.#failed = true;
+    this.failed = true;
     this.#keepSome();
     this.#process.run("disk", "disk fails", () =>
       this.#handlers?.onFailed(new RaftError("storageFailed", "write failed: input/output error")),
@@ -238,7 +244,7 @@ class SimStorage implements Storage {
 
   #crash(): void {
     if (this.#handlers === null) return;
-    if (!this.#failed) this.#keepSome();
+    if (!this.failed) this.#keepSome();
     this.#end();
   }
 

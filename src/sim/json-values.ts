@@ -13,20 +13,15 @@ export function fromJson(json: unknown): unknown {
 }
 
 function tagged(value: unknown): unknown {
-  switch (typeof value) {
-    case "undefined":
-      return { $undefined: true };
-    case "bigint":
-      return { $bigint: value.toString() };
-    case "number":
-      return Number.isFinite(value) && !Object.is(value, -0)
-        ? value
-        : { $number: Object.is(value, -0) ? "-0" : String(value) };
-    case "object":
-      return value === null ? null : taggedObject(value);
-    default:
-      return value;
-  }
+  if (value === undefined) return { $undefined: true };
+  if (typeof value === "bigint") return { $bigint: value.toString() };
+  if (typeof value === "number") return taggedNumber(value);
+  return typeof value === "object" && value !== null ? taggedObject(value) : value;
+}
+
+function taggedNumber(value: number): unknown {
+  if (Object.is(value, -0)) return { $number: "-0" };
+  return Number.isFinite(value) ? value : { $number: String(value) };
 }
 
 function taggedObject(value: object): unknown {

@@ -43,6 +43,9 @@ export class SimNetwork {
   readonly world: World;
   readonly random: SeededRandom;
   readonly settings: NetworkSettings = { ...calmNetwork };
+  /** Told of every payload that a process hands over. */
+  onSend: ((process: SimProcess, connection: Connection, payload: Uint8Array) => void) | null =
+    null;
   readonly #listeners = new Map<string, SimListener>();
   readonly #connections = new Set<SimConnection>();
   /** `from>to`, by machine. */
@@ -68,6 +71,13 @@ export class SimNetwork {
 
   isCut(from: string, to: string): boolean {
     return this.#cut.has(`${from}>${to}`);
+  }
+
+  mend(from: string, to: string): void {
+    if (!this.#cut.delete(`${from}>${to}`)) return;
+    for (const connection of this.#connections) {
+      if (connection.machine === from && connection.peerMachine === to) connection.release();
+    }
   }
 
   heal(): void {
@@ -101,11 +111,7 @@ export class SimNetwork {
     this.#connections.delete(connection);
   }
 
-  #listen(
-    process: SimProcess,
-    address: string,
-    accept: SimListener["accept"],
-  ): Promise<Listener> {
+  #listen(process: SimProcess, address: string, accept: SimListener["accept"]): Promise<Listener> {
     const resolved = address.endsWith(":0")
       ? `${address.slice(0, -1)}${++this.#lastPort}`
       : address;

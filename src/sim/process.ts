@@ -52,6 +52,7 @@ export class SimProcess {
       this.#held.push({ kind, what, callback, bytes });
       return;
     }
+    this.world.touched.add(this.machine);
     this.world.trace.event(this.world.nowMs(), this.name, what, bytes);
     try {
       callback();

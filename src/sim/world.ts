@@ -20,6 +20,8 @@ export class World {
   readonly faults = new Map<string, number>();
   /** The first thing that went wrong in a way that no fault explains. */
   failure: Error | null = null;
+  /** Machines whose code has run since somebody looked. */
+  readonly touched = new Set<string>();
   readonly #clock = new VirtualClock();
 
   constructor(options: WorldOptions) {

@@ -1,0 +1,217 @@
+/** The simulated cluster: machines, the network between them, and the checks that watch over it. */
+import { createCborCodec } from "../codec/values.js";
+import type { Core } from "../core/state.js";
+import type { Member } from "../member/member.js";
+import type { Codec } from "../ports.js";
+import { DurabilityOracle } from "./durability.js";
+import { hashBytes } from "./hash.js";
+import { Machine, type GroupPlan } from "./machine.js";
+import { SimNetwork } from "./network.js";
+import type { AppliedCall } from "./observe.js";
+import { GroupOracle } from "./oracles.js";
+import { SimClient, type AnyClient, type ClientSettings } from "./sim-client.js";
+import { settle, type World } from "./world.js";
+
+export type ClusterOptions = {
+  readonly world: World;
+  readonly machines: number;
+  readonly durable: boolean;
+  readonly plans: readonly GroupPlan[];
+  /** Tells one caller's command from every other; null: not known. */
+  readonly identify: (name: string, arg: unknown) => string | number | null;
+};
+
+export type LiveMember = { readonly machine: Machine; readonly member: Member };
+
+/** Machines are named so; seven at most. */
+const machineNames = ["a", "b", "c", "d", "e", "f", "g"];
+
+export class SimCluster {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly machines: readonly Machine[];
+  readonly plans: readonly GroupPlan[];
+  readonly oracles: ReadonlyMap<string, GroupOracle>;
+  readonly clients: SimClient[] = [];
+  /** Puts another client in the place of one that died; set while the workload runs. */
+  replaceClient: ((dead: SimClient) => void) | null = null;
+  readonly #codec: Codec = createCborCodec();
+  readonly #identify: ClusterOptions["identify"];
+  readonly #operators = new Map<string, SimClient>();
+  #clientNumber = 0;
+
+  constructor(options: ClusterOptions) {
+    const { world, plans } = options;
+    this.world = world;
+    this.plans = plans;
+    this.#identify = options.identify;
+    this.network = new SimNetwork(world);
+    const violate = (message: string): void => world.fail(new Error(message));
+    this.oracles = new Map(plans.map(({ name }) => [name, new GroupOracle(name, violate)]));
+    this.machines = machineNames.slice(0, options.machines).map(
+      (name) =>
+        new Machine({
+          world,
+          network: this.network,
+          name,
+          durable: options.durable,
+          plans,
+          others: () => this.#addressesBut(name),
+          onApplied: (machine, group, call) => this.#applied(machine, group, call),
+        }),
+    );
+    const disks = new Map(this.machines.map((machine) => [machine.name, machine.disk]));
+    const oracle = new DurabilityOracle((name) => disks.get(name) ?? null, violate);
+    this.network.onSend = (process, connection, payload) =>
+      oracle.sent(process, connection, payload);
+  }
+
+  get addresses(): readonly string[] {
+    return this.machines.map((machine) => machine.address);
+  }
+
+  /** The first machine creates the groups, the others join them. */
+  boot(): void {
+    this.machines.forEach((machine, at) => machine.boot(at === 0));
+  }
+
+  members(group: string): LiveMember[] {
+    return this.machines.flatMap((machine) => {
+      const member = machine.member(group);
+      return member === null ? [] : [{ machine, member }];
+    });
+  }
+
+  cores(group: string): Core[] {
+    return this.members(group).map(({ member }) => member.replica.core);
+  }
+
+  /** Of several that think so, the one of the highest term. */
+  leader(group: string): LiveMember | null {
+    const leaders = this.members(group).filter(({ member }) => member.role === "leader");
+    leaders.sort((a, b) => b.member.term - a.member.term);
+    return leaders[0] ?? null;
+  }
+
+  /** Every machine that should be a voter is one, nothing is under way, and all have applied all. */
+  settled(group: string): boolean {
+    const leader = this.leader(group);
+    if (leader === null) return false;
+    const { membership, commitIndex, log } = leader.member.replica.core;
+    const wanted = this.machines.filter((machine) => machine.wanted);
+    if (membership.outgoing.length > 0 || membership.learners.length > 0) return false;
+    if (membership.voters.length !== wanted.length) return false;
+    if (commitIndex !== log.offset + log.entries.length) return false;
+    return wanted.every((machine) => {
+      const member = machine.member(group);
+      if (member === null || !membership.voters.includes(member.id)) return false;
+      return member.replica.core.lastApplied === commitIndex && machine.handles.has(group);
+    });
+  }
+
+  /** Whether a machine's memory or disk may be lost now without losing what is committed. */
+  mayForget(victim: Machine): boolean {
+    return this.plans.every(({ name }) => {
+      const cores = this.cores(name);
+      const membership = this.leader(name)?.member.replica.core.membership;
+      if (membership === undefined || membership.outgoing.length > 0) return false;
+      const text = JSON.stringify(membership);
+      if (cores.some((core) => JSON.stringify(core.membership) !== text)) return false;
+      const live = this.members(name).filter(
+        ({ machine, member }) => machine !== victim && membership.voters.includes(member.id),
+      );
+      return live.length * 2 > membership.voters.length;
+    });
+  }
+
+  newClient(group: GroupPlan, settings: ClientSettings): SimClient {
+    const name = `client${++this.#clientNumber}`;
+    const client = new SimClient({
+      world: this.world,
+      network: this.network,
+      name,
+      group: group.name,
+      definition: group.definition,
+      hosts: this.addresses,
+      settings,
+    });
+    return client;
+  }
+
+  /** Whom the nemesis asks to change memberships and the like. */
+  operator(group: GroupPlan): AnyClient {
+    let operator = this.#operators.get(group.name);
+    if (operator === undefined) {
+      const settings = { pipeline: 0, pauseMs: 0, minTimeoutMs: 0, maxTimeoutMs: 0 };
+      operator = this.newClient(group, settings);
+      this.#operators.set(group.name, operator);
+    }
+    return operator.api;
+  }
+
+  /** Runs events until the condition holds (true), the time is over or something failed (false). */
+  async runUntil(untilMs: number, condition: () => boolean): Promise<boolean> {
+    const { world } = this;
+    for (;;) {
+      if (world.failure !== null) return false;
+      if (condition()) return true;
+      const dueMs = world.nextDueMs();
+      if (dueMs === null || dueMs > untilMs) return false;
+      world.step();
+      await settle();
+      this.#look();
+    }
+  }
+
+  /** Where everybody stands, for reports. */
+  describe(): string {
+    const lines = this.machines.flatMap((machine) =>
+      this.plans.map(({ name }) => {
+        const state = machine.running ? (machine.process!.paused ? "paused" : "up") : "down";
+        const member = machine.member(name);
+        if (member === null) return `  ${machine.name} ${state} ${name}: no member`;
+        const { core } = member.replica;
+        const { voters, learners, outgoing } = core.membership;
+        return (
+          `  ${machine.name} ${state} ${name}: ${member.id} ${core.role.type} term ${core.currentTerm} ` +
+          `applied ${core.lastApplied} committed ${core.commitIndex} ` +
+          `last ${core.log.offset + core.log.entries.length} handle ${machine.handles.has(name)} ` +
+          `voters ${voters.join(" ")} learners ${learners.map((learner) => learner.id).join(" ")} ` +
+          `outgoing ${outgoing.join(" ")}`
+        );
+      }),
+    );
+    return lines.join("\n");
+  }
+
+  /** Hash of the value as each live member has it. */
+  valueHash(group: string, member: Member): string {
+    const { definition } = this.plans.find(({ name }) => name === group)!;
+    const codec = definition.codec ?? this.#codec;
+    return hashBytes(codec.encode(member.replica.value));
+  }
+
+  #look(): void {
+    const { touched } = this.world;
+    if (touched.size === 0) return;
+    for (const machine of this.machines) {
+      if (!touched.has(machine.name)) continue;
+      for (const { name } of this.plans) {
+        const member = machine.member(name);
+        if (member !== null) this.oracles.get(name)!.look(member.replica.core);
+      }
+    }
+    touched.clear();
+  }
+
+  #applied(machine: Machine, group: string, call: AppliedCall): void {
+    const result = `${call.name} -> ${call.threw ? "threw" : hashBytes(this.#codec.encode(call.reply))}`;
+    const identity = this.#identify(call.name, call.arg);
+    const name = machine.process?.name ?? machine.name;
+    this.oracles.get(group)!.applied(name, call.applied.index, result, identity);
+  }
+
+  #addressesBut(name: string): readonly string[] {
+    return this.machines.filter((machine) => machine.name !== name).map(({ address }) => address);
+  }
+}

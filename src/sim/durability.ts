@@ -1,0 +1,82 @@
+/**
+ * Persist before send: what leaves a machine as a vote or an acknowledgement is covered by what its
+ * disk would show after a power cut at this very moment (hazards 1, 2, 28 to 32).
+ */
+import { decodeFrame } from "../codec/wire.js";
+import type { HardState, LogIndex, Message, MemberId } from "../core/types.js";
+import type { Connection, StoreBatch } from "../ports.js";
+import type { SimDisk } from "./disk.js";
+import type { Violate } from "./oracles.js";
+import type { SimProcess } from "./process.js";
+
+/** First bytes of the frames that matter (codec/wire.ts). */
+const openPeerCode = 3;
+const peerMessageCode = 4;
+
+/** What is durable of one group, kept up to date as it becomes so. */
+export class DurableMark {
+  hardState: HardState | null = null;
+  lastIndex: LogIndex = 0;
+
+  store(batch: StoreBatch): void {
+    if (batch.hardState !== null) this.hardState = batch.hardState;
+    if (batch.truncateFrom > 0) this.lastIndex = Math.min(this.lastIndex, batch.truncateFrom - 1);
+    const last = batch.entries.at(-1);
+    if (last !== undefined) this.lastIndex = last.index;
+  }
+
+  installed(index: LogIndex): void {
+    this.lastIndex = Math.max(this.lastIndex, index);
+  }
+}
+
+type Channel = { readonly group: string; readonly from: MemberId; readonly to: MemberId };
+
+export class DurabilityOracle {
+  readonly #diskOf: (machine: string) => SimDisk | null;
+  readonly #violate: Violate;
+  readonly #channels = new WeakMap<Connection, Map<number, Channel>>();
+
+  constructor(diskOf: (machine: string) => SimDisk | null, violate: Violate) {
+    this.#diskOf = diskOf;
+    this.#violate = violate;
+  }
+
+  /** A payload is handed to the network. */
+  sent(process: SimProcess, connection: Connection, payload: Uint8Array): void {
+    const code = payload[0];
+    if (code !== openPeerCode && code !== peerMessageCode) return;
+    const disk = this.#diskOf(process.machine);
+    if (disk === null) return;
+    const frame = decodeFrame(payload);
+    if (frame.type === "openPeer") {
+      const channels = this.#channels.get(connection) ?? new Map<number, Channel>();
+      channels.set(frame.channel, frame);
+      this.#channels.set(connection, channels);
+    } else if (frame.type === "peerMessage") {
+      const channel = this.#channels.get(connection)?.get(frame.channel);
+      if (channel !== undefined) this.#check(disk, channel, frame.message);
+    }
+  }
+
+  #check(disk: SimDisk, { group, from, to }: Channel, message: Message): void {
+    const mark = disk.marks.get(group);
+    const term = mark?.hardState?.currentTerm ?? 0;
+    if (message.type === "requestVoteReply" && message.granted) {
+      const votedFor = mark?.hardState?.votedFor ?? null;
+      if (term === message.term && votedFor === to) return;
+      this.#violate(
+        `group ${group}: ${from} granted ${to} a vote in term ${message.term}, but its disk has ` +
+          `term ${term} and a vote for ${votedFor ?? "nobody"}`,
+      );
+    }
+    if (message.type === "appendEntriesReply" && message.success) {
+      const last = mark?.lastIndex ?? 0;
+      if (term >= message.term && last >= message.matchIndex) return;
+      this.#violate(
+        `group ${group}: ${from} acknowledged index ${message.matchIndex} in term ${message.term}, ` +
+          `but its disk has term ${term} and entries up to ${last}`,
+      );
+    }
+  }
+}

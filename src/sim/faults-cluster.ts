@@ -1,0 +1,90 @@
+/** What operators and clients do at the worst moments: not faults, but as good as. */
+import { RaftError } from "../errors.js";
+import type { GroupPlan } from "./machine.js";
+import type { FaultKind, Strike } from "./nemesis.js";
+import { between, pick } from "./world.js";
+
+export const clusterFaults: readonly FaultKind[] = [
+  { name: "remove-member", everyTimeouts: 6, strike: removeMember },
+  { name: "transfer", everyTimeouts: 3, strike: transfer },
+  { name: "snapshot", everyTimeouts: 2, strike: snapshot },
+  { name: "config", everyTimeouts: 5, strike: changeConfig },
+  { name: "client-churn", everyTimeouts: 4, strike: clientChurn },
+];
+
+/** An operator's call: a refusal is an answer, anything else a defect. */
+function ask({ cluster }: Strike, call: Promise<unknown>): void {
+  const { world } = cluster;
+  const began = world.nowMs();
+  call.then(
+    () => world.trace.note(world.nowMs(), "operator", () => `done, asked at ${began}`),
+    (cause: unknown) => {
+      world.trace.note(world.nowMs(), "operator", () => `refused: ${String(cause)}`);
+      if (cause instanceof RaftError && cause.code !== "internal") return;
+      world.fail(new Error(`the operator heard ${String(cause)}`, { cause }));
+    },
+  );
+}
+
+function anyPlan({ cluster, random }: Strike): GroupPlan {
+  return pick(random, cluster.plans);
+}
+
+/** Takes one out of every group; a while later it is wanted again and joins as a newcomer. */
+function removeMember(strike: Strike): boolean {
+  const { cluster, random, electionTimeoutMs, later } = strike;
+  const wanted = cluster.machines.filter((machine) => machine.wanted);
+  if (wanted.length < 2) return false;
+  const machine = pick(random, wanted);
+  // Where memory is all there is, nobody may be lost while members come and go.
+  if (machine.disk === null && !cluster.mayForget(machine)) return false;
+  machine.wanted = false;
+  for (const plan of cluster.plans) {
+    ask(strike, cluster.operator(plan).removeMember(machine.name, { timeoutMs: 3000 }));
+  }
+  later(between(random, 1, 8) * electionTimeoutMs, () => {
+    machine.wanted = true;
+  });
+  return true;
+}
+
+function transfer(strike: Strike): boolean {
+  const { cluster, random } = strike;
+  const plan = anyPlan(strike);
+  const target = random.next() < 0.15 ? null : pick(random, cluster.machines).name;
+  ask(strike, cluster.operator(plan).transferLeadership(target, { timeoutMs: 2000 }));
+  return true;
+}
+
+function snapshot(strike: Strike): boolean {
+  const { cluster, random } = strike;
+  const plan = anyPlan(strike);
+  const options = { host: pick(random, cluster.machines).address, timeoutMs: 2000 };
+  ask(strike, cluster.operator(plan).admin("snapshot", null, options));
+  return true;
+}
+
+function changeConfig(strike: Strike): boolean {
+  const { cluster, random, electionTimeoutMs } = strike;
+  const plan = anyPlan(strike);
+  // Never longer than the plan's own: that is what progress is measured by.
+  const share = pick(random, [0.5, 0.75, 1]);
+  const change = pick(random, [
+    { electionTimeoutMs: Math.round(electionTimeoutMs * share) },
+    { maxSessions: pick(random, [3, 10, 1000]) },
+    { maxAppendBytes: pick(random, [1024, 65_536]), maxInflightMessages: pick(random, [1, 4, 64]) },
+    { minSnapshotLogBytes: pick(random, [0, 2000, 100_000]) },
+  ]);
+  ask(strike, cluster.operator(plan).changeConfig(change, { timeoutMs: 2000 }));
+  return true;
+}
+
+/** A client dies with its calls under way; another takes its place. */
+function clientChurn(strike: Strike): boolean {
+  const { cluster, random } = strike;
+  const client = cluster.clients.length === 0 ? null : pick(random, cluster.clients);
+  if (client === null || cluster.replaceClient === null) return false;
+  client.process.kill();
+  cluster.replaceClient(client);
+  return true;
+}

@@ -1,0 +1,134 @@
+/** Faults of machines: processes, clocks, disks. */
+import type { Machine } from "./machine.js";
+import type { FaultKind, Strike } from "./nemesis.js";
+import { between, pick } from "./world.js";
+
+export const machineFaults: readonly FaultKind[] = [
+  { name: "crash", everyTimeouts: 4, strike: crash },
+  { name: "crash-leader", everyTimeouts: 8, strike: crashLeader },
+  { name: "power-cut", everyTimeouts: 20, strike: powerCut },
+  { name: "disk-loss", everyTimeouts: 15, strike: diskLoss },
+  { name: "pause", everyTimeouts: 4, strike: pause },
+  { name: "stutter", everyTimeouts: 6, strike: stutter },
+  { name: "drift", everyTimeouts: 6, strike: drift },
+  { name: "wall-jump", everyTimeouts: 5, strike: wallJump },
+  { name: "slow-disk", everyTimeouts: 5, strike: slowDisk },
+  { name: "disk-fails", everyTimeouts: 12, strike: diskFails },
+];
+
+/** Clocks run at most so much too fast or too slow; leases are to bear it. */
+export const maxDrift = 0.04;
+
+function anyRunning({ cluster, random }: Strike): Machine | null {
+  const running = cluster.machines.filter((machine) => machine.running);
+  return running.length === 0 ? null : pick(random, running);
+}
+
+function crash(strike: Strike): boolean {
+  const machine = anyRunning(strike);
+  return machine !== null && crashMachine(strike, machine);
+}
+
+function crashLeader(strike: Strike): boolean {
+  const { cluster, random } = strike;
+  const leader = cluster.leader(pick(random, cluster.plans).name);
+  return leader !== null && crashMachine(strike, leader.machine);
+}
+
+/** Without a disk the member is gone with its memory: never so many that the group is gone too. */
+function crashMachine(strike: Strike, machine: Machine): boolean {
+  const { cluster, random, electionTimeoutMs, later } = strike;
+  if (machine.disk === null && !cluster.mayForget(machine)) return false;
+  machine.kill();
+  later(between(random, 0.05, 6) * electionTimeoutMs, () => {
+    if (!machine.running) machine.boot(false);
+  });
+  return true;
+}
+
+/** Everything at once; only disks remember. */
+function powerCut(strike: Strike): boolean {
+  const { cluster } = strike;
+  if (cluster.machines.some((machine) => machine.disk === null)) return false;
+  for (const machine of cluster.machines) if (machine.running) crashMachine(strike, machine);
+  return true;
+}
+
+/** A machine is replaced: it comes back under its name with an empty disk. */
+function diskLoss(strike: Strike): boolean {
+  const { cluster } = strike;
+  const machine = anyRunning(strike);
+  if (machine === null || machine.disk === null || !cluster.mayForget(machine)) return false;
+  if (!crashMachine(strike, machine)) return false;
+  machine.wipe();
+  return true;
+}
+
+function pause(strike: Strike): boolean {
+  const { random, electionTimeoutMs, later } = strike;
+  const machine = anyRunning(strike);
+  const process = machine?.process;
+  if (process === undefined || process === null || process.paused) return false;
+  process.pause();
+  const long = random.next() < 0.2 ? 15 : 3;
+  later(between(random, 0.05, long) * electionTimeoutMs, () => process.resume());
+  return true;
+}
+
+/** A slow host: it stops and goes, again and again. */
+function stutter(strike: Strike): boolean {
+  const { cluster, random, electionTimeoutMs } = strike;
+  const process = anyRunning(strike)?.process;
+  if (process === undefined || process === null) return false;
+  let atMs = 0;
+  for (let round = 0; round < 10; round++) {
+    cluster.world.after(atMs, () => process.pause());
+    atMs += between(random, 0.02, 0.4) * electionTimeoutMs;
+    cluster.world.after(atMs, () => process.resume());
+    atMs += between(random, 0.005, 0.1) * electionTimeoutMs;
+  }
+  return true;
+}
+
+function drift(strike: Strike): boolean {
+  const { cluster, random, electionTimeoutMs, later } = strike;
+  for (const machine of cluster.machines) {
+    machine.setRate(1 + between(random, -maxDrift, maxDrift));
+    later(between(random, 5, 20) * electionTimeoutMs, () => machine.setRate(1));
+  }
+  return true;
+}
+
+/** Wall clocks only: an operator, or NTP. */
+function wallJump(strike: Strike): boolean {
+  const { random } = strike;
+  const machine = anyRunning(strike);
+  if (machine === null) return false;
+  machine.jumpWall(pick(random, [-3_600_000, -5000, 5000, 3_600_000]));
+  return true;
+}
+
+function slowDisk(strike: Strike): boolean {
+  const { random, electionTimeoutMs, later } = strike;
+  const disk = anyRunning(strike)?.disk;
+  if (disk === undefined || disk === null) return false;
+  const before = { ...disk.settings };
+  disk.settings.minSyncMs = between(random, 0, 0.2) * electionTimeoutMs;
+  disk.settings.maxSyncMs = disk.settings.minSyncMs + between(random, 0, 1) * electionTimeoutMs;
+  later(between(random, 1, 6) * electionTimeoutMs, () => Object.assign(disk.settings, before));
+  return true;
+}
+
+/** Fail-stop: the members give up; an operator starts the process anew. */
+function diskFails(strike: Strike): boolean {
+  const { random, electionTimeoutMs, later } = strike;
+  const machine = anyRunning(strike);
+  const process = machine?.process;
+  if (machine === null || machine.disk === null || !machine.disk.failWrites()) return false;
+  later(between(random, 0.5, 6) * electionTimeoutMs, () => {
+    if (machine.process !== process) return;
+    machine.kill();
+    machine.boot(false);
+  });
+  return true;
+}
