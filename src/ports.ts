@@ -42,12 +42,19 @@ export interface Connection {
    * (they wait). After `close` it does nothing. The bytes must not be changed afterwards.
    */
   send(payload: Uint8Array): void;
-  /** Sends what is queued, then closes. Idempotent. `onClose` follows, exactly once. */
+  /**
+   * Sends what is queued, then closes. Idempotent. `onClose` follows, exactly once, and no other
+   * callback before it. Before `onOpen`: connects first if something is queued, else gives up at once.
+   */
   close(): void;
   /** Drops everything at once. Idempotent. `onClose` follows, exactly once. */
   destroy(reason: string): void;
 }
 
+/**
+ * Never called within a call to the connection or the transport. One that throws ends its own
+ * connection and nothing else.
+ */
 export interface ConnectionHandlers {
   onOpen(): void;
   /** One whole payload; the receiver may keep views into it. */

@@ -1,6 +1,8 @@
 /**
  * Framing of a byte stream. Each direction begins with 8 bytes, "RAFTVAL" and the version of the
  * framing; then frames of u32 length, u32 CRC-32 of the payload (both little-endian) and payload.
+ * Eight bytes 0xff instead of a frame are the farewell: who closes in good order says it last, so that
+ * a stream which ends without it was cut, or its process was killed.
  */
 import { RaftError } from "../errors.js";
 import type { Checksum } from "./crc32.js";
@@ -12,8 +14,14 @@ export const frameHeaderBytes = 8;
 export const defaultMaxFrameBytes = 40 * 1024 * 1024;
 
 const magic = "RAFTVAL";
-/** Up to here a spanning payload is assembled in one allocation; beyond, as its bytes arrive. */
+/** No length: larger than any frame may be. */
+const farewellMark = 0xffff_ffff;
+/**
+ * Up to here a payload that spans chunks is assembled in one allocation; beyond, as its bytes arrive:
+ * a length that somebody declares must cost us nothing. Who has sent a valid frame is trusted further.
+ */
 const trustedBytes = 1024 * 1024;
+const strangerBytes = 64 * 1024;
 
 /** What each side sends before its first frame. */
 export function makePreamble(): Uint8Array {
@@ -21,6 +29,11 @@ export function makePreamble(): Uint8Array {
   for (let i = 0; i < magic.length; i++) bytes[i] = magic.charCodeAt(i);
   bytes[magic.length] = framingVersion;
   return bytes;
+}
+
+/** What a side sends last before it closes in good order. */
+export function makeFarewell(): Uint8Array {
+  return new Uint8Array(frameHeaderBytes).fill(0xff);
 }
 
 /** Writes a frame's header; the payload belongs right behind it. */
@@ -47,6 +60,12 @@ export function encodeFrames(payloads: readonly Uint8Array[], checksum: Checksum
     at += frameHeaderBytes + payload.length;
   }
   return bytes;
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+  );
 }
 
 function mismatch(message: string): RaftError {
@@ -87,7 +106,6 @@ export class FrameReader {
   #preambleSeen = 0;
   /** The header of a frame that spans chunks. */
   readonly #header = new Uint8Array(frameHeaderBytes);
-  readonly #headerView = new DataView(this.#header.buffer);
   #headerFilled = 0;
   /** The payload of a frame that spans chunks, and how much of it is there. */
   #body: Uint8Array | null = null;
@@ -95,6 +113,7 @@ export class FrameReader {
   #length = 0;
   #sum = 0;
   #stopped = false;
+  #dismissed = false;
   #frames = 0;
 
   constructor(options: FrameReaderOptions) {
@@ -111,6 +130,11 @@ export class FrameReader {
   /** The other side's preamble was right. */
   get greeted(): boolean {
     return this.#preambleSeen === preambleBytes;
+  }
+
+  /** The other side said farewell; nothing can follow. */
+  get dismissed(): boolean {
+    return this.#dismissed;
   }
 
   /** The bytes so far end within a preamble or a frame. */
@@ -130,7 +154,9 @@ export class FrameReader {
     try {
       let at = this.greeted ? 0 : this.#readPreamble(chunk);
       while (at < chunk.length && !this.#stopped) {
-        at = this.#body === null ? this.#readFrame(chunk, at) : this.#readBody(chunk, at);
+        if (this.#body !== null) at = this.#readBody(chunk, at);
+        else if (this.#headerFilled > 0) at = this.#readHeader(chunk, at);
+        else at = this.#readWholeFrames(chunk, at);
       }
     } catch (error) {
       this.stop();
@@ -155,38 +181,61 @@ export class FrameReader {
     return at;
   }
 
-  #readFrame(chunk: Uint8Array, at: number): number {
-    const left = chunk.length - at;
-    if (this.#headerFilled > 0 || left < frameHeaderBytes) {
-      const taken = Math.min(left, frameHeaderBytes - this.#headerFilled);
-      this.#header.set(chunk.subarray(at, at + taken), this.#headerFilled);
-      this.#headerFilled += taken;
-      if (this.#headerFilled < frameHeaderBytes) return at + taken;
-      this.#headerFilled = 0;
-      this.#beginFrame(this.#headerView, 0);
-      at += taken;
-    } else {
-      this.#beginFrame(new DataView(chunk.buffer, chunk.byteOffset + at, frameHeaderBytes), 0);
-      at += frameHeaderBytes;
+  /** The hot loop: frames that lie in one chunk, without a copy. Then begins the one that does not. */
+  #readWholeFrames(chunk: Uint8Array, from: number): number {
+    const { buffer, byteOffset, length: end } = chunk;
+    let at = from;
+    while (end - at >= frameHeaderBytes) {
+      const length = readU32(chunk, at);
+      const sum = readU32(chunk, at + 4);
+      const bodyAt = at + frameHeaderBytes;
+      if (length > end - bodyAt) {
+        this.#beginBody(length, sum);
+        return bodyAt;
+      }
+      this.#checkLength(length);
+      // Half the price of `subarray`, for small frames the dearest step beside the checksum.
+      this.#deliver(new Uint8Array(buffer, byteOffset + bodyAt, length), sum);
+      at = bodyAt + length;
+      if (this.#stopped) return end;
     }
-    const end = at + this.#length;
-    if (end <= chunk.length) {
-      this.#deliver(chunk.subarray(at, end));
-      return end;
+    if (at < end) {
+      this.#header.set(chunk.subarray(at));
+      this.#headerFilled = end - at;
     }
-    this.#body = new Uint8Array(Math.min(this.#length, trustedBytes));
-    this.#bodyFilled = 0;
-    return at;
+    return end;
   }
 
-  #beginFrame(view: DataView, at: number): void {
-    this.#length = view.getUint32(at, true);
-    this.#sum = view.getUint32(at + 4, true);
-    if (this.#length > this.#maxFrameBytes) {
-      throw mismatch(
-        `a frame of ${this.#length} bytes is declared, at most ${this.#maxFrameBytes} are allowed`,
-      );
+  #readHeader(chunk: Uint8Array, at: number): number {
+    const taken = Math.min(chunk.length - at, frameHeaderBytes - this.#headerFilled);
+    this.#header.set(chunk.subarray(at, at + taken), this.#headerFilled);
+    this.#headerFilled += taken;
+    if (this.#headerFilled === frameHeaderBytes) {
+      this.#headerFilled = 0;
+      this.#beginBody(readU32(this.#header, 0), readU32(this.#header, 4));
     }
+    return at + taken;
+  }
+
+  #beginBody(length: number, sum: number): void {
+    if (length === farewellMark && sum === farewellMark) {
+      this.#dismissed = true;
+      this.stop();
+      return;
+    }
+    this.#checkLength(length);
+    if (length === 0) return this.#deliver(new Uint8Array(0), sum);
+    this.#length = length;
+    this.#sum = sum;
+    this.#body = new Uint8Array(Math.min(length, this.established ? trustedBytes : strangerBytes));
+    this.#bodyFilled = 0;
+  }
+
+  #checkLength(length: number): void {
+    if (length <= this.#maxFrameBytes) return;
+    throw mismatch(
+      `a frame of ${length} bytes is declared, at most ${this.#maxFrameBytes} are allowed`,
+    );
   }
 
   #readBody(chunk: Uint8Array, at: number): number {
@@ -194,7 +243,6 @@ export class FrameReader {
     const taken = Math.min(chunk.length - at, this.#length - this.#bodyFilled);
     const filled = this.#bodyFilled + taken;
     if (filled > body.length) {
-      // A declared length alone must not make us allocate: grow with what has really arrived.
       const grown = new Uint8Array(Math.min(this.#length, Math.max(filled, body.length * 4)));
       grown.set(body.subarray(0, this.#bodyFilled));
       this.#body = body = grown;
@@ -203,17 +251,17 @@ export class FrameReader {
     this.#bodyFilled = filled;
     if (filled === this.#length) {
       this.#body = null;
-      this.#deliver(body);
+      this.#deliver(body, this.#sum);
     }
     return at + taken;
   }
 
-  #deliver(payload: Uint8Array): void {
+  #deliver(payload: Uint8Array, declared: number): void {
     const sum = this.#checksum(payload);
-    if (sum !== this.#sum) {
+    if (sum !== declared) {
       throw mismatch(
         `a frame of ${payload.length} bytes has checksum ${sum.toString(16)}, ` +
-          `${this.#sum.toString(16)} is declared: damaged on the way`,
+          `${declared.toString(16)} is declared: damaged on the way`,
       );
     }
     this.#frames += 1;

@@ -134,9 +134,14 @@ export class MemoryNetwork {
     dialled.peer = accepted;
     accepted.peer = dialled;
     this.#connections.add(dialled).add(accepted);
-    accepted.handlers = listener.accept(accepted);
+    try {
+      accepted.handlers = listener.accept(accepted);
+    } catch {
+      accepted.destroy("accept threw");
+      return;
+    }
     accepted.open();
-    if (!dialled.ended) dialled.open();
+    dialled.open();
   }
 
   /** @internal */
@@ -187,8 +192,11 @@ class MemoryConnection implements Connection {
     if (this.ended || this.#closing) return;
     this.#closing = true;
     if (this.#opened) this.#scheduleFlush();
-    // Never connected: nothing can leave any more.
-    else if (this.peer === null) this.end(null);
+    // Not connected yet, and nothing is owed to the other side.
+    else if (this.#queue.length === 0) {
+      this.peer?.end(null);
+      this.end(null);
+    }
   }
 
   destroy(reason: string): void {
@@ -204,7 +212,7 @@ class MemoryConnection implements Connection {
   open(): void {
     if (this.ended) return;
     this.#opened = true;
-    this.handlers?.onOpen();
+    if (!this.#closing) this.#guard("onOpen", (handlers) => handlers.onOpen());
     if (this.#queue.length > 0 || this.#closing) this.#scheduleFlush();
   }
 
@@ -214,7 +222,32 @@ class MemoryConnection implements Connection {
     this.#queue = [];
     this.queuedBytes = 0;
     this.#network.forget(this);
-    this.#network.clock.soon(() => this.handlers?.onClose(error));
+    this.#network.clock.soon(() => {
+      try {
+        this.handlers?.onClose(error);
+      } catch {
+        // The connection has ended already: there is nobody left whom the throw could concern.
+      }
+    });
+  }
+
+  /** One payload from the other side. */
+  deliver(payload: Uint8Array): void {
+    if (this.ended || this.#closing) return;
+    this.#guard("onPayload", (handlers) => handlers.onPayload(payload));
+  }
+
+  /** A handler that throws ends this connection and nothing else. */
+  #guard(name: string, call: (handlers: ConnectionHandlers) => void): void {
+    if (this.handlers === null) return;
+    try {
+      call(this.handlers);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.peer?.end(new RaftError("closed", "the other side broke the connection"));
+      const code = error instanceof RaftError ? error.code : "internal";
+      this.end(new RaftError(code, `${this.remote}: ${name} threw: ${why}`, { cause: error }));
+    }
   }
 
   #scheduleFlush(): void {
@@ -231,14 +264,15 @@ class MemoryConnection implements Connection {
     for (const payload of payloads) {
       if (this.ended || peer === null || peer.ended) break;
       this.queuedBytes -= payload.length;
-      peer.handlers?.onPayload(payload);
+      peer.deliver(payload);
     }
     if (this.ended) return;
     if (this.#full && this.queuedBytes <= this.#network.lowWaterBytes) {
       this.#full = false;
-      this.handlers?.onDrain();
+      if (!this.#closing) this.#guard("onDrain", (handlers) => handlers.onDrain());
     }
-    if (this.#closing && this.#queue.length === 0) {
+    // Again, since handlers were called meanwhile.
+    if (!this.ended && this.#closing && this.#queue.length === 0) {
       peer?.end(null);
       this.end(null);
     }

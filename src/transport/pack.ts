@@ -6,7 +6,7 @@ import { frameHeaderBytes, writeFrameHeader } from "../codec/frame.js";
 export const copyUpToBytes = 16 * 1024;
 
 /** `set` costs more than the loop for a handful of bytes. */
-const loopUpToBytes = 48;
+const loopUpToBytes = 24;
 
 /**
  * `payloads` as frames, behind `preamble` if there is one. All headers and small payloads share one

@@ -9,7 +9,7 @@
  */
 import type { Socket } from "node:net";
 import type { Checksum } from "../codec/crc32.js";
-import { FrameReader, makePreamble } from "../codec/frame.js";
+import { FrameReader, makeFarewell, makePreamble } from "../codec/frame.js";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
 import { packFrames } from "./pack.js";
@@ -74,7 +74,7 @@ export class TcpConnection implements Connection {
     socket.setKeepAlive(true, limits.keepAliveMs);
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("end", () => this.#otherSideEnded());
-    socket.on("error", (error) => this.#end(this.#explain(error), "destroy"));
+    socket.on("error", (error) => this.#end(this.#explain(error)));
     socket.on("close", () => this.#socketClosed());
     shared.watch(this);
   }
@@ -116,7 +116,7 @@ export class TcpConnection implements Connection {
     this.#reader.stop();
     if (!this.#connected) {
       // Nothing is owed to the other side: there is nobody to be polite to.
-      if (this.#queue.length === 0) this.#end(null, "destroy");
+      if (this.#queue.length === 0) this.#end(null);
       return;
     }
     this.#deadlineMs = this.#shared.nowMs() + this.#shared.limits.closeTimeoutMs;
@@ -153,7 +153,7 @@ export class TcpConnection implements Connection {
       if (!this.#connected) {
         this.#break("connectFailed", `not connected within ${limits.connectTimeoutMs} ms`);
       } else if (this.#state === "closing") {
-        this.#end(this.#unsent(), "reset");
+        this.#end(this.#unsent());
       } else if (this.#side === "dialled") {
         const waitedMs = limits.handshakeTimeoutMs;
         this.#break("connectFailed", `connected, but nobody answered within ${waitedMs} ms`);
@@ -179,7 +179,7 @@ export class TcpConnection implements Connection {
     this.#flushScheduled = false;
     if (this.#state === "ended" || this.#writingBytes >= 0) return;
     if (this.#queue.length === 0 && this.#preamble === null) {
-      if (this.#state === "closing") this.#socket.end();
+      if (this.#state === "closing") this.#socket.end(makeFarewell());
       return;
     }
     const payloads = this.#takePayloads();
@@ -233,10 +233,11 @@ export class TcpConnection implements Connection {
       // A plain view: `slice` of a Buffer would not copy, which receivers rely on.
       this.#reader.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
     } catch (error) {
-      this.#end(this.#thrown(error, "onPayload"), "reset");
+      this.#end(this.#thrown(error, "onPayload"));
       return;
     }
-    if (this.#deadlineMs !== Infinity && this.#state === "open" && this.#shookHands()) {
+    if (this.#reader.dismissed) this.#end(null);
+    else if (this.#deadlineMs !== Infinity && this.#state === "open" && this.#shookHands()) {
       this.#deadlineMs = Infinity;
     }
   }
@@ -249,16 +250,15 @@ export class TcpConnection implements Connection {
   #otherSideEnded(): void {
     if (this.#state === "ended") return;
     if (this.#state === "closing") {
-      this.#end(this.#unsent(), "destroy");
+      this.#end(this.#unsent());
     } else if (this.#side === "dialled" && !this.#reader.greeted) {
       this.#break(
         "connectFailed",
         "the other side hung up without a word: no rafted-value port, or one that is full",
       );
-    } else if (this.#reader.midFrame) {
-      this.#break("closed", "the other side ended in the middle of a frame");
     } else {
-      this.#end(null, "destroy");
+      const where = this.#reader.midFrame ? "in the middle of a frame" : "without a farewell";
+      this.#break("closed", `the stream ended ${where}: the other side broke it off or was killed`);
     }
   }
 
@@ -275,20 +275,17 @@ export class TcpConnection implements Connection {
     code: "closed" | "connectFailed" | "protocolMismatch" | "overloaded" | "invalidArgument",
     why: string,
   ): void {
-    this.#end(new RaftError(code, `${this.remote}: ${why}`), "reset");
+    this.#end(new RaftError(code, `${this.remote}: ${why}`));
   }
 
-  /** `reset` tells the other side that this is no orderly end. */
-  #end(error: Error | null, how: "destroy" | "reset"): void {
+  #end(error: Error | null): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#error = error;
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#reader.stop();
-    // A socket that still connects would put the reset off until it is connected.
-    if (how === "reset" && this.#connected && !this.#shared.secure) this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    this.#socket.destroy();
   }
 
   #socketClosed(): void {
@@ -307,7 +304,7 @@ export class TcpConnection implements Connection {
     try {
       call();
     } catch (error) {
-      this.#end(this.#thrown(error, name), "reset");
+      this.#end(this.#thrown(error, name));
     }
   }
 
@@ -319,7 +316,9 @@ export class TcpConnection implements Connection {
     return new RaftError("internal", `${this.remote}: ${name} threw: ${why}`, { cause: error });
   }
 
-  #explain(error: Error): RaftError {
+  #explain(error: Error): Error | null {
+    // Both sides closed at once, and one was faster: nobody misses anything.
+    if (this.#state === "closing" && this.#connected && this.#queuedBytes === 0) return null;
     const reached = this.#side === "accepted" || this.#reader.greeted;
     const why = reasonOf(error);
     return reached

@@ -60,8 +60,8 @@ export function completeLimits(given: Partial<TcpLimits>): TcpLimits {
   if (limits.highWaterBytes > limits.maxQueuedBytes) {
     throw refused("highWaterBytes", `must not exceed maxQueuedBytes (${limits.maxQueuedBytes})`);
   }
-  if (limits.maxFrameBytes > 0xffff_ffff) {
-    throw refused("maxFrameBytes", "must not exceed 4294967295");
+  if (limits.maxFrameBytes > 0xffff_fffe) {
+    throw refused("maxFrameBytes", "must not exceed 4294967294");
   }
   return limits;
 }
