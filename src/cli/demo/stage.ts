@@ -23,9 +23,15 @@ export type Stage = {
   readonly startedMs: number;
   /** What was not as it should be. */
   readonly wrong: string[];
+  /** Rejects when a member ends that nobody has killed. */
+  readonly lost: Promise<never>;
+  readonly lose: (problem: Error) => void;
 };
 
 export function createStage(json: boolean): Stage {
+  let lose: (problem: Error) => void = () => undefined;
+  const lost = new Promise<never>((_, reject) => (lose = reject));
+  lost.catch(() => undefined);
   return {
     family: createFamily(),
     members: new Map(),
@@ -33,6 +39,8 @@ export function createStage(json: boolean): Stage {
     json,
     startedMs: performance.now(),
     wrong: [],
+    lost,
+    lose,
   };
 }
 
@@ -54,6 +62,10 @@ export async function startHere(stage: Stage, id: string, join: readonly string[
     ...(join.length > 0 ? ["--join", join.join(",")] : []),
   ]);
   stage.members.set(id, member);
+  void member.exited.then(({ code, signal }) => {
+    if (stage.members.get(id) !== member) return;
+    stage.lose(new Error(`${id} ended with ${signal ?? `code ${code}`}: ${member.complaints()}`));
+  });
   const how = join.length > 0 ? "joins the group" : "begins a group";
   tell(stage, `${id} ${how}: process ${member.child.pid} at ${member.address}`, {
     member: id,

@@ -21,7 +21,8 @@ export const demoVerb: Verb = {
       const story = tellStory(stage);
       // Whoever wins, the loser's own end is no second failure.
       story.catch(() => undefined);
-      await Promise.race([story, alarm.rang, shutdown.requested.then(() => giveUp())]);
+      const interrupted = shutdown.requested.then(() => giveUp());
+      await Promise.race([story, stage.lost, alarm.rang, interrupted]);
     } catch (error) {
       stage.wrong.push(error instanceof Error ? error.message : String(error));
     } finally {
