@@ -196,7 +196,9 @@ export class Host {
 
   #host(definition: AnyDefinedValue, options: GroupOptions, birth: Birth): HostedGroup {
     const { identity, start } = birth;
-    const { groups } = this.#context;
+    const { groups, announced } = this.#context;
+    // A durable member may have come back at another address than the membership has.
+    announced.set(identity.memberId, this.address);
     const group = new HostedGroup(
       this.#context,
       {
@@ -280,7 +282,7 @@ export class Host {
     if (this.#closing.signal.aborted) return;
     const { clock, turns, links, announced } = this.#context;
     const nowMs = clock.nowMs();
-    turns.noteDelay(nowMs - this.#tickDueMs);
+    turns.noteDelay(nowMs - this.#tickDueMs, nowMs);
     links.tick(nowMs);
     this.#accepted.tick(nowMs);
     if (announced.size > maxAnnounced) this.#forgetStrangers();

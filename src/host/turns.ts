@@ -144,9 +144,9 @@ export class Turns {
     return Math.max(this.#delayMs, this.#delayBeforeMs);
   }
 
-  /** Told of delays that somebody else measured. */
-  noteDelay(delayMs: number): void {
-    this.#turnSpans(this.#clock.nowMs());
+  /** Told of a delay that ended now. */
+  noteDelay(delayMs: number, nowMs: number): void {
+    this.#turnSpans(nowMs);
     if (delayMs > this.#delayMs) this.#delayMs = delayMs;
   }
 
@@ -172,7 +172,7 @@ export class Turns {
   }
 
   #turn(nowMs: number): void {
-    this.noteDelay(nowMs - this.#scheduledAtMs);
+    this.noteDelay(nowMs - this.#scheduledAtMs, nowMs);
     const later = this.#later;
     this.#later = [];
     const inputs = this.#inputs;
@@ -216,7 +216,7 @@ export class Turns {
   #checkTimers(nowMs: number): void {
     if (nowMs < this.#earliestMs) return;
     const lateMs = this.#drain?.lateMs ?? nowMs - this.#earliestMs;
-    if (this.#drain === null) this.noteDelay(lateMs);
+    if (this.#drain === null) this.noteDelay(lateMs, nowMs);
     const rounds = this.#drain?.rounds ?? 0;
     const unread = rounds === 0 || this.#arrived;
     if (lateMs >= lateFromMs && unread && rounds < maxDrainRounds) {

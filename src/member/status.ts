@@ -33,7 +33,7 @@ export function groupStatus(state: MemberState): GroupStatus {
     firstLogIndex: status.firstIndex,
     snapshotIndex: status.snapshotIndex,
     logBytes: status.logBytes,
-    sessions: countSessions(state.replica),
+    sessions: state.replica.applier.sessions.byId.size,
     pendingMembershipChange: status.pendingMembershipChange,
     pendingTransfer: status.pendingTransfer,
     config: status.config,

@@ -10,6 +10,7 @@ import type { Logger } from "../../src/ports.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
 import { MemoryNetwork } from "../../src/transport/memory.js";
 import { defineValue } from "../../src/value/define.js";
+import type { AnyDefinedValue } from "../../src/value/types.js";
 import { ProcessClock, processTransport } from "./process-clock.js";
 
 export const queue = defineValue({
@@ -106,7 +107,7 @@ export class Cluster {
   }
 
   /** A group of the given hosts: the first creates it, the others join through it one by one. */
-  async group<D extends Queue | Counter>(
+  async group<D extends AnyDefinedValue>(
     name: string,
     definition: D,
     ids: readonly string[],

@@ -1,0 +1,170 @@
+/** Events, hooks and the end: what a program hears of its group. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { GroupEvent } from "../../src/client/types.js";
+import { defineValue } from "../../src/value/define.js";
+import { Cluster, counter, createLogBook } from "./cluster.js";
+
+const ids = ["foo", "bar", "baz"];
+
+describe("events()", () => {
+  test("gives the role, members and configuration of now first, then what changes", async () => {
+    const cluster = new Cluster();
+    const [foo] = await cluster.group("counter", counter, ["foo"]);
+    const seen: GroupEvent[] = [];
+    const reading = (async () => {
+      for await (const event of foo!.events()) seen.push(event);
+    })();
+    await cluster.pass(100);
+    assert.deepEqual(
+      seen.map((event) => event.type),
+      ["role", "members", "config"],
+    );
+    assert.deepEqual(seen[0], { type: "role", role: "leader", term: 1, leader: foo!.id });
+    await cluster.start("bar");
+    const start = { join: ["foo:1"] };
+    await cluster.run(cluster.host("bar").group("counter", counter, { start }));
+    await cluster.run(foo!.changeConfig({ heartbeatMs: 150 }));
+    await cluster.pass(500);
+    const last = (type: string): GroupEvent | undefined =>
+      seen.findLast((event) => event.type === type);
+    const members = last("members") as Extract<GroupEvent, { type: "members" }>;
+    assert.deepEqual(members.voters.length, 2);
+    const config = last("config") as Extract<GroupEvent, { type: "config" }>;
+    assert.equal(config.config.heartbeatMs, 150);
+    await cluster.close();
+    await reading;
+    assert.equal(seen.at(-1)?.type, "closed");
+  });
+});
+
+describe("hooks", () => {
+  test("are called on the leader, with copies, and a throw in them is reported only", async () => {
+    const cluster = new Cluster();
+    const book = createLogBook();
+    const calls: unknown[] = [];
+    const hooks = {
+      onCommandCommitted: (call: unknown) => void calls.push(["command", call]),
+      onQueryAnswered: (call: unknown) => void calls.push(["query", call]),
+      onFollowerAdded: (call: unknown) => void calls.push(["added", call]),
+      onFollowerRemoved: (call: unknown) => void calls.push(["removed", call]),
+      onElected: (call: unknown) => {
+        calls.push(["elected", call]);
+        throw new Error("the user's own trouble");
+      },
+    };
+    await cluster.start("foo", { logger: book.logger });
+    const foo = await cluster.run(
+      cluster.host("foo").group("counter", counter, { start: "create", hooks }),
+    );
+    await cluster.start("bar");
+    const start = { join: ["foo:1"] };
+    const bar = await cluster.run(cluster.host("bar").group("counter", counter, { start }));
+    await cluster.run(bar.command("inc", 2));
+    await cluster.run(foo.query("get"));
+    await cluster.pass(1000);
+    await cluster.run(foo.removeMember(bar.id));
+    const of = (kind: string): unknown[] =>
+      (calls as [string, unknown][]).filter(([each]) => each === kind).map(([, call]) => call);
+    assert.deepEqual(of("elected"), [{ term: 1 }]);
+    assert.deepEqual(of("added"), [{ id: bar.id }]);
+    assert.deepEqual(of("removed"), [{ id: bar.id }]);
+    assert.deepEqual(of("query"), [{ name: "get", arg: undefined, answer: 2 }]);
+    const [command] = of("command") as { name: string; arg: number; reply: number }[];
+    assert.deepEqual([command!.name, command!.arg, command!.reply], ["inc", 2, 2]);
+    const lines = book.lines.filter((line) => line.level === "error");
+    assert.equal(lines.length, 1);
+    assert.match(lines[0]!.message, /hook onElected failed: .*the user's own trouble/);
+    await cluster.close();
+  });
+});
+
+describe("a handler that is not deterministic", () => {
+  test("is reported with the index, in the log, the events and the status", async () => {
+    const cluster = new Cluster();
+    let draws = 0;
+    const dice = defineValue({
+      name: "dice",
+      version: 1,
+      initial: () => 0,
+      // As Math.random would: every member draws its own number.
+      commands: { roll: (n) => ({ reply: (draws += 1), value: n }) },
+      queries: { get: (n) => n },
+    });
+    const book = createLogBook();
+    for (const id of ids) await cluster.start(id, { logger: book.logger });
+    const [group] = await cluster.group("dice", dice, ids);
+    await cluster.pass(1000);
+    await cluster.run(group!.command("roll"));
+    const index = cluster.host("foo").memberOf("dice")!.replica.core.lastApplied;
+    await cluster.until(
+      "somebody has noticed",
+      () => book.lines.some((line) => line.message.startsWith("divergence")),
+      120_000,
+    );
+    const line = book.lines.find((each) => each.message.startsWith("divergence"))!;
+    assert.match(line.message, new RegExp(`at index ${index} .*value "dice" is not deterministic`));
+    await cluster.close();
+  });
+});
+
+describe("closing", () => {
+  test("a leader's host hands leadership over first", async () => {
+    const cluster = new Cluster();
+    const handles = await cluster.group("counter", counter, ids);
+    await cluster.pass(1000);
+    const [leader] = cluster.leaders("counter");
+    const { term } = await cluster.run(handles[0]!.status());
+    await cluster.run(cluster.host(leader!).close());
+    cluster.hosts.delete(leader!);
+    const [next] = cluster.leaders("counter");
+    assert.ok(next !== undefined, "somebody leads without an election timeout");
+    assert.equal(cluster.host(next).memberOf("counter")!.term, term + 1);
+    await cluster.close();
+  });
+
+  test("is idempotent, resolves `closed`, and answers every caller", async () => {
+    const cluster = new Cluster();
+    const [foo] = await cluster.group("counter", counter, ["foo", "bar"]);
+    cluster.kill("bar");
+    const stuck = foo!.command("inc", 1, { timeoutMs: 60_000 });
+    const asked = foo!.query("get", { timeoutMs: 60_000 });
+    const outcomes = Promise.allSettled([stuck, asked]);
+    await cluster.pass(50);
+    const host = cluster.host("foo");
+    await cluster.run(Promise.all([host.close(), host.close(), host.closed, foo!.closed]));
+    const [command, query] = await outcomes;
+    assert.equal(command.status, "rejected");
+    assert.deepEqual([command.reason.code, command.reason.applied], ["closed", "maybe"]);
+    assert.equal(query.status, "rejected");
+    assert.deepEqual([query.reason.code, query.reason.applied], ["closed", "no"]);
+    await assert.rejects(cluster.run(foo!.command("inc", 1)), { code: "closed" });
+    cluster.hosts.delete("foo");
+    await cluster.close();
+  });
+
+  test("a handle ends its member alone; the host serves on", async () => {
+    const cluster = new Cluster();
+    const [foo] = await cluster.group("counter", counter, ["foo"]);
+    const other = await cluster.run(
+      cluster.host("foo").group("other", counter, { start: "create" }),
+    );
+    await cluster.run(foo!.close());
+    assert.equal(cluster.host("foo").memberOf("counter"), null);
+    assert.equal(await cluster.run(other.command("inc", 1)), 1);
+    await cluster.close();
+  });
+
+  test("while joining ends the join", async () => {
+    const cluster = new Cluster();
+    const host = await cluster.start("foo");
+    const start = { join: ["nobody:1"] };
+    const joining = host.group("counter", counter, { start, timeoutMs: 60_000 });
+    const outcome = assert.rejects(joining, { code: "closed" });
+    await cluster.pass(100);
+    await cluster.run(host.close());
+    await outcome;
+    cluster.hosts.delete("foo");
+    await cluster.close();
+  });
+});

@@ -1,0 +1,193 @@
+/** Who belongs to the group: the original's refusals, removal, replacement, transfer, revival. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { GroupHandle } from "../../src/host/handle.js";
+import { Cluster, type Counter, counter } from "./cluster.js";
+
+const three = ["foo", "bar", "baz"];
+
+async function trio(seed?: number): Promise<{
+  cluster: Cluster;
+  foo: GroupHandle<Counter>;
+  bar: GroupHandle<Counter>;
+  baz: GroupHandle<Counter>;
+}> {
+  const cluster = new Cluster(seed);
+  const [foo, bar, baz] = await cluster.group("counter", counter, three);
+  await cluster.pass(500);
+  return { cluster, foo: foo!, bar: bar!, baz: baz! };
+}
+
+describe("removing a member", () => {
+  test("takes it out by host id; its handle ends, the rest goes on", async () => {
+    const { cluster, foo, bar, baz } = await trio();
+    await cluster.run(foo.removeMember("baz"));
+    await cluster.run(baz.closed);
+    const { members } = await cluster.run(bar.status());
+    assert.deepEqual(members.map((member) => member.hostId).sort(), ["bar", "foo"]);
+    assert.equal(await cluster.run(bar.command("inc", 1)), 1);
+    assert.equal(cluster.host("baz").memberOf("counter"), null);
+    await cluster.close();
+  });
+
+  test("and its host may join again, as a new member", async () => {
+    const { cluster, foo, baz } = await trio();
+    await cluster.run(foo.command("inc", 4));
+    await cluster.run(foo.removeMember(baz.id));
+    await cluster.run(baz.closed);
+    const start = { join: ["foo:1"] };
+    const again = await cluster.run(cluster.host("baz").group("counter", counter, { start }));
+    assert.notEqual(again.id, baz.id);
+    assert.equal(await cluster.run(again.queryStale("get")), 4);
+    await cluster.close();
+  });
+
+  test("is refused for somebody unknown, and for the leader", async () => {
+    const { cluster, foo } = await trio();
+    await assert.rejects(cluster.run(foo.removeMember("qux")), (error: Error) => {
+      assert.equal((error as { code?: string }).code, "notMember");
+      assert.match(error.message, /"qux".*foo#/);
+      return true;
+    });
+    const [leader] = cluster.leaders("counter");
+    await assert.rejects(cluster.run(foo.removeMember(leader!)), { code: "cannotRemoveLeader" });
+    await cluster.close();
+  });
+
+  test("is refused while it would leave no live majority", async () => {
+    const { cluster, foo } = await trio();
+    cluster.kill("baz");
+    await cluster.pass(3000);
+    await assert.rejects(cluster.run(foo.removeMember("bar")), { code: "willBreakQuorum" });
+    await cluster.run(foo.removeMember("baz"));
+    assert.equal(await cluster.run(foo.command("inc", 1)), 1);
+    await cluster.close();
+  });
+
+  test("one that never heard of it cannot disrupt the others", async () => {
+    const { cluster, foo, bar } = await trio();
+    cluster.network.cut("baz", "foo");
+    cluster.network.cut("baz", "bar");
+    await cluster.run(foo.removeMember("baz"));
+    const { term, leader } = await cluster.run(foo.status());
+    await cluster.pass(10_000);
+    cluster.network.healAll();
+    await cluster.pass(10_000);
+    const after = await cluster.run(bar.status());
+    assert.deepEqual([after.term, after.leader], [term, leader]);
+    await cluster.close();
+  });
+});
+
+describe("one membership change at a time", () => {
+  test("a second one is refused while the first is under way", async () => {
+    const { cluster, foo, bar, baz } = await trio();
+    const [leader] = cluster.leaders("counter");
+    const others = [foo, bar, baz].filter((each) => !each.id.startsWith(`${leader}#`));
+    const handle = [foo, bar, baz].find((each) => each.id.startsWith(`${leader}#`))!;
+    const first = handle.removeMember(others[0]!.id);
+    const second = handle.removeMember(others[1]!.id);
+    await assert.rejects(cluster.run(second), { code: "uncommittedMembershipChange" });
+    await cluster.run(first);
+    await cluster.close();
+  });
+});
+
+describe("leadership", () => {
+  test("is handed to the member that is named", async () => {
+    const { cluster, foo } = await trio();
+    const [leader] = cluster.leaders("counter");
+    const target = three.find((id) => id !== leader)!;
+    await cluster.run(foo.transferLeadership(target));
+    await cluster.until("the target leads", () => cluster.leaders("counter").includes(target));
+    assert.equal(await cluster.run(foo.command("inc", 1)), 1);
+    await cluster.close();
+  });
+
+  test("is refused to the leader itself, to a stranger, and to one that is silent", async () => {
+    const { cluster, foo, bar, baz } = await trio();
+    const [leader] = cluster.leaders("counter");
+    const handle = [foo, bar, baz].find((each) => each.id.startsWith(`${leader}#`))!;
+    const rejects = (id: string, code: string): Promise<void> =>
+      assert.rejects(cluster.run(handle.transferLeadership(id)), { code });
+    await rejects(leader!, "alreadyLeader");
+    await rejects("qux", "notMember");
+    const silent = three.find((id) => id !== leader)!;
+    cluster.kill(silent);
+    await cluster.pass(3000);
+    await rejects(silent, "newLeaderUnresponsive");
+    await cluster.close();
+  });
+
+  test("taking back a transfer that is not under way is done at once", async () => {
+    const { cluster, foo } = await trio();
+    await cluster.run(foo.transferLeadership(null));
+    assert.equal(await cluster.run(foo.command("inc", 1)), 1);
+    await cluster.close();
+  });
+});
+
+describe("a host that lost its memory", () => {
+  test("joins as a new member and replaces its dead predecessor", async () => {
+    const { cluster, foo, baz } = await trio();
+    await cluster.run(foo.command("inc", 7));
+    cluster.kill("baz");
+    await cluster.pass(2000);
+    cluster.network.healAll();
+    cluster.network.disconnect("baz");
+    await cluster.start("baz", { listen: "baz:2" });
+    const start = { join: ["foo:1", "bar:1"] };
+    const again = await cluster.run(cluster.host("baz").group("counter", counter, { start }));
+    assert.notEqual(again.id, baz.id);
+    assert.equal(await cluster.run(again.queryStale("get")), 7);
+    await cluster.pass(2000);
+    const { members } = await cluster.run(foo.status());
+    assert.deepEqual(members.map(({ id, state }) => `${id} ${state}`).sort(), [
+      ...[again.id, cluster.host("bar").memberOf("counter")!.id, foo.id]
+        .map((id) => `${id} voter`)
+        .sort(),
+    ]);
+    await cluster.close();
+  });
+
+  test("is refused while its predecessor lives", async () => {
+    const { cluster, foo } = await trio();
+    const twin = await cluster.start("baz", { listen: "baz:2" });
+    const joining = twin.group("counter", counter, { start: { join: ["foo:1"] } });
+    await assert.rejects(cluster.run(joining), (error: Error) => {
+      assert.equal((error as { code?: string }).code, "alreadyMember");
+      assert.match(error.message, /join of group "counter" through foo:1/);
+      return true;
+    });
+    assert.equal(twin.memberOf("counter"), null);
+    assert.equal(await cluster.run(foo.command("inc", 1)), 1);
+    await cluster.close();
+  });
+});
+
+describe("forced removal", () => {
+  test("revives a group that lost its majority", async () => {
+    const { cluster, foo } = await trio();
+    await cluster.run(foo.command("inc", 3));
+    cluster.kill("bar");
+    cluster.kill("baz");
+    await cluster.pass(5000);
+    assert.deepEqual(cluster.leaders("counter"), []);
+    await cluster.run(cluster.host("foo").forceRemoveMember("counter", "bar"));
+    await cluster.run(cluster.host("foo").forceRemoveMember("counter", "baz"));
+    assert.equal(await cluster.run(foo.command("inc", 1)), 4);
+    assert.deepEqual(cluster.leaders("counter"), ["foo"]);
+    await cluster.close();
+  });
+
+  test("is refused for oneself, a stranger, and a group that is not here", async () => {
+    const { cluster } = await trio();
+    const host = cluster.host("foo");
+    const rejects = (group: string, id: string, code: string): Promise<void> =>
+      assert.rejects(cluster.run(host.forceRemoveMember(group, id)), { code });
+    await rejects("counter", "foo", "invalidArgument");
+    await rejects("counter", "qux", "notMember");
+    await rejects("nothing", "bar", "unknownGroup");
+    await cluster.close();
+  });
+});

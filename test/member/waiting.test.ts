@@ -1,0 +1,79 @@
+/** The table of callers: found by what a command is, never by where it came to stand in the log. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  addWaiter,
+  createWaiting,
+  takeAll,
+  takeCommand,
+  takeProposals,
+  takeRegister,
+  takeRequest,
+  type Waiter,
+  type Waiting,
+} from "../../src/member/waiting.js";
+
+const nobody = { reply: (): void => undefined };
+
+function add(
+  waiting: Waiting,
+  requestId: number,
+  kind: Waiter["kind"],
+  session = 0,
+  sequence = 0,
+): void {
+  const rest = { sink: nobody, request: requestId * 10, body: null, render: null, next: null };
+  addWaiter(waiting, { requestId, kind, session, sequence, ...rest });
+}
+
+function chain(first: Waiter | null): number[] {
+  const ids: number[] = [];
+  for (let waiter = first; waiter !== null; waiter = waiter.next) ids.push(waiter.requestId);
+  return ids;
+}
+
+function isEmpty(waiting: Waiting): boolean {
+  return waiting.byRequest.size + waiting.bySession.size + waiting.byNonce.size === 0;
+}
+
+describe("the table of callers", () => {
+  test("gives a command's outcome to all who wait for it, and to nobody else", () => {
+    const waiting = createWaiting();
+    add(waiting, 1, "command", 7, 1);
+    add(waiting, 2, "command", 7, 2);
+    add(waiting, 3, "command", 8, 1);
+    add(waiting, 4, "command", 7, 1);
+    assert.deepEqual(chain(takeCommand(waiting, 7, 1)), [4, 1]);
+    assert.deepEqual(chain(takeCommand(waiting, 7, 1)), []);
+    assert.deepEqual(chain(takeCommand(waiting, 7, 2)), [2]);
+    assert.deepEqual(chain(takeCommand(waiting, 9, 1)), []);
+    assert.deepEqual(chain(takeCommand(waiting, 8, 1)), [3]);
+    assert.ok(isEmpty(waiting));
+  });
+
+  test("takes one of several callers out of the middle by its number", () => {
+    const waiting = createWaiting();
+    for (const id of [1, 2, 3]) add(waiting, id, "command", 7, 1);
+    for (const id of [4, 5]) add(waiting, id, "register", 0, 99);
+    assert.equal(takeRequest(waiting, 2)?.requestId, 2);
+    assert.equal(takeRequest(waiting, 2), null);
+    assert.equal(takeRequest(waiting, 4)?.requestId, 4);
+    assert.deepEqual(chain(takeCommand(waiting, 7, 1)), [3, 1]);
+    assert.deepEqual(chain(takeRegister(waiting, 99)), [5]);
+    assert.ok(isEmpty(waiting));
+  });
+
+  test("takes proposals only, when leadership is lost", () => {
+    const waiting = createWaiting();
+    add(waiting, 1, "command", 7, 1);
+    add(waiting, 2, "register", 0, 5);
+    add(waiting, 3, "query");
+    add(waiting, 4, "admin");
+    add(waiting, 5, "barrier");
+    const ids = (waiters: readonly Waiter[]): number[] => waiters.map((each) => each.requestId);
+    assert.deepEqual(ids(takeProposals(waiting)), [1, 2]);
+    assert.deepEqual(chain(takeCommand(waiting, 7, 1)), []);
+    assert.deepEqual(ids(takeAll(waiting)), [3, 4, 5]);
+    assert.ok(isEmpty(waiting));
+  });
+});
