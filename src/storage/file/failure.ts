@@ -1,0 +1,47 @@
+/** Turns the system's errors into the library's own, with what was being done and what to do now. */
+import { AssertionError, RaftError, type RaftErrorCode } from "../../errors.js";
+
+export function systemCode(error: unknown): string {
+  const code = (error as { readonly code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
+}
+
+export function isDiskFull(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "ENOSPC" || code === "EDQUOT" || code === "diskFull";
+}
+
+export function isMissing(error: unknown): boolean {
+  return systemCode(error) === "ENOENT";
+}
+
+const remedies: Readonly<Record<string, string>> = Object.freeze({
+  EACCES: "give this process the right to read and write there",
+  EPERM: "give this process the right to read and write there",
+  EROFS: "the file system is mounted read-only: mount it for writing",
+  EIO: "the disk reports an error: check it before you start again",
+  EMFILE: "raise the limit of open files",
+});
+
+/** `doing` says what failed, in the form "writing wal-00000001.log". */
+export function storageError(error: unknown, doing: string): RaftError {
+  if (error instanceof RaftError) return error;
+  if (error instanceof AssertionError) {
+    return new RaftError("internal", error.message, { cause: error });
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  const full = isDiskFull(error);
+  const code: RaftErrorCode = full ? "diskFull" : "storageFailed";
+  const remedy = full ? "free some space and start again" : remedies[systemCode(error)];
+  const message = `${doing}: ${reason}${remedy === undefined ? "" : `; ${remedy}`}`;
+  return new RaftError(code, message, { cause: error });
+}
+
+/** Runs `work`; a failure says what was being done. */
+export async function attempt<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw storageError(error, doing);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * What file storage asks of a file system, so that tests can put one in its place that loses
+ * unsynced writes, tears them, fails syncs or fills up. Failures are rejected with the system's
+ * own error (`code` is ENOSPC, EIO ...).
+ */
+import * as nodeFs from "node:fs";
+import { type Lock, type LockHolder, lockDirectory } from "./lock.js";
+
+export interface File {
+  /** Fewer bytes only at the end of the file. */
+  read(position: number, sizeBytes: number): Promise<Uint8Array>;
+  /** All of it or a rejection, after which any part may be in the file. */
+  write(position: number, buffers: readonly Uint8Array[]): Promise<void>;
+  /** fdatasync: data, and the metadata needed to read it back. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `read`: must exist. `write`: must exist. `create`: must not exist. */
+export type OpenMode = "read" | "write" | "create";
+
+export interface FileSystem {
+  /** With its parents, durably; what is there already is fine if it is a directory. */
+  makeDirectory(path: string): Promise<void>;
+  list(path: string): Promise<readonly string[]>;
+  open(path: string, mode: OpenMode): Promise<File>;
+  sizeOf(path: string): Promise<number>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Makes created, renamed and removed names durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Bytes that an unprivileged process may still write. */
+  freeBytes(path: string): Promise<number>;
+  /** Rejects with RaftError `storageLocked` while another process, or another opener here, holds it. */
+  lock(directory: string, holder: LockHolder): Promise<Lock>;
+}
+
+function promised<T>(call: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, value) => {
+      if (error === null) resolve(value);
+      else reject(error);
+    });
+  });
+}
+
+type Done<T> = (error: Error | null, value: T) => void;
+
+function done<T>(callback: Done<T>, value: T): (error: Error | null) => void {
+  return (error) => callback(error, value);
+}
+
+/** A descriptor and plain callbacks: cheaper than `fs.promises`, and nothing closes behind our back. */
+class NodeFile implements File {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  async read(position: number, sizeBytes: number): Promise<Uint8Array> {
+    // Not from Buffer's pool: what is read may be kept for long.
+    const bytes = new Uint8Array(sizeBytes);
+    let have = 0;
+    while (have < sizeBytes) {
+      const got = await promised<number>((callback) =>
+        nodeFs.read(this.#fd, bytes, have, sizeBytes - have, position + have, callback),
+      );
+      if (got === 0) break;
+      have += got;
+    }
+    return have === sizeBytes ? bytes : bytes.subarray(0, have);
+  }
+
+  async write(position: number, buffers: readonly Uint8Array[]): Promise<void> {
+    let total = 0;
+    for (const buffer of buffers) total += buffer.length;
+    const wrote = await promised<number>((callback) =>
+      this.#writeOnce(position, buffers, callback),
+    );
+    // A short write is no failure yet: the rest shows whether room or the disk is at fault.
+    if (wrote < total) await this.#writeRest(position + wrote, buffers, wrote);
+  }
+
+  #writeOnce(position: number, buffers: readonly Uint8Array[], callback: Done<number>): void {
+    if (buffers.length === 1) {
+      const buffer = buffers[0]!;
+      nodeFs.write(this.#fd, buffer, 0, buffer.length, position, callback);
+    } else {
+      nodeFs.writev(this.#fd, buffers as Uint8Array[], position, callback);
+    }
+  }
+
+  async #writeRest(position: number, buffers: readonly Uint8Array[], skip: number): Promise<void> {
+    const rest = Buffer.concat(buffers).subarray(skip);
+    let wrote = 0;
+    while (wrote < rest.length) {
+      const from = wrote;
+      const count = await promised<number>((callback) =>
+        nodeFs.write(this.#fd, rest, from, rest.length - from, position + from, callback),
+      );
+      if (count === 0) throw new Error("the file takes no more bytes");
+      wrote += count;
+    }
+  }
+
+  sync(): Promise<void> {
+    return promised<void>((callback) => nodeFs.fdatasync(this.#fd, done(callback, undefined)));
+  }
+
+  close(): Promise<void> {
+    return promised<void>((callback) => nodeFs.close(this.#fd, done(callback, undefined)));
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  const first = await nodeFs.promises.mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  // A new directory is in its parent's list of names only once the parent is synced.
+  await syncDirectory(`${first}/..`);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  // Windows has no descriptors of directories, and needs none for durable names.
+  if (process.platform === "win32") return;
+  const handle = await nodeFs.promises.open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const flags: Readonly<Record<OpenMode, string>> = Object.freeze({
+  read: "r",
+  write: "r+",
+  create: "wx+",
+});
+
+export const nodeFileSystem: FileSystem = Object.freeze({
+  makeDirectory,
+  list: (path: string) => nodeFs.promises.readdir(path),
+  open: async (path: string, mode: OpenMode) =>
+    new NodeFile(
+      await promised<number>((callback) => nodeFs.open(path, flags[mode], 0o640, callback)),
+    ),
+  sizeOf: async (path: string) => (await nodeFs.promises.stat(path)).size,
+  rename: (from: string, to: string) => nodeFs.promises.rename(from, to),
+  remove: (path: string) => nodeFs.promises.unlink(path),
+  syncDirectory,
+  freeBytes: async (path: string) => {
+    const stats = await nodeFs.promises.statfs(path);
+    return stats.bavail * stats.bsize;
+  },
+  lock: lockDirectory,
+});

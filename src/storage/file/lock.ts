@@ -1,0 +1,175 @@
+/**
+ * One process at a time per directory (hazard 84).
+ *
+ * Node has no flock. A file with a process id outlives its process and is judged by guessing (ids
+ * are reused, and mean nothing in another container); a socket is let go by the kernel in the very
+ * moment in which its process dies, so there is no stale lock to take over and no race about it.
+ * - Linux: a socket in the abstract namespace, named after device and inode of the directory:
+ *   binding it is atomic and leaves no file behind.
+ * - As well, a socket `lock` in the directory itself: it is found from other network namespaces
+ *   (containers that share a volume), which do not share abstract names. It is stale exactly when
+ *   nobody answers there.
+ * - Elsewhere the socket in the directory for temporary files, or a named pipe, stands alone.
+ * The holder tells whoever connects who it is.
+ */
+import * as nodeFs from "node:fs";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { RaftError } from "../../errors.js";
+import { storageError, systemCode } from "./failure.js";
+
+export type LockHolder = { readonly hostId: string };
+
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/** A holder that does not speak (it may be stopped) is a holder all the same. */
+const answerPatienceMs = 500;
+
+type Bound = { readonly server: net.Server; readonly sockets: Set<net.Socket> };
+
+function bind(path: string, greeting: string): Promise<Bound> {
+  return new Promise((resolve, reject) => {
+    const sockets = new Set<net.Socket>();
+    const server = net.createServer((socket) => {
+      sockets.add(socket);
+      socket.unref();
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => sockets.delete(socket));
+      socket.end(greeting);
+    });
+    server.unref();
+    server.once("error", reject);
+    // `exclusive`: workers of node:cluster would otherwise share one and the same socket.
+    server.listen({ path, exclusive: true }, () => {
+      server.removeListener("error", reject);
+      server.on("error", () => undefined);
+      resolve({ server, sockets });
+    });
+  });
+}
+
+function release(bound: Bound): Promise<void> {
+  for (const socket of bound.sockets) socket.destroy();
+  return new Promise((resolve) => bound.server.close(() => resolve()));
+}
+
+/** What the holder says of itself; "" if it holds but does not speak; null if nobody is there. */
+export function askHolder(path: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    let heard = "";
+    let connected = false;
+    const socket = net.connect({ path });
+    socket.setEncoding("utf8");
+    socket.setTimeout(answerPatienceMs, () => socket.destroy());
+    socket.on("connect", () => {
+      connected = true;
+    });
+    socket.on("data", (text: string) => {
+      heard += text;
+    });
+    socket.on("error", (error) => {
+      const code = systemCode(error);
+      connected ||= code !== "ECONNREFUSED" && code !== "ENOENT" && code !== "ENOTSOCK";
+    });
+    socket.on("close", () => resolve(connected ? heard.trim() : null));
+  });
+}
+
+function refuse(directory: string, holder: string): never {
+  const who = holder === "" ? "another process" : holder;
+  throw new RaftError(
+    "storageLocked",
+    `${directory} is in use by ${who}: stop it first, or give this host a directory of its own`,
+  );
+}
+
+type Paths = { readonly atomic: string | null; readonly inDirectory: string | null };
+
+/** Where the sockets of a directory are. `fd` keeps a path short that could exceed a socket's 107 bytes. */
+function pathsOf(directory: string, fd: number | null): Paths {
+  const { dev, ino } = nodeFs.statSync(directory, { bigint: true });
+  const name = `rafted-value-${dev.toString(36)}-${ino.toString(36)}`;
+  if (process.platform === "linux") {
+    return { atomic: `\0${name}`, inDirectory: fd === null ? null : `/proc/self/fd/${fd}/lock` };
+  }
+  if (process.platform === "win32") return { atomic: `\\\\.\\pipe\\${name}`, inDirectory: null };
+  return { atomic: null, inDirectory: `${tmpdir()}/${name}.sock` };
+}
+
+/** Null: this platform has no such sockets (Node before 20.4); the other lock has to do. */
+async function bindAtomic(
+  directory: string,
+  path: string,
+  greeting: string,
+): Promise<Bound | null> {
+  try {
+    return await bind(path, greeting);
+  } catch (error) {
+    if (systemCode(error) !== "EADDRINUSE") return null;
+    return refuse(directory, (await askHolder(path)) ?? "");
+  }
+}
+
+/** Null: the file system has no sockets; the other lock has to do. */
+async function bindInDirectory(
+  directory: string,
+  path: string,
+  greeting: string,
+): Promise<Bound | null> {
+  const holder = await askHolder(path);
+  if (holder !== null) return refuse(directory, holder);
+  nodeFs.rmSync(path, { force: true });
+  try {
+    return await bind(path, greeting);
+  } catch (error) {
+    if (systemCode(error) === "EADDRINUSE") return refuse(directory, "");
+    return null;
+  }
+}
+
+/** Locks `directory`, which must exist. Rejects with `storageLocked` or `storageFailed`. */
+export async function lockDirectory(directory: string, holder: LockHolder): Promise<Lock> {
+  const greeting = `host "${holder.hostId}" (process ${process.pid})`;
+  const fd = process.platform === "linux" ? nodeFs.openSync(directory, "r") : null;
+  const held: Bound[] = [];
+  let released = false;
+  const lock: Lock = {
+    release: async () => {
+      if (released) return;
+      released = true;
+      // The atomic one last: whoever gets it finds the directory without the other one.
+      for (const bound of held.reverse()) await release(bound);
+      if (fd !== null) nodeFs.closeSync(fd);
+    },
+  };
+  try {
+    const { atomic, inDirectory } = pathsOf(directory, fd);
+    const hold = (bound: Bound | null): void => {
+      if (bound !== null) held.push(bound);
+    };
+    if (atomic !== null) hold(await bindAtomic(directory, atomic, greeting));
+    if (inDirectory !== null) hold(await bindInDirectory(directory, inDirectory, greeting));
+    if (held.length === 0) throw new Error("no socket can be bound to lock it");
+    return lock;
+  } catch (error) {
+    await lock.release();
+    throw storageError(error, `locking ${directory}`);
+  }
+}
+
+/** Who holds the directory now, or null. Touches nothing. */
+export async function lockHolderOf(directory: string): Promise<string | null> {
+  const fd = process.platform === "linux" ? nodeFs.openSync(directory, "r") : null;
+  try {
+    const { atomic, inDirectory } = pathsOf(directory, fd);
+    for (const path of [atomic, inDirectory]) {
+      const holder = path === null ? null : await askHolder(path);
+      if (holder !== null) return holder === "" ? "another process" : holder;
+    }
+    return null;
+  } finally {
+    if (fd !== null) nodeFs.closeSync(fd);
+  }
+}

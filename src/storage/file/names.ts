@@ -1,0 +1,57 @@
+/** The names of the files of a data directory, and the numbers that its formats share. */
+
+/** Raised when any file changes so that older code cannot read it. */
+export const formatVersion = 1;
+
+export const identityName = "identity";
+export const markName = "mark";
+export const lockName = "lock";
+/** What was not finished carries it; such files are removed on open. */
+export const temporarySuffix = ".tmp";
+
+export function segmentName(segment: number): string {
+  return `wal-${String(segment).padStart(8, "0")}.log`;
+}
+
+/** The number of a segment's file, or null for other names. */
+export function segmentOf(name: string): number | null {
+  const match = /^wal-([0-9]{8,15})\.log$/.exec(name);
+  return match === null ? null : Number(match[1]);
+}
+
+/** The checksum is part of the name: two snapshots of one name have the same bytes. */
+export function snapshotName(
+  group: number,
+  snapshot: { readonly index: number; readonly term: number; readonly checksum: number },
+): string {
+  const checksum = snapshot.checksum.toString(16).padStart(8, "0");
+  return `snapshot-${group}-${snapshot.index}-${snapshot.term}-${checksum}.snap`;
+}
+
+export function isSnapshotName(name: string): boolean {
+  return /^snapshot-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{8}\.snap$/.test(name);
+}
+
+/** A snapshot that a leader is sending; it survives a restart and is gone on with. */
+export function incomingName(group: number): string {
+  return `incoming-${group}.part`;
+}
+
+/** The group of an incoming snapshot's file, or null for other names. */
+export function incomingOf(name: string): number | null {
+  const match = /^incoming-([0-9]+)\.part$/.exec(name);
+  return match === null ? null : Number(match[1]);
+}
+
+/** True for everything that this format puts into a directory. */
+export function isOwnName(name: string): boolean {
+  return (
+    name === identityName ||
+    name === markName ||
+    name === lockName ||
+    name.endsWith(temporarySuffix) ||
+    segmentOf(name) !== null ||
+    incomingOf(name) !== null ||
+    isSnapshotName(name)
+  );
+}

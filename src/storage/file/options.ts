@@ -1,0 +1,50 @@
+/** What can be set about a data directory, and what is set otherwise. */
+import { RaftError } from "../../errors.js";
+import { type FileSystem, nodeFileSystem } from "./fs.js";
+
+export type FileStorageOptions = {
+  /** Size of a full-grown segment of the log; the first ones are smaller. Default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Size of the very first segment. Default 1 MiB. */
+  readonly firstSegmentBytes?: number;
+  /**
+   * Above this size of the log, what a group that takes no snapshots still needs of the oldest
+   * segment is written again at the end, so that the segment can go. Default 1 GiB.
+   */
+  readonly maxLogBytes?: number;
+  /** Below this much free space a warning is given. Default twice `segmentBytes`. */
+  readonly lowSpaceBytes?: number;
+  /** A write or sync that takes longer is warned of. Default 5000. */
+  readonly slowSyncMs?: number;
+  /** For tests: another file system. */
+  readonly fs?: FileSystem;
+};
+
+export type Settings = Required<FileStorageOptions>;
+
+const MiB = 1024 * 1024;
+const leastSegmentBytes = 4096;
+
+function check(name: string, value: number, least: number): number {
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new RaftError(
+      "invalidArgument",
+      `fileStorage: ${name} must be an integer of at least ${least}, not ${String(value)}`,
+    );
+  }
+  return value;
+}
+
+/** Throws `invalidArgument` for what is out of range. */
+export function settingsOf(options: FileStorageOptions): Settings {
+  const segmentBytes = check("segmentBytes", options.segmentBytes ?? 64 * MiB, leastSegmentBytes);
+  const first = options.firstSegmentBytes ?? Math.min(MiB, segmentBytes);
+  return {
+    segmentBytes,
+    firstSegmentBytes: Math.min(check("firstSegmentBytes", first, leastSegmentBytes), segmentBytes),
+    maxLogBytes: check("maxLogBytes", options.maxLogBytes ?? 1024 * MiB, leastSegmentBytes),
+    lowSpaceBytes: check("lowSpaceBytes", options.lowSpaceBytes ?? 2 * segmentBytes, 0),
+    slowSyncMs: check("slowSyncMs", options.slowSyncMs ?? 5000, 1),
+    fs: options.fs ?? nodeFileSystem,
+  };
+}

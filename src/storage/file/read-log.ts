@@ -1,0 +1,125 @@
+/** Reads a data directory as it is: marks, segments, snapshots. Writes nothing. */
+import { RaftError } from "../../errors.js";
+import type { FileSystem } from "./fs.js";
+import { type FoundMark, decodeMarks, markBytes, noMarkFound } from "./mark.js";
+import {
+  incomingOf,
+  isSnapshotName,
+  markName,
+  segmentName,
+  segmentOf,
+  snapshotName,
+  temporarySuffix,
+} from "./names.js";
+import { type FinishedGroup, finishGroup } from "./replay.js";
+import { type Scan, createScan, finishScan, scanSegment } from "./scan.js";
+import { openSnapshot } from "./snapshot-reader.js";
+
+export type ReadLog = {
+  readonly foundMark: FoundMark;
+  readonly scan: Scan;
+  readonly groups: readonly FinishedGroup[];
+  /** Files that nothing refers to: temporary ones and snapshots that never became, or no longer are, current. */
+  readonly orphans: readonly string[];
+  /** Unfinished snapshots that a leader was sending, by group number. */
+  readonly incoming: ReadonlySet<number>;
+  /** Not null: it is not even known which groups there are. */
+  readonly lost: string | null;
+};
+
+async function readMark(
+  fs: FileSystem,
+  dir: string,
+  directoryId: Uint8Array,
+  names: readonly string[],
+): Promise<FoundMark> {
+  if (!names.includes(markName)) return noMarkFound;
+  const file = await fs.open(`${dir}/${markName}`, "read");
+  try {
+    return decodeMarks(await file.read(0, markBytes), directoryId);
+  } finally {
+    await file.close();
+  }
+}
+
+/** `thorough`: looks also where an orderly close has left nothing to look for. */
+export async function readLog(
+  fs: FileSystem,
+  dir: string,
+  directoryId: Uint8Array,
+  names: readonly string[],
+  thorough: boolean,
+): Promise<ReadLog> {
+  const foundMark = await readMark(fs, dir, directoryId, names);
+  const scan = createScan(directoryId, foundMark.mark);
+  const segments = names
+    .map(segmentOf)
+    .filter((segment) => segment !== null)
+    .sort((a, b) => a - b);
+  for (const segment of segments) {
+    const path = `${dir}/${segmentName(segment)}`;
+    const file = await fs.open(path, "read");
+    try {
+      await scanSegment(scan, file, segment, await fs.sizeOf(path), thorough);
+    } finally {
+      await file.close();
+    }
+  }
+  finishScan(scan);
+  const groups = [...scan.replay.groups.values()].map(finishGroup);
+  await verifySnapshots(fs, dir, groups, scan);
+  return { foundMark, scan, groups, ...sortNames(names, groups), lost: whatIsLost(scan) };
+}
+
+function whatIsLost(scan: Scan): string | null {
+  if (scan.replay.lostGroups !== null) return scan.replay.lostGroups;
+  if (scan.blocks === 0 || scan.replay.based) return null;
+  return `${segmentName(scan.segments[0]!.segment)}: its checkpoint is not intact`;
+}
+
+/** Reads every snapshot once: what does not match its checksums makes its group damaged. */
+async function verifySnapshots(
+  fs: FileSystem,
+  dir: string,
+  groups: readonly FinishedGroup[],
+  scan: Scan,
+): Promise<void> {
+  for (const { state } of groups) {
+    if (state.snapshot === null) continue;
+    const file = snapshotName(state.number, state.snapshot);
+    try {
+      const reader = await openSnapshot(fs, `${dir}/${file}`, state.snapshot);
+      try {
+        for await (const piece of reader.pieces()) void piece;
+      } finally {
+        await reader.close();
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = error instanceof RaftError ? reason : `${file}: ${reason}`;
+      scan.findings.push({ type: "damage", file, offset: 0, message });
+      state.damage ??= `group "${state.identity.group}": ${message}`;
+    }
+  }
+}
+
+function sortNames(
+  names: readonly string[],
+  groups: readonly FinishedGroup[],
+): { readonly orphans: string[]; readonly incoming: Set<number> } {
+  const current = new Set<string>();
+  const numbers = new Set<number>();
+  for (const { state } of groups) {
+    numbers.add(state.number);
+    if (state.snapshot !== null) current.add(snapshotName(state.number, state.snapshot));
+  }
+  const orphans: string[] = [];
+  const incoming = new Set<number>();
+  for (const name of names) {
+    const group = incomingOf(name);
+    if (group !== null && numbers.has(group)) incoming.add(group);
+    else if (group !== null || name.endsWith(temporarySuffix)) orphans.push(name);
+    else if (isSnapshotName(name) && !current.has(name)) orphans.push(name);
+  }
+  return { orphans, incoming };
+}

@@ -1,0 +1,197 @@
+/**
+ * Keeps one slow group from holding back the log of all: above `maxLogBytes`, what is still needed of
+ * the oldest segment is written again at the end of the log, and the segment goes.
+ */
+import type { Entry, LogIndex } from "../../core/types.js";
+import { ByteReader } from "../../codec/bytes.js";
+import { wideEntryBytes } from "../../codec/entries.js";
+import { storageError } from "./failure.js";
+import type { FileSystem } from "./fs.js";
+import { type GroupState, bytesIn } from "./group-state.js";
+import { segmentName } from "./names.js";
+import { readMoved, readStored, sectionType } from "./records.js";
+import { segmentHeaderBytes } from "./segment-header.js";
+import { SegmentReader } from "./segment-reader.js";
+import type { Segment } from "./segments.js";
+import type { Wal } from "./wal.js";
+
+export type RelocationServices = {
+  readonly fs: FileSystem;
+  readonly dir: string;
+  readonly directoryId: Uint8Array;
+  readonly wal: Wal;
+  readonly maxLogBytes: number;
+  /** False once the deletion of the group was asked for. */
+  readonly isAlive: (group: number) => boolean;
+  readonly warn: (message: string) => void;
+};
+
+/** What is moved in one block: more would hold up the commands behind it. */
+const portionBytes = 512 * 1024;
+
+export class Relocation {
+  readonly #services: RelocationServices;
+  #moving: Promise<void> | null = null;
+  #warned = false;
+  #closing = false;
+
+  constructor(services: RelocationServices) {
+    this.#services = services;
+  }
+
+  /** Begins in the background if there is need. Call it when a segment was begun. */
+  check(): void {
+    const { wal } = this.#services;
+    if (this.#moving !== null || this.#closing) return;
+    this.#moving = this.#relieve().then(
+      () => {
+        this.#moving = null;
+      },
+      (error: unknown) => {
+        this.#moving = null;
+        wal.fail(storageError(error, "moving what a slow group needs"));
+      },
+    );
+  }
+
+  async #relieve(): Promise<void> {
+    const { wal, maxLogBytes } = this.#services;
+    while (!this.#closing && wal.failed === null && wal.segments.totalBytes > maxLogBytes) {
+      const oldest = wal.segments.used[0]!;
+      if (oldest === wal.segments.used.at(-1) || !this.#isWorthwhile(oldest)) return;
+      await this.#move(oldest);
+      await wal.tidied();
+      // Nothing moved means that it is only waiting to be removed, or is kept for damage.
+      if (wal.segments.used[0] === oldest) return;
+    }
+    this.#warned = false;
+  }
+
+  /** To move more than half of a segment is to run behind oneself: the group needs a snapshot. */
+  #isWorthwhile(segment: Segment): boolean {
+    let needed = 0;
+    let most: { readonly group: GroupState; readonly bytes: number } | null = null;
+    for (const group of this.#services.wal.groups.values()) {
+      if (group.damage !== null) return false;
+      const bytes = bytesIn(group, segment.segment);
+      needed += bytes;
+      if (bytes > (most?.bytes ?? 0)) most = { group, bytes };
+    }
+    if (needed <= segment.sizeBytes / 2) return true;
+    if (!this.#warned && most !== null) {
+      this.#warned = true;
+      const { identity, firstIndex } = most.group;
+      this.#services.warn(
+        `the log holds more than maxLogBytes because group "${identity.group}" needs its entries ` +
+          `from ${firstIndex} on: it takes no snapshots`,
+      );
+    }
+    return false;
+  }
+
+  async #move(segment: Segment): Promise<void> {
+    const { wal, isAlive } = this.#services;
+    const found = await this.#entriesOf(segment);
+    for (const [number, entries] of found) {
+      for (const portion of portionsOf(entries)) {
+        const group = wal.groups.get(number);
+        if (group === undefined || !isAlive(number) || wal.failed !== null) break;
+        const needed = portion.filter((entry) => isIn(group, segment.segment, entry.index));
+        for (const run of runsOf(needed)) wal.batch.moved(number, segment.segment, run);
+        const durable = wal.durable();
+        wal.flush();
+        await durable;
+      }
+    }
+  }
+
+  /** The entries of each group that are needed from `segment`, in order. */
+  async #entriesOf({ segment, sizeBytes }: Segment): Promise<Map<number, Entry[]>> {
+    const { fs, dir, directoryId, wal } = this.#services;
+    const file = await fs.open(`${dir}/${segmentName(segment)}`, "read");
+    const found = new Map<number, Map<LogIndex, Entry>>();
+    try {
+      const reader = new SegmentReader(file, segment, sizeBytes, directoryId);
+      for (let offset = segmentHeaderBytes; ;) {
+        const header = await reader.header(offset);
+        if (header === null) break;
+        const bodies = await reader.view(offset + header.headerBytes, header.bodyBytes);
+        let at = 0;
+        for (const { group, type, bytes } of header.sections) {
+          const state = wal.groups.get(group);
+          if (state !== undefined && bytesIn(state, segment) > 0) {
+            collect(found, group, type, bodies.subarray(at, at + bytes));
+          }
+          at += bytes;
+        }
+        offset += header.headerBytes + header.bodyBytes;
+      }
+    } finally {
+      await file.close();
+    }
+    const sorted = new Map<number, Entry[]>();
+    for (const [group, entries] of found) {
+      const state = wal.groups.get(group);
+      if (state === undefined) continue;
+      const needed = [...entries.values()].filter((entry) => isIn(state, segment, entry.index));
+      sorted.set(
+        group,
+        needed.sort((a, b) => a.index - b.index),
+      );
+    }
+    return sorted;
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#moving;
+  }
+}
+
+function isIn(group: GroupState, segment: number, index: LogIndex): boolean {
+  return group.places.some(
+    (place) => place.segment === segment && place.first <= index && index <= place.last,
+  );
+}
+
+/** Later records of the segment overrule earlier ones. */
+function collect(
+  found: Map<number, Map<LogIndex, Entry>>,
+  group: number,
+  type: number,
+  body: Uint8Array,
+): void {
+  if (type !== sectionType.stored && type !== sectionType.moved) return;
+  const reader = new ByteReader(body);
+  const { entries } = type === sectionType.stored ? readStored(reader) : readMoved(reader);
+  let known = found.get(group);
+  if (known === undefined) found.set(group, (known = new Map()));
+  for (const entry of entries) known.set(entry.index, entry);
+}
+
+function* portionsOf(entries: readonly Entry[]): Generator<Entry[]> {
+  let portion: Entry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    portion.push(entry);
+    bytes += entry.body.length + wideEntryBytes;
+    if (bytes < portionBytes) continue;
+    yield portion;
+    portion = [];
+    bytes = 0;
+  }
+  if (portion.length > 0) yield portion;
+}
+
+/** Splits where indices are not contiguous. */
+function* runsOf(entries: readonly Entry[]): Generator<Entry[]> {
+  let run: Entry[] = [];
+  for (const entry of entries) {
+    if (run.length > 0 && entry.index !== run.at(-1)!.index + 1) {
+      yield run;
+      run = [];
+    }
+    run.push(entry);
+  }
+  if (run.length > 0) yield run;
+}

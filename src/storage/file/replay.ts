@@ -1,0 +1,269 @@
+/**
+ * Reads the log back: section after section, the same state as when they were written, and the
+ * entries themselves.
+ *
+ * What is lost makes the groups concerned *suspect*. A later checkpoint (every segment begins with
+ * one) says again how each group stands, so that only entries that are still needed and nowhere to
+ * be found count as damage in the end.
+ */
+import type { Entry, LogIndex } from "../../core/types.js";
+import { ByteReader } from "../../codec/bytes.js";
+import {
+  type GroupState,
+  type TermRun,
+  appendToGroup,
+  compactGroup,
+  createGroupState,
+  moveEntries,
+  replaceSnapshot,
+  truncateGroup,
+} from "./group-state.js";
+import {
+  readCheckpoint,
+  readIdentityBody,
+  readIndex,
+  readMoved,
+  readSnapshotMeta,
+  readStored,
+  sectionType,
+} from "./records.js";
+
+export type ReplayedGroup = {
+  state: GroupState;
+  /** entries[i] has index base + i; undefined where it was not seen. */
+  base: LogIndex;
+  entries: (Entry | undefined)[];
+  /** What was lost since the last checkpoint; one line. */
+  suspect: string | null;
+  /** What was lost before it, in case that entries are missing in the end. */
+  formerSuspect: string | null;
+};
+
+export type Replay = {
+  readonly groups: Map<number, ReplayedGroup>;
+  nextGroup: number;
+  /** A checkpoint was seen: no group is unknown that was there before. */
+  based: boolean;
+  /** Not null: groups may have been created in what was lost. */
+  lostGroups: string | null;
+};
+
+export function createReplay(): Replay {
+  return { groups: new Map(), nextGroup: 1, based: false, lostGroups: null };
+}
+
+export function termRunsOf(entries: readonly Entry[]): TermRun[] {
+  const runs: TermRun[] = [];
+  let term = -1;
+  for (let at = 0; at < entries.length; at++) {
+    const entry = entries[at]!;
+    if (entry.term === term) continue;
+    term = entry.term;
+    runs.push({ from: entry.index, term });
+  }
+  return runs;
+}
+
+function suspectGroup(group: ReplayedGroup, message: string): void {
+  group.suspect ??= `group "${group.state.identity.group}": ${message}`;
+}
+
+/** Something of unknown content is lost here. */
+export function suspectAll(replay: Replay, message: string): void {
+  for (const group of replay.groups.values()) suspectGroup(group, message);
+}
+
+/** A section of a block whose table is intact cannot be read. */
+export function suspectSection(
+  replay: Replay,
+  section: { readonly group: number; readonly type: number },
+  message: string,
+): void {
+  if (section.type === sectionType.checkpoint) {
+    if (!replay.based) replay.lostGroups ??= message;
+    return;
+  }
+  const group = replay.groups.get(section.group);
+  if (group !== undefined) suspectGroup(group, message);
+  else replay.lostGroups ??= message;
+}
+
+function dropFrom(group: ReplayedGroup, index: LogIndex): void {
+  const keep = Math.max(index - group.base, 0);
+  if (keep < group.entries.length) group.entries.length = keep;
+}
+
+function place(group: ReplayedGroup, entries: readonly Entry[]): void {
+  const first = entries[0]?.index;
+  if (first === undefined) return;
+  if (group.entries.length === 0) group.base = first;
+  if (first < group.base) {
+    const gap = new Array<undefined>(group.base - first).fill(undefined);
+    group.entries = [...gap, ...group.entries];
+    group.base = first;
+  }
+  const { entries: into } = group;
+  let at = first - group.base;
+  while (into.length < at) into.push(undefined);
+  for (const entry of entries) into[at++] = entry;
+}
+
+function applyCheckpoint(replay: Replay, body: Uint8Array): void {
+  const { nextGroup, groups } = readCheckpoint(new ByteReader(body));
+  const before = new Map(replay.groups);
+  replay.groups.clear();
+  for (const state of groups) {
+    const known = before.get(state.number);
+    const group: ReplayedGroup = {
+      state,
+      base: known?.base ?? state.firstIndex,
+      entries: known?.entries ?? [],
+      suspect: null,
+      formerSuspect: known?.suspect ?? known?.formerSuspect ?? null,
+    };
+    dropFrom(group, state.lastIndex + 1);
+    replay.groups.set(state.number, group);
+  }
+  replay.nextGroup = nextGroup;
+  replay.based = true;
+  replay.lostGroups = null;
+}
+
+function applyStored(
+  group: ReplayedGroup,
+  reader: ByteReader,
+  segment: number,
+  where: string,
+): void {
+  const bytes = reader.end;
+  const stored = readStored(reader);
+  const { state } = group;
+  if (stored.hardState !== null) state.hardState = stored.hardState;
+  if (stored.truncateFrom > 0) {
+    truncateGroup(state, stored.truncateFrom);
+    dropFrom(group, state.lastIndex + 1);
+  }
+  const { entries } = stored;
+  if (entries.length === 0) return;
+  const appended = appendToGroup(state, {
+    segment,
+    first: stored.firstIndex,
+    count: entries.length,
+    terms: termRunsOf(entries),
+    bytes,
+  });
+  if ("refusal" in appended) {
+    suspectGroup(group, `${where}: ${appended.refusal}`);
+    // Whether later entries still belong to the log only a checkpoint can tell.
+    state.lastIndex = stored.firstIndex + entries.length - 1;
+    dropFrom(group, stored.firstIndex);
+    place(group, entries);
+  } else {
+    const skip = appended.first - stored.firstIndex;
+    place(group, skip === 0 ? entries : entries.slice(skip));
+  }
+}
+
+function applyMoved(group: ReplayedGroup, reader: ByteReader, segment: number): void {
+  const bytes = reader.end;
+  const { fromSegment, firstIndex, entries } = readMoved(reader);
+  const last = firstIndex + entries.length - 1;
+  moveEntries(group.state, fromSegment, { segment, first: firstIndex, last, bytes });
+  // Only what is missing: what is there may be newer than what was moved.
+  for (const entry of entries) {
+    const { firstIndex: from, lastIndex: to } = group.state;
+    if (entry.index < from || entry.index > to) continue;
+    if (group.entries[entry.index - group.base] === undefined) place(group, [entry]);
+  }
+}
+
+/** Entries that compaction left behind are let go in large portions. */
+function forgetCompacted(group: ReplayedGroup): void {
+  const dead = group.state.firstIndex - group.base;
+  if (dead < 1024 || dead < group.entries.length / 2) return;
+  group.entries = group.entries.slice(dead);
+  group.base += dead;
+}
+
+/** Applies one intact section. Throws when its content does not decode. */
+export function applySection(
+  replay: Replay,
+  section: { readonly group: number; readonly type: number },
+  body: Uint8Array,
+  segment: number,
+  where: string,
+): void {
+  if (section.type === sectionType.checkpoint) return applyCheckpoint(replay, body);
+  const reader = new ByteReader(body);
+  if (section.type === sectionType.created) {
+    const state = createGroupState(section.group, readIdentityBody(reader));
+    replay.nextGroup = Math.max(replay.nextGroup, section.group + 1);
+    replay.groups.set(section.group, {
+      state,
+      base: 1,
+      entries: [],
+      suspect: null,
+      formerSuspect: null,
+    });
+    return;
+  }
+  const group = replay.groups.get(section.group);
+  if (group === undefined) {
+    // Before the first checkpoint, or created in what was lost.
+    replay.lostGroups ??= `${where}: a record of group number ${section.group}, which is unknown`;
+    return;
+  }
+  switch (section.type) {
+    case sectionType.deleted:
+      replay.groups.delete(section.group);
+      return;
+    case sectionType.stored:
+      return applyStored(group, reader, segment, where);
+    case sectionType.snapshot: {
+      const snapshot = readSnapshotMeta(reader);
+      if (!replaceSnapshot(group.state, snapshot)) dropFrom(group, 0);
+      return;
+    }
+    case sectionType.compacted:
+      compactGroup(group.state, readIndex(reader));
+      forgetCompacted(group);
+      return;
+    case sectionType.moved:
+      return applyMoved(group, reader, segment);
+    default:
+      throw new Error(`a record of unknown type ${section.type}`);
+  }
+}
+
+export type FinishedGroup = {
+  readonly state: GroupState;
+  /** Contiguous from `state.firstIndex`; all of them unless damaged. */
+  readonly entries: readonly Entry[];
+};
+
+/** The first index within the log whose entry is missing or not the one that was written, or 0. */
+function firstHole(group: ReplayedGroup): LogIndex {
+  const { state, entries, base } = group;
+  let run = 0;
+  for (let index = state.firstIndex; index <= state.lastIndex; index++) {
+    while (run + 1 < state.terms.length && state.terms[run + 1]!.from <= index) run++;
+    const entry = entries[index - base];
+    if (entry === undefined || entry.term !== state.terms[run]?.term) return index;
+  }
+  return 0;
+}
+
+/** Draws the line: sets `state.damage`, and hands out what can be relied on. */
+export function finishGroup(group: ReplayedGroup): FinishedGroup {
+  const { state } = group;
+  const hole = firstHole(group);
+  if (group.suspect !== null) state.damage ??= group.suspect;
+  if (hole > 0) {
+    state.damage ??=
+      group.formerSuspect ?? `group "${state.identity.group}": entry ${hole} is in no segment`;
+  }
+  const end = hole > 0 ? hole : state.lastIndex + 1;
+  const from = Math.max(state.firstIndex - group.base, 0);
+  const entries = group.entries.slice(from, Math.max(end - group.base, from)) as Entry[];
+  return { state, entries };
+}

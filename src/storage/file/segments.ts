@@ -1,0 +1,160 @@
+/**
+ * The segments of the log: created whole, filled with zeros and synced in advance, so that a sync of
+ * appended blocks has no metadata to write. The first ones are small, so that a member starts at once;
+ * each is up to four times as large as the one before.
+ */
+import { isDiskFull, isMissing } from "./failure.js";
+import type { File, FileSystem } from "./fs.js";
+import { segmentName, temporarySuffix } from "./names.js";
+
+export type Segment = { readonly segment: number; readonly sizeBytes: number };
+export type OpenSegment = Segment & { readonly file: File };
+
+export type SegmentSizes = {
+  readonly firstBytes: number;
+  readonly maxBytes: number;
+};
+
+/** Zeros go out in pieces, each synced for itself, so that the log's own syncs get in between. */
+const pieceBytes = 1024 * 1024;
+const unitBytes = 4096;
+
+export class Segments {
+  readonly #fs: FileSystem;
+  readonly #dir: string;
+  readonly #sizes: SegmentSizes;
+  /** In use, oldest first; the last one is being written. */
+  readonly #used: Segment[];
+  #nextSegment: number;
+  #ready: OpenSegment | null = null;
+  #preparing: Promise<OpenSegment> | null = null;
+  #closing = false;
+
+  constructor(
+    fs: FileSystem,
+    dir: string,
+    sizes: SegmentSizes,
+    used: readonly Segment[],
+    unused: readonly OpenSegment[],
+  ) {
+    this.#fs = fs;
+    this.#dir = dir;
+    this.#sizes = sizes;
+    this.#used = [...used];
+    this.#ready = unused[0] ?? null;
+    this.#nextSegment =
+      Math.max(0, ...used.map((s) => s.segment), ...unused.map((s) => s.segment)) + 1;
+  }
+
+  get used(): readonly Segment[] {
+    return this.#used;
+  }
+
+  get totalBytes(): number {
+    let bytes = this.#ready?.sizeBytes ?? 0;
+    for (const segment of this.#used) bytes += segment.sizeBytes;
+    return bytes;
+  }
+
+  #plannedBytes(leastBytes: number): number {
+    const { firstBytes, maxBytes } = this.#sizes;
+    const last = this.#used.at(-1);
+    const planned = last === undefined ? firstBytes : Math.min(maxBytes, last.sizeBytes * 4);
+    return Math.ceil(Math.max(planned, leastBytes) / unitBytes) * unitBytes;
+  }
+
+  /** Prepares the next segment in the background, if that is not done or under way. */
+  prepare(): Promise<OpenSegment> {
+    if (this.#ready !== null) return Promise.resolve(this.#ready);
+    this.#preparing ??= this.#create(0).then(
+      (created) => {
+        this.#preparing = null;
+        this.#ready = created;
+        return created;
+      },
+      (error: unknown) => {
+        this.#preparing = null;
+        throw error;
+      },
+    );
+    return this.#preparing;
+  }
+
+  /** The next segment, with room for at least `leastBytes`; it counts as used from now on. */
+  async next(leastBytes: number): Promise<OpenSegment> {
+    let next: OpenSegment | null = this.#ready;
+    if (next === null && this.#preparing !== null) {
+      // What failed in the background (no space) is tried once more, now that it is needed.
+      next = await this.#preparing.catch(() => null);
+    }
+    this.#ready = null;
+    if (next !== null && next.sizeBytes < leastBytes) {
+      await this.#discard(next);
+      next = null;
+    }
+    next ??= await this.#create(leastBytes);
+    this.#used.push({ segment: next.segment, sizeBytes: next.sizeBytes });
+    return next;
+  }
+
+  async #discard(segment: OpenSegment): Promise<void> {
+    await segment.file.close();
+    await this.#fs.remove(`${this.#dir}/${segmentName(segment.segment)}`);
+    this.#nextSegment = segment.segment;
+  }
+
+  /** On a nearly full disk a smaller segment does as well, for a while. */
+  async #create(leastBytes: number): Promise<OpenSegment> {
+    const segment = this.#nextSegment++;
+    for (let sizeBytes = this.#plannedBytes(leastBytes); ;) {
+      try {
+        const file = await this.#fill(segment, sizeBytes);
+        return { segment, sizeBytes, file };
+      } catch (error) {
+        const smaller = Math.ceil(sizeBytes / 4 / unitBytes) * unitBytes;
+        if (!isDiskFull(error) || smaller < leastBytes || smaller === sizeBytes) {
+          this.#nextSegment = segment;
+          throw error;
+        }
+        sizeBytes = smaller;
+      }
+    }
+  }
+
+  async #fill(segment: number, sizeBytes: number): Promise<File> {
+    const path = `${this.#dir}/${segmentName(segment)}`;
+    const temporary = path + temporarySuffix;
+    const file = await this.#fs.open(temporary, "create");
+    try {
+      const zeros = new Uint8Array(Math.min(pieceBytes, sizeBytes));
+      for (let at = 0; at < sizeBytes; at += zeros.length) {
+        if (this.#closing) throw new Error("closed while a segment was prepared");
+        await file.write(at, [zeros.subarray(0, Math.min(zeros.length, sizeBytes - at))]);
+        await file.sync();
+      }
+      await this.#fs.rename(temporary, path);
+      await this.#fs.syncDirectory(this.#dir);
+      return file;
+    } catch (error) {
+      await file.close();
+      await this.#fs.remove(temporary).catch((failure: unknown) => {
+        if (!isMissing(failure)) throw failure;
+      });
+      throw error;
+    }
+  }
+
+  /** Removes the oldest segment. */
+  async removeOldest(): Promise<void> {
+    const oldest = this.#used.shift()!;
+    await this.#fs.remove(`${this.#dir}/${segmentName(oldest.segment)}`);
+  }
+
+  /** Stops preparing. The segment in use is closed by whoever writes it. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#preparing?.catch(() => undefined);
+    await this.#ready?.file.close();
+    this.#ready = null;
+  }
+}

@@ -1,0 +1,424 @@
+/**
+ * The snapshots of all groups: written to a file of their own, synced, renamed, the directory synced
+ * and only then named in the log, whose record is what makes a snapshot the current one (hazard 55).
+ * The one before is removed after that.
+ */
+import type { LogIndex, SnapshotMeta } from "../../core/types.js";
+import { RaftError } from "../../errors.js";
+import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
+import { isDiskFull, isMissing, storageError } from "./failure.js";
+import type { FileSystem } from "./fs.js";
+import { Gate, Lane } from "./lane.js";
+import { incomingName, snapshotName, temporarySuffix } from "./names.js";
+import { type SnapshotReader, openSnapshot } from "./snapshot-reader.js";
+import {
+  type SnapshotPlace,
+  type SnapshotWriter,
+  createSnapshot,
+  isSameSnapshot,
+  resumeSnapshot,
+} from "./snapshot-writer.js";
+
+/** What the snapshots need of the storage around them. */
+export interface SnapshotServices {
+  readonly fs: FileSystem;
+  readonly dir: string;
+  readonly directoryId: Uint8Array;
+  readonly handlers: StorageHandlers;
+  /** Names the snapshot in the log; true once that is durable, false if it never will be. */
+  record(group: number, snapshot: SnapshotMeta): Promise<boolean>;
+  /** Checks the free space, now that some was used. */
+  spaceUsed(): void;
+  fail(error: RaftError): void;
+}
+
+type Incoming = { readonly meta: SnapshotMeta; readonly writer: SnapshotWriter };
+
+type GroupSnapshots = {
+  readonly number: number;
+  readonly name: GroupName;
+  readonly writing: Lane;
+  readonly reading: Lane;
+  current: SnapshotMeta | null;
+  reader: SnapshotReader | null;
+  /** Somebody is still reading the one before: its open file outlives its name (hazard 57). */
+  pinned: SnapshotReader | null;
+  /** The reader's file was begun and not read to its end. */
+  readUnfinished: boolean;
+  /** Index of the current one if it was found damaged, or 0: it is not read again and again. */
+  brokenIndex: LogIndex;
+  sink: Sink | null;
+  incoming: Incoming | null;
+  /** A part of an earlier process may be there. */
+  leftover: boolean;
+  deleted: boolean;
+};
+
+export class SnapshotStore {
+  readonly #services: SnapshotServices;
+  // Each may keep one of the platform's four threads busy. Writing waits for reading, never the reverse.
+  readonly #writeGate = new Gate(1);
+  readonly #readGate = new Gate(1);
+  readonly #groups = new Map<number, GroupSnapshots>();
+  #nextTemporary = 1;
+  #closing = false;
+
+  constructor(services: SnapshotServices) {
+    this.#services = services;
+  }
+
+  addGroup(number: number, name: GroupName, current: SnapshotMeta | null, leftover: boolean): void {
+    this.#groups.set(number, {
+      number,
+      name,
+      writing: new Lane(this.#writeGate),
+      reading: new Lane(this.#readGate),
+      current,
+      reader: null,
+      pinned: null,
+      readUnfinished: false,
+      brokenIndex: 0,
+      sink: null,
+      incoming: null,
+      leftover,
+      deleted: false,
+    });
+  }
+
+  /** Answers of this group stop now; its files go once `durable` says that the group is gone. */
+  deleteGroup(number: number, durable: Promise<boolean>): void {
+    const group = this.#groups.get(number);
+    if (group === undefined) return;
+    group.deleted = true;
+    this.#groups.delete(number);
+    group.sink?.abort();
+    this.#run(group.reading, "closing a snapshot", () => this.#closeReaders(group));
+    this.#run(group.writing, "closing a snapshot", () => this.#closeIncoming(group));
+    void durable.then((gone) => {
+      if (gone) this.#run(group.writing, "removing a group's snapshots", () => this.#clear(group));
+    });
+  }
+
+  async #closeIncoming(group: GroupSnapshots): Promise<void> {
+    const { incoming } = group;
+    group.incoming = null;
+    await incoming?.writer.close();
+  }
+
+  async #clear(group: GroupSnapshots): Promise<void> {
+    await this.#remove(incomingName(group.number));
+    if (group.current !== null) await this.#remove(snapshotName(group.number, group.current));
+  }
+
+  begin(number: number): SnapshotSink {
+    const group = this.#groups.get(number)!;
+    group.sink?.abort();
+    const name = `snapshot-${number}-${this.#nextTemporary++}${temporarySuffix}`;
+    group.sink = new Sink(this, group, this.#place(group, name), name);
+    return group.sink;
+  }
+
+  #place(group: GroupSnapshots, name: string): SnapshotPlace {
+    const { fs, dir, directoryId } = this.#services;
+    return { fs, path: `${dir}/${name}`, directoryId, group: group.number };
+  }
+
+  /** Work whose failure is the storage's failure. */
+  #run(lane: Lane, doing: string, work: () => Promise<void>): void {
+    lane.run(work).catch((error: unknown) => this.#services.fail(storageError(error, doing)));
+  }
+
+  /** A step of a sink: a full disk costs this snapshot, any other failure the storage. */
+  sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>): void {
+    this.#run(group.writing, "writing a snapshot", async () => {
+      if (sink.failed) return;
+      try {
+        await work();
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        sink.failed = true;
+        await sink.discard();
+        this.#services.handlers.onWarning(
+          `no space left for a snapshot of group "${group.name}": its log is kept instead`,
+        );
+      }
+    });
+  }
+
+  finishSink(group: GroupSnapshots, sink: Sink, meta: SnapshotMeta): void {
+    this.sinkStep(group, sink, async () => {
+      const { writer } = sink;
+      const whole =
+        writer !== null && writer.sizeBytes === meta.sizeBytes && writer.crc === meta.checksum;
+      if (!whole || this.#isOutdated(group, meta)) {
+        sink.failed = true;
+        await sink.discard();
+      } else {
+        await writer.finish(meta);
+        await this.#install(group, sink.name, meta);
+      }
+    });
+    // A step of its own, so that it answers after a full disk as well.
+    this.#run(group.writing, "writing a snapshot", async () => {
+      if (sink.failed) this.#answerSaved(group, meta, false);
+    });
+  }
+
+  /** An older snapshot never takes the place of a newer one (hazard 50). */
+  #isOutdated(group: GroupSnapshots, meta: SnapshotMeta): boolean {
+    return group.deleted || (group.current !== null && meta.index < group.current.index);
+  }
+
+  #answerSaved(group: GroupSnapshots, meta: SnapshotMeta, ok: boolean): void {
+    if (!group.deleted) this.#services.handlers.onSnapshotSaved(group.name, meta, ok);
+  }
+
+  /** The file is whole and synced: gives it its name, then the log names it. */
+  async #install(group: GroupSnapshots, temporary: string, meta: SnapshotMeta): Promise<void> {
+    const { fs, dir } = this.#services;
+    const name = snapshotName(group.number, meta);
+    await fs.rename(`${dir}/${temporary}`, `${dir}/${name}`);
+    await fs.syncDirectory(dir);
+    if (!(await this.#services.record(group.number, meta))) return;
+    const before = group.current;
+    group.current = meta;
+    await group.reading.run(() => this.#turnReader(group));
+    const old = before === null ? name : snapshotName(group.number, before);
+    if (old !== name) await this.#remove(old);
+    this.#services.spaceUsed();
+    this.#answerSaved(group, meta, true);
+  }
+
+  async #turnReader(group: GroupSnapshots): Promise<void> {
+    const { reader } = group;
+    if (reader === null) return;
+    group.reader = null;
+    if (group.readUnfinished) {
+      await group.pinned?.close();
+      group.pinned = reader;
+    } else {
+      await reader.close();
+    }
+  }
+
+  async #closeReaders(group: GroupSnapshots): Promise<void> {
+    const { reader, pinned } = group;
+    group.reader = null;
+    group.pinned = null;
+    await reader?.close();
+    await pinned?.close();
+  }
+
+  async #remove(name: string): Promise<void> {
+    try {
+      await this.#services.fs.remove(`${this.#services.dir}/${name}`);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+
+  async removeTemporary(name: string): Promise<void> {
+    await this.#remove(name);
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // A snapshot that a leader sends
+
+  writeChunk(number: number, meta: SnapshotMeta, offset: number, data: Uint8Array): void {
+    const group = this.#groups.get(number)!;
+    this.#run(group.writing, "writing a snapshot that the leader sends", async () => {
+      if (group.deleted || this.#closing) return;
+      if (offset === 0) await this.#beginIncoming(group, meta, data.length);
+      const { incoming } = group;
+      let heldBytes = 0;
+      if (incoming !== null && isSameSnapshot(incoming.meta, meta)) {
+        const { writer } = incoming;
+        if (writer.sizeBytes === offset) {
+          await writer.append(data);
+          await writer.keepFrames();
+        }
+        heldBytes = writer.sizeBytes;
+      }
+      const { handlers } = this.#services;
+      handlers.onSnapshotChunkWritten(group.name, meta.index, meta.term, heldBytes);
+    });
+  }
+
+  /** Begins anew, or goes on with what an earlier process has of the same snapshot. */
+  async #beginIncoming(
+    group: GroupSnapshots,
+    meta: SnapshotMeta,
+    leastBytes: number,
+  ): Promise<void> {
+    await this.#closeIncoming(group);
+    const place = this.#place(group, incomingName(group.number));
+    if (group.leftover) {
+      group.leftover = false;
+      const writer = await resumeSnapshot(place, meta);
+      if (writer !== null && writer.sizeBytes >= leastBytes) {
+        group.incoming = { meta, writer };
+        return;
+      }
+      await writer?.close();
+    }
+    await this.#remove(incomingName(group.number));
+    group.incoming = { meta, writer: await createSnapshot(place, meta) };
+  }
+
+  install(number: number, meta: SnapshotMeta): void {
+    const group = this.#groups.get(number)!;
+    this.#run(group.writing, "installing a snapshot", async () => {
+      if (group.deleted) return;
+      if (group.current !== null && isSameSnapshot(group.current, meta)) {
+        this.#answerSaved(group, meta, true);
+        return;
+      }
+      if (meta.sizeBytes === 0) await this.#beginIncoming(group, meta, 1);
+      const { incoming } = group;
+      group.incoming = null;
+      const whole =
+        incoming !== null &&
+        isSameSnapshot(incoming.meta, meta) &&
+        incoming.writer.sizeBytes === meta.sizeBytes &&
+        incoming.writer.crc === meta.checksum;
+      if (!whole || this.#isOutdated(group, meta)) {
+        await incoming?.writer.close();
+        await this.#remove(incomingName(number));
+        this.#answerSaved(group, meta, false);
+        return;
+      }
+      await incoming.writer.finish(meta);
+      await this.#install(group, incomingName(number), meta);
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------
+  // Reading
+
+  readChunk(number: number, to: string, index: LogIndex, offset: number, maxBytes: number): void {
+    const group = this.#groups.get(number)!;
+    this.#run(group.reading, "reading a snapshot", async () => {
+      if (group.deleted) return;
+      const data = await this.#chunk(group, index, offset, maxBytes);
+      this.#services.handlers.onSnapshotChunkRead(group.name, to, index, offset, data);
+    });
+  }
+
+  async #chunk(
+    group: GroupSnapshots,
+    index: LogIndex,
+    offset: number,
+    maxBytes: number,
+  ): Promise<Uint8Array | null> {
+    if (group.brokenIndex === index) return null;
+    try {
+      const reader = await this.#readerOf(group, index);
+      if (reader === null) return null;
+      const data = await reader.read(offset, maxBytes);
+      if (reader === group.reader) {
+        group.readUnfinished = offset + (data?.length ?? 0) < reader.meta.sizeBytes;
+      }
+      return data;
+    } catch (error) {
+      if (!(error instanceof RaftError)) throw error;
+      group.brokenIndex = index;
+      this.#services.handlers.onWarning(`group "${group.name}": ${error.message}`);
+      return null;
+    }
+  }
+
+  async #readerOf(group: GroupSnapshots, index: LogIndex): Promise<SnapshotReader | null> {
+    if (group.current?.index === index) {
+      group.reader ??= await this.#open(group);
+      return group.reader;
+    }
+    return group.pinned?.meta.index === index ? group.pinned : null;
+  }
+
+  #open(group: GroupSnapshots): Promise<SnapshotReader> {
+    const { fs, dir } = this.#services;
+    const current = group.current!;
+    return openSnapshot(fs, `${dir}/${snapshotName(group.number, current)}`, current);
+  }
+
+  load(number: number): Promise<readonly Uint8Array[]> {
+    const group = this.#groups.get(number)!;
+    return group.reading.run(async () => {
+      if (group.current === null) return [];
+      const reader = await this.#open(group);
+      const pieces: Uint8Array[] = [];
+      try {
+        for await (const piece of reader.pieces()) pieces.push(piece);
+      } finally {
+        await reader.close();
+      }
+      return pieces;
+    });
+  }
+
+  /** Ends what is unfinished; what is being committed is waited for. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const group of this.#groups.values()) {
+      group.sink?.abort();
+      this.#run(group.writing, "closing a snapshot", () => this.#closeIncoming(group));
+      this.#run(group.reading, "closing a snapshot", () => this.#closeReaders(group));
+    }
+    for (const group of this.#groups.values()) {
+      await group.writing.idle();
+      await group.reading.idle();
+    }
+  }
+}
+
+/** A member's own snapshot on its way to the disk. */
+class Sink implements SnapshotSink {
+  readonly name: string;
+  readonly #store: SnapshotStore;
+  readonly #group: GroupSnapshots;
+  #ended = false;
+  writer: SnapshotWriter | null = null;
+  /** No further step is taken. */
+  failed = false;
+
+  constructor(store: SnapshotStore, group: GroupSnapshots, place: SnapshotPlace, name: string) {
+    this.name = name;
+    this.#store = store;
+    this.#group = group;
+    store.sinkStep(group, this, async () => {
+      this.writer = await createSnapshot(place, null);
+    });
+  }
+
+  write(data: Uint8Array): void {
+    if (this.#ended) return;
+    this.#store.sinkStep(this.#group, this, async () => {
+      await this.writer!.append(data);
+    });
+  }
+
+  commit(snapshot: SnapshotMeta): void {
+    if (this.#ended) return;
+    this.#end();
+    this.#store.finishSink(this.#group, this, snapshot);
+  }
+
+  abort(): void {
+    if (this.#ended) return;
+    this.#end();
+    this.#store.sinkStep(this.#group, this, async () => {
+      this.failed = true;
+      await this.discard();
+    });
+  }
+
+  #end(): void {
+    this.#ended = true;
+    if (this.#group.sink === this) this.#group.sink = null;
+  }
+
+  async discard(): Promise<void> {
+    await this.writer?.close();
+    await this.#store.removeTemporary(this.name);
+  }
+}

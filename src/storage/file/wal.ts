@@ -1,0 +1,322 @@
+/**
+ * The log that all groups of a host share: blocks appended to preallocated segments, one write and one
+ * sync for everything that gathered. While a sync is under way the next batch gathers.
+ *
+ * What was not synced is never acknowledged. The first failure of a write or sync is the end: the log
+ * takes nothing more and never tries again (hazard 77).
+ */
+import type { Ticket } from "../../core/types.js";
+import { RaftError } from "../../errors.js";
+import { Batch } from "./batch.js";
+import { type Section, encodeBlockHeader, headerBytesFor } from "./block.js";
+import { checksum } from "./checksum.js";
+import { storageError } from "./failure.js";
+import type { GroupState } from "./group-state.js";
+import type { Mark, MarkFile } from "./mark.js";
+import { segmentName } from "./names.js";
+import { encodeCheckpoint, sectionType } from "./records.js";
+import { encodeSegmentHeader, segmentHeaderBytes } from "./segment-header.js";
+import type { OpenSegment, Segments } from "./segments.js";
+
+export interface WalEvents {
+  /** The tickets, by group number, are durable. */
+  stored(acks: ReadonlyMap<number, Ticket>): void;
+  /** Once, after which nothing is acknowledged any more. */
+  failed(error: RaftError): void;
+  /** A segment was begun: there may be something to tidy up. */
+  rolled(): void;
+  /** The next segment could not be prepared in advance. */
+  unprepared(error: RaftError): void;
+}
+
+export type WalStart = {
+  readonly directoryId: Uint8Array;
+  readonly segments: Segments;
+  readonly mark: MarkFile;
+  readonly groups: Map<number, GroupState>;
+  readonly nextGroup: number;
+  readonly nextSequence: number;
+  readonly previousCheck: number;
+  /** Where to go on; null: with a new segment. */
+  readonly active: { readonly segment: OpenSegment; readonly offset: number } | null;
+};
+
+export class Wal {
+  readonly #directoryId: Uint8Array;
+  readonly #segments: Segments;
+  readonly #mark: MarkFile;
+  readonly #events: WalEvents;
+  /** As of the last block that was begun to be written. */
+  readonly groups: Map<number, GroupState>;
+  nextGroup: number;
+  #writtenNextGroup: number;
+  #nextSequence: number;
+  #previousCheck: number;
+  #active: OpenSegment | null;
+  #offset: number;
+
+  #gathering = new Batch(null);
+  #due = false;
+  #spareWriter: Batch["reusableWriter"] = null;
+  #writing: Promise<void> | null = null;
+  #writingSinceMs = 0;
+  #marking: Promise<void> | null = null;
+  #markStale = false;
+  #tidying: Promise<void> = Promise.resolve();
+  #failed: RaftError | null = null;
+
+  constructor(start: WalStart, events: WalEvents) {
+    this.#directoryId = start.directoryId;
+    this.#segments = start.segments;
+    this.#mark = start.mark;
+    this.#events = events;
+    this.groups = start.groups;
+    this.nextGroup = start.nextGroup;
+    this.#writtenNextGroup = start.nextGroup;
+    this.#nextSequence = start.nextSequence;
+    this.#previousCheck = start.previousCheck;
+    this.#active = start.active?.segment ?? null;
+    this.#offset = start.active?.offset ?? 0;
+  }
+
+  get failed(): RaftError | null {
+    return this.#failed;
+  }
+
+  get segments(): Segments {
+    return this.#segments;
+  }
+
+  /** Milliseconds since which one and the same write or sync has been under way, or 0. */
+  stalledMs(nowMs: number): number {
+    return this.#writing === null ? 0 : nowMs - this.#writingSinceMs;
+  }
+
+  /** Where everything goes that the next flush is to write. */
+  get batch(): Batch {
+    return this.#gathering;
+  }
+
+  /** Everything gathered so far goes out, at once or when the sync under way has returned. */
+  flush(): void {
+    if (this.#failed !== null) return;
+    this.#due = true;
+    if (this.#writing === null) this.#startWrite();
+  }
+
+  /** True once everything gathered so far is durable, false if it never will be. */
+  durable(): Promise<boolean> {
+    if (this.#failed !== null) return Promise.resolve(false);
+    return new Promise((resolve) => this.#gathering.waiters.push(resolve));
+  }
+
+  fail(error: RaftError): void {
+    if (this.#failed !== null) return;
+    this.#failed = error;
+    for (const waiter of this.#gathering.waiters.splice(0)) waiter(false);
+    this.#events.failed(error);
+  }
+
+  #startWrite(): void {
+    const batch = this.#gathering;
+    this.#gathering = new Batch(this.#spareWriter);
+    this.#spareWriter = null;
+    this.#due = false;
+    if (batch.isEmpty) {
+      this.#complete(batch);
+      return;
+    }
+    this.#writingSinceMs = performance.now();
+    const nextGroup = this.nextGroup;
+    this.#writing = this.#write(batch, nextGroup).then(
+      (rolled) => this.#written(batch, rolled),
+      (error: unknown) => {
+        this.#writing = null;
+        this.fail(storageError(error, `writing ${this.#activeName()}`));
+        for (const waiter of batch.waiters) waiter(false);
+      },
+    );
+  }
+
+  #activeName(): string {
+    return this.#active === null ? "the log" : segmentName(this.#active.segment);
+  }
+
+  /** Returns whether a new segment was begun. */
+  async #write(batch: Batch, nextGroup: number): Promise<boolean> {
+    // Before the log goes on behind it, the mark must not say any more that it ends here.
+    if (this.#mark.current.clean) {
+      await this.#mark.write({ ...this.#mark.current, clean: false });
+      await this.#mark.sync();
+    }
+    const { bodies } = batch;
+    let prefix: Uint8Array[] = [];
+    let sections: Section[] = batch.sections();
+    if (!this.#hasRoom(headerBytesFor(sections.length) + bodies.length)) {
+      const checkpoint = encodeCheckpoint(this.#writtenNextGroup, this.groups.values());
+      const blockBytes = headerBytesFor(sections.length + 1) + checkpoint.length + bodies.length;
+      await this.#roll(segmentHeaderBytes + blockBytes);
+      const crc = checksum(checkpoint);
+      const { length } = checkpoint;
+      sections = [{ group: 0, type: sectionType.checkpoint, bytes: length, crc }, ...sections];
+      prefix = [checkpoint];
+    }
+    const { segment, file } = this.#active!;
+    batch.applyTo(this.groups, segment);
+    const offset = this.#offset === 0 ? segmentHeaderBytes : this.#offset;
+    const header = encodeBlockHeader(
+      {
+        sequence: this.#nextSequence,
+        previousCheck: this.#previousCheck,
+        nextGroup: this.#writtenNextGroup,
+      },
+      sections,
+      { directoryId: this.#directoryId, segment, offset },
+    );
+    const buffers = [header.bytes, ...prefix, bodies];
+    const rolled = this.#offset === 0;
+    if (rolled) buffers.unshift(this.#segmentHeader());
+    await file.write(this.#offset, buffers);
+    await file.sync();
+    this.#offset += buffers.reduce((sum, buffer) => sum + buffer.length, 0);
+    this.#nextSequence++;
+    this.#previousCheck = header.check;
+    this.#writtenNextGroup = nextGroup;
+    return rolled;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#active !== null && this.#offset + bytes <= this.#active.sizeBytes;
+  }
+
+  #segmentHeader(): Uint8Array {
+    const { segment, sizeBytes } = this.#active!;
+    return encodeSegmentHeader({
+      directoryId: this.#directoryId,
+      segment,
+      sizeBytes,
+      firstSequence: this.#nextSequence,
+    });
+  }
+
+  async #roll(leastBytes: number): Promise<void> {
+    const before = this.#active;
+    this.#active = await this.#segments.next(leastBytes);
+    this.#offset = 0;
+    await before?.file.close();
+  }
+
+  #written(batch: Batch, rolled: boolean): void {
+    this.#writing = null;
+    this.#spareWriter = batch.reusableWriter;
+    if (this.#failed !== null) {
+      for (const waiter of batch.waiters) waiter(false);
+      return;
+    }
+    // Computed before the next block changes the states: what that one frees is not durable yet.
+    const oldestNeeded = batch.frees ? this.#oldestNeeded() : 0;
+    this.#touchMark();
+    if (this.#due) this.#startWrite();
+    this.#complete(batch);
+    if (oldestNeeded > 0) this.#removeBefore(oldestNeeded);
+    if (rolled) this.#events.rolled();
+    this.#prepareNext();
+  }
+
+  #complete(batch: Batch): void {
+    for (const waiter of batch.waiters) waiter(true);
+    if (batch.acks.size > 0) this.#events.stored(batch.acks);
+  }
+
+  /** The oldest segment that some group needs. */
+  #oldestNeeded(): number {
+    let needed = this.#active?.segment ?? 0;
+    for (const group of this.groups.values()) {
+      // Of a damaged group everything is kept: it may be the only copy.
+      if (group.damage !== null) return 0;
+      for (const place of group.places) needed = Math.min(needed, place.segment);
+    }
+    return needed;
+  }
+
+  #removeBefore(segment: number): void {
+    const { used } = this.#segments;
+    this.#tidying = this.#tidying
+      .then(async () => {
+        while (used.length > 1 && used[0]!.segment < segment && this.#failed === null) {
+          await this.#segments.removeOldest();
+        }
+      })
+      .catch((error: unknown) => this.fail(storageError(error, "removing a segment")));
+  }
+
+  #prepareNext(): void {
+    if (this.#active === null || this.#offset < this.#active.sizeBytes / 2) return;
+    this.#segments.prepare().catch((error: unknown) => {
+      const failure = storageError(error, "preparing a segment");
+      if (failure.code === "diskFull") this.#events.unprepared(failure);
+      else this.fail(failure);
+    });
+  }
+
+  /** Writes the mark without waiting for it; one write at a time, the newest state in the end. */
+  #touchMark(): void {
+    this.#markStale = true;
+    this.#marking ??= this.#writeMark().then(
+      () => {
+        this.#marking = null;
+      },
+      (error: unknown) => {
+        this.#marking = null;
+        this.fail(storageError(error, "writing the mark"));
+      },
+    );
+  }
+
+  async #writeMark(): Promise<void> {
+    while (this.#markStale && this.#failed === null) {
+      this.#markStale = false;
+      await this.#mark.write(this.#markNow(false));
+    }
+  }
+
+  #markNow(clean: boolean): Mark {
+    return {
+      sequence: this.#nextSequence - 1,
+      segment: this.#active?.segment ?? 0,
+      endOffset: this.#offset,
+      nextGroup: this.#writtenNextGroup,
+      clean,
+    };
+  }
+
+  /** Waits for the removal of segments that was begun so far. */
+  async tidied(): Promise<void> {
+    await this.#tidying;
+  }
+
+  /** Writes out what is gathered and waits for everything that is under way. */
+  async drain(): Promise<void> {
+    this.flush();
+    while (this.#writing !== null) await this.#writing;
+    await this.#marking;
+    await this.#tidying;
+  }
+
+  /** Marks the end, if all went well, and closes the files. Call `drain` before. */
+  async close(mayMark: boolean): Promise<void> {
+    await this.#segments.close();
+    try {
+      const { current } = this.#mark;
+      const end = this.#markNow(true);
+      const isMarked = current.clean && current.sequence === end.sequence;
+      if (mayMark && this.#failed === null && this.#active !== null && !isMarked) {
+        await this.#mark.write(end);
+        await this.#mark.sync();
+      }
+    } finally {
+      await this.#active?.file.close();
+      await this.#mark.close();
+    }
+  }
+}

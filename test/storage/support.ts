@@ -1,0 +1,217 @@
+/** What the tests of file storage share: entries, metas, and a storage whose answers can be awaited. */
+import * as nodeFs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { utf8 } from "../../src/codec/bytes.js";
+import { crc32 } from "../../src/codec/crc32.js";
+import { defaultGroupConfig } from "../../src/core/config.js";
+import type { Entry, HardState, SnapshotMeta } from "../../src/core/types.js";
+import type { GroupIdentity, RecoveredGroup, Storage, StorageHandlers } from "../../src/ports.js";
+import { type FileStorageOptions, fileStorage } from "../../src/storage/file/index.js";
+
+export const emptyMembership = { voters: [], outgoing: [], learners: [], members: [] };
+
+export function identityOf(group: string): GroupIdentity {
+  return {
+    group,
+    groupId: `id-of-${group}`,
+    memberId: "foo#1",
+    address: "127.0.0.1:7101",
+    valueName: "queue",
+  };
+}
+
+export function entryOf(index: number, term: number, text: string): Entry {
+  return {
+    index,
+    term,
+    kind: "command",
+    session: 1,
+    sequence: index,
+    lowestOutstanding: 1,
+    timeMs: 1000 + index,
+    body: utf8(text),
+    payload: null,
+  };
+}
+
+export function entriesOf(first: number, count: number, term = 1, text = "entry"): Entry[] {
+  return Array.from({ length: count }, (_, at) =>
+    entryOf(first + at, term, `${text} ${first + at}`),
+  );
+}
+
+export function hardStateOf(currentTerm: number, votedFor: string | null = null): HardState {
+  return { currentTerm, votedFor, forcedRemovals: [] };
+}
+
+export function metaOf(index: number, term: number, data: Uint8Array): SnapshotMeta {
+  return {
+    index,
+    term,
+    timeMs: 1000 + index,
+    membership: emptyMembership,
+    membershipIndex: 1,
+    config: defaultGroupConfig,
+    sizeBytes: data.length,
+    checksum: crc32(data),
+    valueVersion: 1,
+  };
+}
+
+/** Bytes that do not compress, repeat or happen to be zero; the same for the same seed. */
+export function noise(sizeBytes: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes);
+  let state = seed >>> 0;
+  for (let at = 0; at < sizeBytes; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
+}
+
+export function temporaryDirectory(): string {
+  return nodeFs.mkdtempSync(join(tmpdir(), "file-storage-"));
+}
+
+export function removeDirectory(dir: string): void {
+  nodeFs.rmSync(dir, { recursive: true, force: true });
+}
+
+type Answer =
+  | { readonly type: "stored"; readonly group: string; readonly ticket: number }
+  | { readonly type: "written"; readonly group: string; readonly sizeBytes: number }
+  | { readonly type: "saved"; readonly group: string; readonly index: number; readonly ok: boolean }
+  | {
+      readonly type: "read";
+      readonly to: string;
+      readonly data: Uint8Array | null;
+      readonly offset: number;
+    }
+  | { readonly type: "failed"; readonly error: Error }
+  | { readonly type: "warning"; readonly message: string };
+
+/** A storage and everything that it has answered. */
+export class Opened {
+  readonly storage: Storage;
+  readonly answers: Answer[] = [];
+  readonly recovered: readonly RecoveredGroup[];
+  #watchers: (() => void)[] = [];
+  #nextTicket = 1;
+
+  private constructor(storage: Storage) {
+    this.storage = storage;
+    this.recovered = [];
+  }
+
+  static async open(
+    dir: string,
+    options: FileStorageOptions = {},
+    hostId = "foo",
+  ): Promise<Opened> {
+    const opened = new Opened(fileStorage(dir, { lowSpaceBytes: 0, ...options }));
+    const recovered = await opened.storage.open(hostId, opened.#handlers());
+    (opened as { recovered: readonly RecoveredGroup[] }).recovered = recovered;
+    return opened;
+  }
+
+  #handlers(): StorageHandlers {
+    const note = (answer: Answer): void => {
+      this.answers.push(answer);
+      for (const watcher of this.#watchers.splice(0)) watcher();
+    };
+    return {
+      onStored: (group, ticket) => note({ type: "stored", group, ticket }),
+      onSnapshotChunkWritten: (group, _index, _term, sizeBytes) =>
+        note({ type: "written", group, sizeBytes }),
+      onSnapshotSaved: (group, { index }, ok) => note({ type: "saved", group, index, ok }),
+      onSnapshotChunkRead: (_group, to, _index, offset, data) =>
+        note({ type: "read", to, data, offset }),
+      onFailed: (error) => note({ type: "failed", error }),
+      onWarning: (message) => note({ type: "warning", message }),
+    };
+  }
+
+  group(name: string): RecoveredGroup | undefined {
+    return this.recovered.find((group) => group.identity.group === name);
+  }
+
+  /** Waits until an answer satisfies `is`; gives the first that does. */
+  async until<T extends Answer>(is: (answer: Answer) => answer is T): Promise<T>;
+  async until(is: (answer: Answer) => boolean): Promise<Answer>;
+  async until(is: (answer: Answer) => boolean): Promise<Answer> {
+    for (;;) {
+      const found = this.answers.find(is);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => this.#watchers.push(resolve));
+    }
+  }
+
+  /** Appends and flushes, without waiting; returns the ticket. */
+  store(
+    group: string,
+    entries: readonly Entry[],
+    rest: { readonly hardState?: HardState; readonly truncateFrom?: number } = {},
+  ): number {
+    const ticket = this.#nextTicket++;
+    this.storage.append({
+      group,
+      ticket,
+      hardState: rest.hardState ?? null,
+      truncateFrom: rest.truncateFrom ?? 0,
+      entries,
+    });
+    this.storage.flush();
+    return ticket;
+  }
+
+  storedTicket(group: string): number {
+    let highest = 0;
+    for (const answer of this.answers) {
+      if (answer.type === "stored" && answer.group === group && answer.ticket > highest) {
+        highest = answer.ticket;
+      }
+    }
+    return highest;
+  }
+
+  async stored(group: string, ticket: number): Promise<void> {
+    await this.until(() => this.storedTicket(group) >= ticket);
+  }
+
+  /** Takes, writes and awaits a snapshot. */
+  async snapshot(
+    group: string,
+    index: number,
+    term: number,
+    data: Uint8Array,
+  ): Promise<SnapshotMeta> {
+    const meta = metaOf(index, term, data);
+    const sink = this.storage.beginSnapshot(group);
+    for (let at = 0; at < data.length; at += 100_000) sink.write(data.subarray(at, at + 100_000));
+    sink.commit(meta);
+    await this.until((a) => a.type === "saved" && a.group === group && a.index === index);
+    return meta;
+  }
+
+  warnings(): string[] {
+    return this.answers.flatMap((answer) => (answer.type === "warning" ? [answer.message] : []));
+  }
+
+  close(): Promise<void> {
+    return this.storage.close();
+  }
+}
+
+/** The names and bytes of a directory's files, for comparison. */
+export function imageOf(dir: string): Map<string, Buffer> {
+  const image = new Map<string, Buffer>();
+  for (const name of nodeFs.readdirSync(dir).sort()) {
+    if (name !== "lock") image.set(name, nodeFs.readFileSync(join(dir, name)));
+  }
+  return image;
+}
+
+export function textsOf(entries: readonly Entry[]): string[] {
+  return entries.map((entry) => Buffer.from(entry.body).toString());
+}
