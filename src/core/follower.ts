@@ -78,7 +78,7 @@ export function onAppendEntries(
   out: Out,
 ): void {
   const before = core.role.type === "follower" || core.role.type === "learner" ? core.role : null;
-  const roundBefore = before?.leader === from ? before.round : -1;
+  const roundBefore = before?.leader === from ? before.round : 0;
   const role = acceptLeader(core, from, message, out);
   if (role === null || core.storageFailed) return;
   role.replyWanted = true;

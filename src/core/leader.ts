@@ -135,9 +135,9 @@ function onSuccess(core: Core, peer: Peer, matchIndex: LogIndex): void {
   if (matchIndex > peer.matchIndex) {
     peer.matchIndex = matchIndex;
     role.matchChanged = true;
-    freeInFlight(peer, matchIndex);
     peer.nextIndex = Math.max(peer.nextIndex, matchIndex + 1);
   }
+  freeInFlight(peer, matchIndex);
   if (peer.mode === "probe") becomeReplicate(peer);
   else if (peer.mode === "snapshot" && matchIndex >= peer.sending!.meta.index) becomeReplicate(peer);
 }
@@ -177,8 +177,10 @@ function sendAppends(core: Core, role: LeaderRole, peer: Peer, out: Out): void {
       peer.nextIndex = to + 1;
     }
   } else if (peer.mode === "probe" && !peer.probeSent && (peer.beatWanted || peer.nextIndex <= last)) {
-    const { to } = fitEntries(log, peer.nextIndex, config.maxAppendBytes);
+    const { to, bytes } = fitEntries(log, peer.nextIndex, config.maxAppendBytes);
     peer.probeSent = true;
+    peer.inFlight = to < peer.nextIndex ? [] : [{ to, bytes }];
+    peer.inFlightBytes = to < peer.nextIndex ? 0 : bytes;
     send(core, role, peer, peer.nextIndex - 1, to, out);
   }
   // To one that gets a snapshot, a beat with the oldest prevLogIndex that we know the term of.

@@ -39,12 +39,13 @@ export function becomeProbe(peer: Peer, nextIndex: LogIndex): void {
   clearInFlight(peer);
 }
 
+/** Where the logs agree is known; what the probe carried is on its way and is not sent again. */
 export function becomeReplicate(peer: Peer): void {
+  const probed = peer.inFlight[peer.inFlight.length - 1]?.to ?? 0;
   peer.mode = "replicate";
-  peer.nextIndex = peer.matchIndex + 1;
+  peer.nextIndex = Math.max(peer.matchIndex, probed) + 1;
   peer.probeSent = false;
   peer.sending = null;
-  clearInFlight(peer);
 }
 
 function clearInFlight(peer: Peer): void {

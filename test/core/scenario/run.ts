@@ -6,6 +6,7 @@
  *     members a b c          voters of a group whose log already says so (entries 1 and 2, term 1)
  *     member d               a newcomer with nothing in its storage
  *     log a 1 1 2            gives a's log further entries of these terms, before anything ran
+ *     term a 7               raises a's term, before anything ran
  *     elect a                lets a's election timer run out and delivers until nothing moves
  *     fire a election        one timer, nothing is delivered
  *     heartbeat a            fire a heartbeat
@@ -16,6 +17,7 @@
  *     deliver a->b [type]    the oldest message on that way (of that type); `deliver` alone: all
  *     drop a->b [type] | drop  loses it / everything
  *     copy a->b [type]       duplicates it, the copy goes to the end
+ *     keep a->b [type] | kept  takes it aside / puts all of those back into the bag
  *     cut a->b | cut a | heal  a message that is delivered over a cut is lost
  *     crash a | restart a | wipe a  (a#2 style ids are members like any other)
  *     hold a | stored a [n] | release a   storage acknowledgements by hand
@@ -65,7 +67,7 @@ function extendLog(world: World, id: string, terms: readonly string[]): void {
     const index = entries.length + 1;
     entries.push({
       ...{ index, term, kind: "command", session: 0, sequence: 0, lowestOutstanding: 0 },
-      ...{ timeMs: wallMs, body: encoder.encode(`${id}${index}`), payload: null },
+      ...{ timeMs: wallMs, body: encoder.encode(`t${term}i${index}`), payload: null },
     });
   }
   const currentTerm = Math.max(1, ...terms.map(Number));
@@ -112,7 +114,8 @@ function showState(world: World, id: string): void {
   const log = core.log.entries.map(showEntry).join(" ");
   const compacted = core.log.offset > 0 ? `(${core.log.offset}@${core.log.offsetTerm}) ` : "";
   world.print(
-    `${id} ${status.role} term=${status.term} leader=${status.leader ?? "-"} ` +
+    `${id} ${status.role} term=${status.term} vote=${core.votedFor ?? "-"} ` +
+      `leader=${status.leader ?? "-"} ` +
       `commit=${status.commitIndex} applied=${status.lastApplied} log: ${compacted}${log}`,
   );
   world.print(`  ${showMembership(core.membership)}`);
@@ -127,6 +130,11 @@ const moving: Record<string, Command> = {
     world.add(id!, { hardState: null, snapshot: null, entries: [] }, false);
   },
   log: (world, [id, ...terms]) => extendLog(world, id!, terms),
+  term: (world, [id, term]) => {
+    const node = world.node(id!);
+    node.disk.hardState = { currentTerm: Number(term), votedFor: null, forcedRemovals: [] };
+    world.boot(node, false);
+  },
   elect: (world, [id]) => {
     world.handle(id!, { type: "timerFired", timer: "election", nowMs: world.nowMs });
     world.settle();
@@ -149,6 +157,12 @@ const moving: Record<string, Command> = {
   },
   copy: (world, [route, type]) => {
     world.bag.push(world.bag[find(world, route!, type)]!);
+  },
+  keep: (world, [route, type]) => {
+    world.kept.push(...world.bag.splice(find(world, route!, type), 1));
+  },
+  kept: (world) => {
+    world.bag.push(...world.kept.splice(0));
   },
   cut: (world, whats) => whats.forEach((what) => cut(world, what)),
   heal: (world) => world.cuts.clear(),

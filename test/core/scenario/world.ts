@@ -43,6 +43,7 @@ export type Letter = { readonly from: MemberId; readonly to: MemberId; readonly 
 export class World {
   readonly nodes = new Map<MemberId, Node>();
   readonly bag: Letter[] = [];
+  readonly kept: Letter[] = [];
   readonly cuts = new Set<string>();
   readonly names: string[] = ["none"];
   config: GroupConfig;
