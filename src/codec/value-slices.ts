@@ -31,7 +31,7 @@ export function* encodeInSlices(value: unknown, encodeWhole: EncodeWhole): Piece
   try {
     yield* writeItem(writer, value, 0);
   } catch (error) {
-    if (error instanceof UnencodableError) throw new Error(explain(value));
+    if (error instanceof UnencodableError) throw new Error(explain(value), { cause: error });
     throw error;
   }
   if (writer.used > 0) yield writer.take();
@@ -113,20 +113,19 @@ function* writeItem(writer: SliceWriter, value: unknown, depth: number): Pieces 
     return;
   }
   if (!writer.fits(headRoom)) yield writer.take();
-  switch (typeof value) {
-    case "number":
-      writer.double(value);
-      return;
-    case "bigint":
-      writer.head(6, tagLongBigInt);
-      return yield* writeText(writer, toHex(value));
-    case "string":
-      if (!startsWithMark(value)) return yield* writeText(writer, value);
-      writer.head(6, tagMarkedText);
-      return yield* writeText(writer, "." + value);
-    default:
-      return yield* writeObject(writer, value as object, depth);
+  if (typeof value === "number") return writer.double(value);
+  if (typeof value === "string") return yield* writeRareText(writer, value);
+  if (typeof value === "bigint") {
+    writer.head(6, tagLongBigInt);
+    return yield* writeText(writer, toHex(value));
   }
+  return yield* writeObject(writer, value as object, depth);
+}
+
+function writeRareText(writer: SliceWriter, text: string): Pieces {
+  if (!startsWithMark(text)) return writeText(writer, text);
+  writer.head(6, tagMarkedText);
+  return writeText(writer, "." + text);
 }
 
 function toHex(value: bigint): string {

@@ -79,7 +79,7 @@ function isSmall(value: unknown): boolean {
   try {
     return weigh(value, 0, wholeWeight) >= 0;
   } catch (error) {
-    if (error instanceof UnencodableError) throw new Error(explain(value));
+    if (error instanceof UnencodableError) throw new Error(explain(value), { cause: error });
     throw error;
   }
 }

@@ -133,7 +133,7 @@ export function unknownName(
 function disarm(result: unknown): boolean {
   if (typeof result !== "object" || result === null || !("then" in result)) return false;
   if (typeof result.then !== "function") return false;
-  if (result instanceof Promise) Promise.prototype.then.call(result, ignore, ignore);
+  if (result instanceof Promise) void Promise.prototype.then.call(result, ignore, ignore);
   return true;
 }
 

@@ -1,0 +1,147 @@
+/**
+ * Detecting a handler that is not deterministic: members compare hashes of their outcomes (hazard 92).
+ *
+ * - end of a turn, leader   -> tellHashes: once a heartbeat or after many entries, if any were applied
+ * - compareHashes, follower -> compared once those entries are applied here; a difference is narrowed
+ *   down by asking back, then reported with the first index that differs
+ * - compareHashes, leader   -> a follower asks back: our hashes within the gap
+ */
+import type { Core } from "../core/index.js";
+import type { CompareHashes, CoreEffect, LogIndex, MemberId } from "../core/types.js";
+import type { Applier } from "./applier.js";
+import { type Difference, findDifference, narrower, sampleHashes } from "./hash-comparison.js";
+
+export type DivergenceEffect =
+  | Extract<CoreEffect, { readonly type: "send" }>
+  /** This member's outcome at `index` differs from the leader's: a handler is not deterministic. */
+  | { readonly type: "diverged"; readonly index: LogIndex; readonly leader: MemberId };
+
+type Out = { push(effect: DivergenceEffect): unknown };
+
+export type Comparison = {
+  /** Leader: the others were told the hashes up to here. */
+  toldUpTo: LogIndex;
+  /** Leader: a heartbeat has passed since. */
+  due: boolean;
+  /** What a leader told before these entries were applied here. */
+  pending: { readonly from: MemberId; readonly message: CompareHashes } | null;
+  /** The leader whose hashes differ from ours, and the gap in which the first difference lies. */
+  against: MemberId | null;
+  gap: Difference;
+  /** Reported: there is nothing more to find. */
+  diverged: boolean;
+};
+
+/** Applied entries after which the others are told without waiting for a heartbeat. */
+const tellAfterEntries = 1024;
+
+export function createComparison(): Comparison {
+  return {
+    toldUpTo: 0,
+    due: false,
+    pending: null,
+    against: null,
+    gap: { equalAt: null, differsAt: 0 },
+    diverged: false,
+  };
+}
+
+/** The value was replaced by the leader's: whatever was found is no longer true. */
+export function forgetComparison(comparison: Comparison): void {
+  comparison.pending = null;
+  comparison.against = null;
+  comparison.diverged = false;
+}
+
+export function tellHashes(
+  comparison: Comparison,
+  { role, currentTerm, membership, self }: Core,
+  { lastApplied, hashes }: Applier,
+  out: Out,
+): void {
+  if (role.type !== "leader" || membership.members.length < 2) return;
+  const ahead = lastApplied - comparison.toldUpTo;
+  if (ahead <= 0 || (!comparison.due && ahead < tellAfterEntries)) return;
+  const message = sampleHashes(hashes, currentTerm, comparison.toldUpTo, lastApplied);
+  comparison.toldUpTo = lastApplied;
+  comparison.due = false;
+  if (message === null) return;
+  for (const { id } of membership.members) {
+    if (id !== self.id) out.push({ type: "send", to: id, message });
+  }
+}
+
+export function onCompareHashes(
+  comparison: Comparison,
+  core: Core,
+  applier: Applier,
+  from: MemberId,
+  message: CompareHashes,
+  out: Out,
+): void {
+  const { role, currentTerm } = core;
+  if (message.term !== currentTerm) return;
+  if (role.type === "leader") return answerWithin(core, applier, from, message, out);
+  if (role.leader !== from || comparison.diverged) return;
+  if (newestIndex(message) <= applier.lastApplied) {
+    return compare(comparison, core, applier, from, message, out);
+  }
+  // The older one first: a member that is always a little behind would otherwise compare nothing.
+  comparison.pending ??= { from, message };
+}
+
+/** After entries were applied: what had to wait for them. */
+export function comparePending(
+  comparison: Comparison,
+  core: Core,
+  applier: Applier,
+  out: Out,
+): void {
+  const { pending } = comparison;
+  if (pending === null || newestIndex(pending.message) > applier.lastApplied) return;
+  comparison.pending = null;
+  if (comparison.diverged || core.role.type === "leader") return;
+  compare(comparison, core, applier, pending.from, pending.message, out);
+}
+
+function newestIndex(message: CompareHashes): LogIndex {
+  return message.indices.at(-1) ?? 0;
+}
+
+/** A follower has found a difference to us: our hashes within the gap that is left. */
+function answerWithin(
+  core: Core,
+  { hashes }: Applier,
+  from: MemberId,
+  message: CompareHashes,
+  out: Out,
+): void {
+  const found = findDifference(hashes, message);
+  if (found === null) return;
+  const reply = sampleHashes(hashes, core.currentTerm, found.equalAt ?? 0, found.differsAt);
+  if (reply !== null) out.push({ type: "send", to: from, message: reply });
+}
+
+function compare(
+  comparison: Comparison,
+  core: Core,
+  { hashes }: Applier,
+  leader: MemberId,
+  message: CompareHashes,
+  out: Out,
+): void {
+  const found = findDifference(hashes, message);
+  if (found === null) return;
+  comparison.gap = comparison.against === leader ? narrower(comparison.gap, found) : found;
+  comparison.against = leader;
+  const { equalAt, differsAt } = comparison.gap;
+  // Nothing older is known to both: it may have begun before.
+  const isOldest = equalAt === null && differsAt === newestIndex(message);
+  if (equalAt === differsAt - 1 || isOldest) {
+    comparison.diverged = true;
+    out.push({ type: "diverged", index: differsAt, leader });
+    return;
+  }
+  const own = sampleHashes(hashes, core.currentTerm, equalAt ?? 0, differsAt);
+  if (own !== null) out.push({ type: "send", to: leader, message: own });
+}
