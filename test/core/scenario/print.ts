@@ -89,12 +89,12 @@ function yesNo(granted: boolean): string {
   return granted ? "yes" : "no";
 }
 
-/** How an effect reads, or null for those that scenarios do not show (timers). */
+/** How an effect reads. */
 export function showEffect(
   self: MemberId,
   effect: CoreEffect,
   nameOf: (request: number) => string,
-): string | null {
+): string {
   switch (effect.type) {
     case "send":
       return `${self}->${effect.to} ${showMessage(effect.message)}`;
@@ -142,8 +142,9 @@ export function showEffect(
     case "compactLog":
       return `${self} compacts before ${effect.firstIndex}`;
     case "setTimer":
+      return `${self} sets ${effect.timer} timer ${effect.minMs}-${effect.maxMs} ms`;
     case "cancelTimer":
-      return null;
+      return `${self} cancels ${effect.timer} timer`;
     default:
       return effect satisfies never;
   }

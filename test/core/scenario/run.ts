@@ -23,6 +23,7 @@
  *     hold a | stored a [n] | release a   storage acknowledgements by hand
  *     holdSnapshots a        snapshots are finished by `snapshotDone`
  *     pass 500               time goes by; timers fire by hand only
+ *     timers                 from here on, timers that are set or cancelled are printed
  *     state a                role, term, log, commit
  *     bag                    what is on its way
  */
@@ -190,6 +191,9 @@ const moving: Record<string, Command> = {
   },
   pass: (world, [ms]) => {
     world.nowMs += Number(ms);
+  },
+  timers: (world) => {
+    world.showsTimers = true;
   },
   state: (world, ids) => ids.forEach((id) => showState(world, id)),
   bag: (world) => {

@@ -50,6 +50,7 @@ export class World {
   nowMs = 0;
   lines: string[] = [];
   muted = false;
+  showsTimers = false;
 
   constructor(config: GroupConfig) {
     this.config = config;
@@ -137,8 +138,10 @@ export class World {
   private perform(node: Node, effects: readonly CoreEffect[]): void {
     const answers: CoreEvent[] = [];
     for (const effect of effects) {
-      const line = showEffect(node.id, effect, (request) => this.names[request] ?? `#${request}`);
-      if (line !== null) this.print(line);
+      const isTimer = effect.type === "setTimer" || effect.type === "cancelTimer";
+      if (this.showsTimers || !isTimer) {
+        this.print(showEffect(node.id, effect, (request) => this.names[request] ?? `#${request}`));
+      }
       this.performOne(node, effect, answers);
     }
     if (answers.length > 0) this.handle(node.id, ...answers);
