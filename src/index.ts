@@ -80,6 +80,8 @@ export { silentLogger } from "./host/options.js";
 export type { GroupOptions, GroupStart, HostOptions } from "./host/options.js";
 export type { GroupHooks } from "./member/types.js";
 export type { Clock, Codec, Connection, Logger, Random, Storage, Transport } from "./ports.js";
+export { fileStorage } from "./storage/file/index.js";
+export type { FileStorageOptions } from "./storage/file/index.js";
 export { createMemoryStorage as memoryStorage } from "./storage/memory.js";
 export { createTcpTransport } from "./transport/tcp.js";
 export type { TlsOptions } from "./transport/tls-options.js";

@@ -54,6 +54,8 @@ export class Host {
   readonly #recovered: Map<string, RecoveredGroup>;
   /** Ends of the handles, by group. */
   readonly #handles = new Map<string, () => Promise<void>>();
+  /** Handles that are closing because their members have ended. */
+  readonly #endings = new Set<Promise<void>>();
   /** Names that are being created, joined or restored right now. */
   readonly #opening = new Set<string>();
   /** Members of durable storage that have ended: only a restart reads them back. */
@@ -228,7 +230,12 @@ export class Host {
     } else this.#spent.add(group.name);
     const end = this.#handles.get(group.name);
     this.#handles.delete(group.name);
-    if (end !== undefined) void end();
+    if (end === undefined) return;
+    // After this turn, which still brings the handle's callers their answers.
+    const ending = this.#soon()
+      .then(end)
+      .finally(() => this.#endings.delete(ending));
+    this.#endings.add(ending);
   }
 
   async #stopGroup(group: HostedGroup): Promise<void> {
@@ -319,6 +326,7 @@ export class Host {
     this.#tick?.cancel();
     for (const group of [...groups.values()]) group.member.stop();
     await this.#soon();
+    await Promise.all(this.#endings);
     links.close();
     await this.#accepted.close(closeGraceMs);
     await listenerClosed;

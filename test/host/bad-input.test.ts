@@ -185,7 +185,11 @@ describe("joining refuses", () => {
       onDrain: () => undefined,
       onClose: () => undefined,
     }));
-    await refused(join(cluster, "old:1"), "protocolMismatch", /through old:1: .*protocol version 2/);
+    await refused(
+      join(cluster, "old:1"),
+      "protocolMismatch",
+      /through old:1: .*protocol version 2/,
+    );
     await cluster.close();
   });
 

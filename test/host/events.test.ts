@@ -20,7 +20,7 @@ describe("events()", () => {
       seen.map((event) => event.type),
       ["role", "members", "config"],
     );
-    assert.deepEqual(seen[0], { type: "role", role: "leader", term: 1, leader: foo!.id });
+    assert.deepEqual(seen[0], { type: "role", role: "leader", term: 2, leader: foo!.id });
     await cluster.start("bar");
     const start = { join: ["foo:1"] };
     await cluster.run(cluster.host("bar").group("counter", counter, { start }));
@@ -66,7 +66,7 @@ describe("hooks", () => {
     await cluster.run(foo.removeMember(bar.id));
     const of = (kind: string): unknown[] =>
       (calls as [string, unknown][]).filter(([each]) => each === kind).map(([, call]) => call);
-    assert.deepEqual(of("elected"), [{ term: 1 }]);
+    assert.deepEqual(of("elected"), [{ term: 2 }]);
     assert.deepEqual(of("added"), [{ id: bar.id }]);
     assert.deepEqual(of("removed"), [{ id: bar.id }]);
     assert.deepEqual(of("query"), [{ name: "get", arg: undefined, answer: 2 }]);
@@ -126,6 +126,8 @@ describe("closing", () => {
   test("is idempotent, resolves `closed`, and answers every caller", async () => {
     const cluster = new Cluster();
     const [foo] = await cluster.group("counter", counter, ["foo", "bar"]);
+    await cluster.run(foo!.command("inc", 1));
+    await cluster.run(foo!.transferLeadership("foo").catch(() => undefined));
     cluster.kill("bar");
     const stuck = foo!.command("inc", 1, { timeoutMs: 60_000 });
     const asked = foo!.query("get", { timeoutMs: 60_000 });

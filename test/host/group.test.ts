@@ -54,7 +54,9 @@ describe("a group on three hosts", () => {
     await cluster.start("baz");
     const start = { join: ["foo:1"] };
     const both = await cluster.run(
-      Promise.all(["bar", "baz"].map((id) => cluster.host(id).group("counter", counter, { start }))),
+      Promise.all(
+        ["bar", "baz"].map((id) => cluster.host(id).group("counter", counter, { start })),
+      ),
     );
     assert.equal(await cluster.run(both[0]!.command("inc", 2)), 2);
     assert.equal(await cluster.run(both[1]!.query("get")), 2);

@@ -47,7 +47,10 @@ describe("replies", () => {
     await cluster.until("all are answered", () => client.replies().length === 201);
     assert.equal(client.replyFrames().length - before, 1);
     assert.deepEqual(
-      client.replyFrames().at(-1)!.replies.map((reply) => codec.decode(reply.body)),
+      client
+        .replyFrames()
+        .at(-1)!
+        .replies.map((reply) => codec.decode(reply.body)),
       commands.map((_, at) => at + 1),
     );
     await cluster.close();

@@ -1,0 +1,134 @@
+/** Three hosts over real sockets and the system clock, by the public module alone. */
+import assert from "node:assert/strict";
+import { connect as dialTcp, createServer } from "node:net";
+import { describe, test } from "node:test";
+import { connect, type GroupHandle, type Host, RaftError, startHost } from "../../src/index.js";
+import { type Counter, counter, createLogBook, queue } from "./cluster.js";
+
+const config = { heartbeatMs: 50, electionTimeoutMs: 250 };
+const loopback = "127.0.0.1:0";
+
+async function trio(): Promise<{ hosts: Host[]; handles: GroupHandle<Counter>[] }> {
+  const hosts = await Promise.all(
+    ["foo", "bar", "baz"].map((id) => startHost({ id, listen: loopback })),
+  );
+  const [foo, bar, baz] = hosts as [Host, Host, Host];
+  const first = await foo.group("counter", counter, { start: "create", config });
+  const start = { join: [foo.address] };
+  const others = await Promise.all(
+    [bar, baz].map((host) => host.group("counter", counter, { start })),
+  );
+  return { hosts, handles: [first, ...others] };
+}
+
+const closeAll = (hosts: readonly Host[]): Promise<unknown> =>
+  Promise.all(hosts.map((host) => host.close()));
+
+describe("three hosts over TCP", () => {
+  test("answer members and an outside client, each increment once", async () => {
+    const { hosts, handles } = await trio();
+    const client = connect(counter, {
+      group: "counter",
+      hosts: hosts.map((host) => host.address),
+    });
+    const callers = [...handles, client];
+    const calls = Array.from({ length: 400 }, (_, at) => callers[at % 4]!.command("inc", 1));
+    const replies = await Promise.all(calls);
+    assert.deepEqual(
+      [...replies].sort((a, b) => a - b),
+      replies.map((_, at) => at + 1),
+    );
+    for (const caller of callers) assert.equal(await caller.query("get"), 400);
+    await client.close();
+    await closeAll(hosts);
+  });
+
+  test("elect anew when the leader's host closes under load, and lose or double nothing", async () => {
+    const { hosts, handles } = await trio();
+    const client = connect(counter, {
+      group: "counter",
+      hosts: hosts.map((host) => host.address),
+    });
+    await client.command("inc", 1);
+    const leaderAt = hosts.findIndex((host) => host.memberOf("counter")!.role === "leader");
+    let sent = 1;
+    let leaving: Promise<void> | null = null;
+    const replies: number[] = [1];
+    const loop = async (): Promise<void> => {
+      while (sent < 600) {
+        sent += 1;
+        if (sent === 200) leaving = hosts[leaderAt]!.close();
+        replies.push(await client.command("inc", 1, { timeoutMs: 20_000 }));
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, loop));
+    await leaving;
+    assert.deepEqual(
+      replies.sort((a, b) => a - b),
+      replies.map((_, at) => at + 1),
+    );
+    const survivor = handles.find((_, at) => at !== leaderAt)!;
+    assert.equal(await survivor.query("get"), sent);
+    await client.close();
+    await closeAll(hosts);
+  });
+});
+
+describe("over TCP", () => {
+  test("a listen address in use is refused by name", async () => {
+    const foo = await startHost({ id: "foo", listen: loopback });
+    await assert.rejects(startHost({ id: "bar", listen: foo.address }), (error) => {
+      assert.ok(error instanceof RaftError);
+      assert.equal(error.code, "listenFailed");
+      assert.ok(error.message.includes(foo.address), error.message);
+      return true;
+    });
+    await foo.close();
+  });
+
+  test("joining through a port of something else says what it looks like", async () => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const host = await startHost({ id: "foo", listen: loopback });
+    const start = { join: [`127.0.0.1:${port}`] };
+    await assert.rejects(host.group("counter", counter, { start, timeoutMs: 3000 }), (error) => {
+      assert.ok(error instanceof RaftError);
+      assert.equal(error.code, "protocolMismatch", error.message);
+      assert.match(error.message, new RegExp(`127.0.0.1:${port}.*HTTP server`));
+      return true;
+    });
+    await host.close();
+    server.close();
+  });
+
+  test("hostile bytes close their own connection, with one line each", async () => {
+    const book = createLogBook();
+    const host = await startHost({ id: "foo", listen: loopback, logger: book.logger });
+    const group = await host.group("queue", queue, { start: "create" });
+    const preamble = Buffer.from([...Buffer.from("RAFTVAL"), 1]);
+    const hugeHeader = Buffer.alloc(8);
+    hugeHeader.writeUInt32LE(0xffff_fff0, 0);
+    const attacks = [
+      Buffer.from("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+      Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01]),
+      Buffer.concat([preamble, hugeHeader]),
+      Buffer.concat([preamble, Buffer.from([4, 0, 0, 0, 1, 2, 3, 4, 9, 9, 9, 9])]),
+      Buffer.from("RAFTVAL\u0009"),
+    ];
+    for (const [at, attack] of attacks.entries()) {
+      const socket = dialTcp(Number(host.address.split(":")[1]), "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.resume();
+      socket.write(attack);
+      await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+      const lines = book.lines.filter((line) => line.level === "warn" || line.level === "error");
+      assert.equal(lines.length, at + 1, lines.map((line) => line.message).join("\n"));
+    }
+    assert.equal(await group.command("enqueue", "a"), 0);
+    await host.close();
+  });
+});
