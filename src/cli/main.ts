@@ -2,37 +2,23 @@
 /** The program `rafted-value`: finds the verb, runs it, turns what goes wrong into one line. */
 import { print, printError } from "./output.js";
 import { programHelp, readInput, UsageError, type Verb, verbHelp } from "./usage.js";
-import { commandVerb } from "./verbs/command.js";
-import { demoVerb } from "./verbs/demo.js";
-import { forceRemoveVerb } from "./verbs/force-remove.js";
-import { createHelpVerb } from "./verbs/help.js";
-import { membersVerb } from "./verbs/members.js";
-import { queryVerb } from "./verbs/query.js";
-import { removeVerb } from "./verbs/remove.js";
-import { replVerb } from "./verbs/repl.js";
-import { snapshotVerb } from "./verbs/snapshot.js";
-import { startVerb } from "./verbs/start.js";
-import { statusVerb } from "./verbs/status.js";
-import { transferVerb } from "./verbs/transfer.js";
-import { versionVerb } from "./verbs/version.js";
 
-function allVerbs(): readonly Verb[] {
-  const verbs: Verb[] = [
-    demoVerb,
-    startVerb,
-    replVerb,
-    commandVerb,
-    queryVerb,
-    statusVerb,
-    membersVerb,
-    removeVerb,
-    transferVerb,
-    forceRemoveVerb,
-    snapshotVerb,
-    versionVerb,
-  ];
-  return [...verbs, createHelpVerb(verbs)];
-}
+/** Loaded by need: most verbs need no host, and a command line should answer at once. */
+const loaders: Readonly<Record<string, () => Promise<Verb>>> = Object.freeze({
+  demo: async () => (await import("./verbs/demo.js")).demoVerb,
+  start: async () => (await import("./verbs/start.js")).startVerb,
+  repl: async () => (await import("./verbs/repl.js")).replVerb,
+  command: async () => (await import("./verbs/command.js")).commandVerb,
+  query: async () => (await import("./verbs/query.js")).queryVerb,
+  status: async () => (await import("./verbs/status.js")).statusVerb,
+  members: async () => (await import("./verbs/members.js")).membersVerb,
+  remove: async () => (await import("./verbs/remove.js")).removeVerb,
+  transfer: async () => (await import("./verbs/transfer.js")).transferVerb,
+  "force-remove": async () => (await import("./verbs/force-remove.js")).forceRemoveVerb,
+  snapshot: async () => (await import("./verbs/snapshot.js")).snapshotVerb,
+  version: async () => (await import("./verbs/version.js")).versionVerb,
+  help: async () => (await import("./verbs/help.js")).createHelpVerb(loadAll),
+});
 
 const aliases: Readonly<Record<string, string>> = Object.freeze({
   "--help": "help",
@@ -41,27 +27,30 @@ const aliases: Readonly<Record<string, string>> = Object.freeze({
   "-v": "version",
 });
 
+function loadAll(): Promise<readonly Verb[]> {
+  return Promise.all(Object.values(loaders).map((load) => load()));
+}
+
 /** 0 done, 1 refused or failed, 2 usage. */
 async function main(args: readonly string[]): Promise<number> {
-  const verbs = allVerbs();
   const [given, ...rest] = args;
   if (given === undefined) {
-    process.stderr.write(programHelp(verbs));
+    process.stderr.write(programHelp(await loadAll()));
     return 2;
   }
   const name = Object.hasOwn(aliases, given) ? aliases[given]! : given;
-  const verb = verbs.find((candidate) => candidate.name === name);
-  const json = rest.includes("--json");
+  const known = Object.hasOwn(loaders, name);
   try {
-    if (verb === undefined) {
+    if (!known) {
       throw new UsageError(`there is no verb ${JSON.stringify(given)}; see: rafted-value help`);
     }
+    const verb = await loaders[name]!();
     const input = readInput(verb, rest);
     if (!input.help) return await verb.run(input);
     print(verbHelp(verb).trimEnd());
     return 0;
   } catch (error) {
-    printError(verb?.name ?? null, error, json);
+    printError(known ? name : null, error, rest.includes("--json"));
     return error instanceof UsageError ? 2 : 1;
   }
 }

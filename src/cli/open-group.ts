@@ -4,7 +4,7 @@ import { createGroupClient } from "../client/client.js";
 import type { GroupClient } from "../client/types.js";
 import { createCborCodec } from "../codec/values.js";
 import { RaftError } from "../errors.js";
-import { silentLogger } from "../index.js";
+import { silentLogger } from "../host/options.js";
 import { createTcpTransport } from "../transport/tcp.js";
 import type { AnyDefinedValue } from "../value/types.js";
 

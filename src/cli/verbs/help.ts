@@ -2,22 +2,21 @@
 import { print, toJson } from "../output.js";
 import { programHelp, UsageError, type Verb, verbHelp } from "../usage.js";
 
-/** The verb that explains the others needs to know them. */
-export function createHelpVerb(others: readonly Verb[]): Verb {
-  const verb: Verb = {
+/** The verb that explains all of them, itself included. */
+export function createHelpVerb(loadAll: () => Promise<readonly Verb[]>): Verb {
+  return {
     name: "help",
     summary: "Explain the program or one verb.",
     positionals: "[VERB]",
     maxPositionals: 1,
     options: {},
     notes: [],
-    run(input) {
-      const text = helpText([...others, verb], input.positionals[0]);
+    async run(input) {
+      const text = helpText(await loadAll(), input.positionals[0]);
       print(input.json ? toJson({ help: text }) : text.trimEnd());
-      return Promise.resolve(0);
+      return 0;
     },
   };
-  return verb;
 }
 
 function helpText(verbs: readonly Verb[], name: string | undefined): string {
