@@ -141,8 +141,18 @@ export class PeerLink implements ConnectionHandlers {
       case "ping":
         if (!frame.reply) this.#connection?.send(encodeFrame({ ...frame, reply: true }));
         return;
-      default:
+      case "hello":
+      case "openPeer":
+      case "peerMessage":
+      case "openClient":
+      case "channelOpened":
+      case "requests":
+      case "replies":
+      case "leaderHint":
+      case "notify":
         return this.#giveUp(`it sent a frame "${frame.type}", which does not belong here`);
+      default:
+        frame satisfies never;
     }
   }
 

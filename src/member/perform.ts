@@ -61,8 +61,14 @@ function perform(state: MemberState, effect: Exclude<ReplicaEffect, Told>): void
       return services.notify({ type: "config", config: effect.config });
     case "diverged":
       return diverged(state, effect.index, effect.leader);
-    default:
+    case "snapshotStarted":
+    case "readSnapshotChunk":
+    case "writeSnapshotChunk":
+    case "installSnapshot":
+    case "compactLog":
       return performSnapshot(state, effect);
+    default:
+      effect satisfies never;
   }
 }
 

@@ -34,8 +34,17 @@ export function refusalText(state: MemberState, code: RefusalCode): string {
       return `${who}: another membership change is still under way; retry when it is done`;
     case "unavailable":
       return `${who} cannot serve this now`;
-    default:
+    case "alreadyLeader":
+    case "alreadyMember":
+    case "cannotRemoveLeader":
+    case "newLeaderUnresponsive":
+    case "notMember":
+    case "notVoter":
+    case "pendingLeaderChange":
+    case "willBreakQuorum":
       return `${who}: ${errorCodes[code]}`;
+    default:
+      return code satisfies never;
   }
 }
 

@@ -81,7 +81,7 @@ export function snapshotSaved(
   ok: boolean,
 ): Saved | null {
   const { taking, installing } = snapshots;
-  if (taking?.meta != null && isSame(taking.meta, snapshot)) {
+  if (taking !== null && taking.meta !== null && isSame(taking.meta, snapshot)) {
     snapshots.taking = null;
     const event: ReplicaEvent = ok
       ? { type: "snapshotSaved", snapshot }
