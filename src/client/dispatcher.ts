@@ -39,6 +39,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   #session: Session | null = null;
   #lastRequest = 0;
   #flushing = false;
+  #leaderMoved = false;
   closed = false;
 
   constructor(options: DispatcherOptions) {
@@ -105,12 +106,8 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   }
 
   leaderChanged(): void {
-    const { member } = this.connections.leader;
-    for (const call of this.#ledger.all()) {
-      if (call.target !== "leader" || call.link === null || call.link.memberId === member) continue;
-      this.#takeBack(call, new RaftError("notLeader", `host ${call.link.address} leads no more`));
-    }
-    this.#gate.leaderChanged();
+    this.#leaderMoved = true;
+    if (this.demand.leaderCalls > 0) this.#gate.leaderChanged();
     this.wake();
   }
 
@@ -174,8 +171,23 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   #flush(): void {
     this.#flushing = false;
     if (this.closed) return;
+    if (this.#leaderMoved) this.#followLeader();
     if (this.#near.length > 0) this.#flushNear();
     if (this.demand.leaderCalls > 0 && this.#queue.length > 0) this.#flushQueue();
+  }
+
+  /**
+   * Takes what was sent to an older leader back, to send it to the new one. Not before the turn has ended:
+   * the old one's own answers often come right behind the hint, and tell more.
+   */
+  #followLeader(): void {
+    this.#leaderMoved = false;
+    const { member } = this.connections.leader;
+    if (member === null) return;
+    for (const call of this.#ledger.all()) {
+      if (call.target !== "leader" || call.link === null || call.link.memberId === member) continue;
+      this.#takeBack(call, new RaftError("notLeader", `host ${call.link.address} leads no more`));
+    }
   }
 
   #flushQueue(): void {

@@ -32,7 +32,26 @@ export class Gate {
   /** `elsewhere`: somebody else is known to lead. */
   refused(elsewhere: boolean): void {
     this.#hops += 1;
-    if (elsewhere && this.#hops <= maxHops) return this.#open();
+    if (elsewhere && this.#hops <= maxHops) this.#open();
+    else this.#shut();
+  }
+
+  answered(): void {
+    this.#hops = 0;
+  }
+
+  /** A new leader is known. That counts as a hop as well: leaders that change for ever are none. */
+  leaderChanged(): void {
+    this.#hops += 1;
+    if (this.#hops <= maxHops) this.#open();
+    else if (this.#timer === null) this.#shut();
+  }
+
+  close(): void {
+    this.#open();
+  }
+
+  #shut(): void {
     const delayMs = backOffMs(this.#random, this.#hops - 1, firstMs, mostMs);
     this.#timer?.cancel();
     this.#untilMs = this.#clock.nowMs() + delayMs;
@@ -40,19 +59,6 @@ export class Gate {
       this.#timer = null;
       this.#onOpen();
     });
-  }
-
-  answered(): void {
-    this.#hops = 0;
-  }
-
-  /** A new leader is known. */
-  leaderChanged(): void {
-    if (this.#hops <= maxHops) this.#open();
-  }
-
-  close(): void {
-    this.#open();
   }
 
   #open(): void {

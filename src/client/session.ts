@@ -8,7 +8,10 @@
 import type { Random } from "../ports.js";
 
 export class Session {
-  /** 53 random bits; a repeated registration under the same nonce is the same session. */
+  /**
+   * 53 random bits, by which the servers know who waits for a registration. One that is repeated because
+   * its answer was lost may leave a session behind that nobody uses; it expires like any other.
+   */
   readonly nonce: number;
   /** 0: not registered yet. */
   id = 0;

@@ -1,0 +1,358 @@
+/** Every call is settled, once, with a code and the truth about its effect. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { identities, World } from "./world.js";
+
+describe("the deadline of a call", () => {
+  test("is met within a few milliseconds, 5000 by default", async () => {
+    const world = await World.create(1);
+    world.host("a").answer = () => "ignore";
+    const client = world.client();
+    const outcome = await world.outcome(client.query("length"));
+    assert.ok(outcome.type === "error" && outcome.error.code === "timeout");
+    assert.ok(outcome.atMs >= 5000 && outcome.atMs <= 5030, `${outcome.atMs}`);
+  });
+
+  test("says that no host could be reached, and why", async () => {
+    const world = await World.create(2);
+    for (const host of world.group.hosts) await host.stop();
+    const client = world.client();
+    const error = await world.error(client.command("push", 1, { timeoutMs: 300 }));
+    assert.deepEqual([error.code, error.applied], ["timeout", "no"]);
+    assert.match(error.message, /command "push" got no answer within 300 ms: no host could be reached/);
+    assert.match(error.message, /a:1 could not be reached.*b:1 could not be reached/);
+  });
+
+  test("says that nobody leads", async () => {
+    const world = await World.create(2);
+    world.group.elect(null);
+    const client = world.client();
+    const error = await world.error(client.command("push", 1, { timeoutMs: 1000 }));
+    assert.deepEqual([error.code, error.applied], ["timeout", "no"]);
+    assert.match(error.message, /no leader is known to a:1, b:1/);
+  });
+
+  test("says that the leader has not answered, and that the command may have been applied", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    world.host("a").answer = () => "applyOnly";
+    const error = await world.error(client.command("push", 2, { timeoutMs: 1000 }));
+    assert.deepEqual([error.code, error.applied], ["timeout", "maybe"]);
+    assert.match(error.message, /sent to the leader at a:1 \(term 1\), which has not answered/);
+    assert.deepEqual(world.group.applied, [1, 2]);
+  });
+
+  test("says which leader could not be reached", async () => {
+    const world = await World.create(1);
+    world.host("a").hint = () => ({ term: 4, leader: "z#1", address: "z:9" });
+    const client = world.client();
+    const error = await world.error(client.command("push", 1, { timeoutMs: 1000 }));
+    assert.equal(error.applied, "no");
+    assert.match(error.message, /the leader z#1 at z:9 could not be reached \(.*nobody listens/);
+  });
+
+  test("is the caller's own for each call", async () => {
+    const world = await World.create(1);
+    world.host("a").answer = () => "ignore";
+    const client = world.client({ defaultTimeoutMs: 700 });
+    const calls = [client.query("length", { timeoutMs: 100 }), client.query("length")];
+    const [early, late] = await Promise.all(calls.map((call) => world.outcome(call)));
+    assert.ok(early!.atMs >= 100 && early!.atMs < 130, `${early!.atMs}`);
+    assert.ok(late!.atMs >= 700 && late!.atMs < 730, `${late!.atMs}`);
+  });
+
+  test("leaves nothing behind: a late answer is nobody's", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    const a = world.host("a");
+    a.answer = () => "applyOnly";
+    await world.error(client.command("push", 2, { timeoutMs: 100 }));
+    a.answer = () => "serve";
+    const [link] = a.links;
+    link!.reply(a.requests.map(({ request }) => ({
+      request, status: "ok", applied: "maybe", index: 0, body: new Uint8Array([1]),
+    })));
+    assert.equal(await world.value(client.command("push", 3)), 3);
+  });
+});
+
+describe("an AbortSignal", () => {
+  test("that has fired keeps the call from being sent", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    const signal = AbortSignal.abort("not needed any more");
+    const error = await world.error(client.command("push", 1, { signal }));
+    assert.deepEqual([error.code, error.applied, error.cause], ["aborted", "no", "not needed any more"]);
+    await world.pass(100);
+    assert.equal(world.host("a").connections, 0);
+  });
+
+  test("settles at once, with no effect if it was not sent", async () => {
+    const world = await World.create(1);
+    world.group.elect(null);
+    const client = world.client();
+    const controller = new AbortController();
+    const box = world.watch(client.command("push", 1, { signal: controller.signal }));
+    await world.pass(50);
+    controller.abort();
+    await world.settle();
+    assert.ok(box.outcome?.type === "error");
+    assert.deepEqual([box.outcome.error.code, box.outcome.error.applied], ["aborted", "no"]);
+    world.group.elect(0);
+    await world.pass(1000);
+    assert.deepEqual(world.group.applied, []);
+  });
+
+  test("says that a command which was sent may be applied", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    world.host("a").answer = () => "applyOnly";
+    const controller = new AbortController();
+    const call = client.command("push", 2, { signal: controller.signal });
+    await world.settle();
+    controller.abort();
+    const error = await world.error(call);
+    assert.deepEqual([error.code, error.applied], ["aborted", "maybe"]);
+  });
+});
+
+describe("close", () => {
+  test("settles what is outstanding, ends the connections and refuses what comes after", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    world.host("a").answer = () => "ignore";
+    const sent = world.watch(client.command("push", 2));
+    const query = world.watch(client.query("length"));
+    await world.settle();
+    const unsent = world.watch(client.command("push", 3));
+    const closing = client.close();
+    assert.equal(client.close(), closing);
+    await world.value(closing);
+    await world.settle();
+    const seen = [sent, query, unsent].map(({ outcome }) =>
+      outcome?.type === "error" ? [outcome.error.code, outcome.error.applied] : outcome,
+    );
+    assert.deepEqual(seen, [["closed", "maybe"], ["closed", "no"], ["closed", "no"]]);
+    assert.equal(world.host("a").links.size, 0);
+    const after = await world.error(client.command("push", 4));
+    assert.deepEqual([after.code, after.applied], ["closed", "no"]);
+    await client.closed;
+    assert.equal(world.clock.runUntilIdle(), true, "no timer is left");
+  });
+
+  test("does not wait for a host that reads nothing", async () => {
+    const world = await World.create(1);
+    const transport = world.network.transport("client");
+    const client = world.client({
+      dial(address, handlers) {
+        const connection = transport.dial(address, handlers);
+        // Its orderly close never comes to an end.
+        return { ...connection, send: (bytes) => connection.send(bytes), close: () => undefined,
+          destroy: (reason) => connection.destroy(reason) };
+      },
+    });
+    await world.value(client.command("push", 1));
+    await world.value(client.close());
+    assert.ok(world.clock.nowMs() < 1500);
+  });
+
+  test("happens by itself at the end of an `await using` block", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client[Symbol.asyncDispose]());
+    await client.closed;
+  });
+});
+
+describe("limits", () => {
+  test("on the number of outstanding calls refuse the next one", async () => {
+    const world = await World.create(1);
+    world.host("a").answer = () => "ignore";
+    const client = world.client({ maxOutstanding: 2 });
+    const kept = [client.query("length"), client.query("length")].map((call) => world.watch(call));
+    const error = await world.error(client.command("push", 1));
+    assert.deepEqual([error.code, error.applied], ["overloaded", "no"]);
+    assert.match(error.message, /2 calls are outstanding already \(maxOutstanding\)/);
+    await world.pass(6000);
+    assert.ok(kept.every(({ outcome }) => outcome !== null));
+    world.host("a").answer = () => "serve";
+    assert.equal(await world.value(client.query("length")), 0, "there is room again");
+  });
+
+  test("on their bytes as well", async () => {
+    const world = await World.create(1);
+    world.host("a").answer = () => "ignore";
+    const client = world.client({ maxOutstandingBytes: 25 });
+    world.watch(client.command("push", 1));
+    world.watch(client.command("push", 2));
+    world.watch(client.command("push", 3));
+    const error = await world.error(client.command("push", 4));
+    assert.deepEqual([error.code, error.applied], ["overloaded", "no"]);
+    assert.match(error.message, /maxOutstandingBytes/);
+  });
+
+  test("on one command: what no group would take is refused here", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    const huge = new Uint8Array(33 * 1024 * 1024) as unknown as number;
+    const error = await world.error(client.command("push", huge));
+    assert.deepEqual([error.code, error.applied], ["commandTooLarge", "no"]);
+  });
+});
+
+describe("hosts that will never do", () => {
+  test("reject at once when all refuse, with each host and its reason", async () => {
+    const world = await World.create(2);
+    world.host("a").refuseOpen = { code: "unknownGroup", message: 'no group "numbers"' };
+    world.host("b").refuseOpen = { code: "unknownGroup", message: "never heard of it" };
+    const client = world.client();
+    const outcome = await world.outcome(client.command("push", 1));
+    assert.ok(outcome.type === "error");
+    const { code, applied, message } = outcome.error;
+    assert.deepEqual([code, applied], ["unknownGroup", "no"]);
+    assert.match(message, /host a:1 refuses: no group "numbers"; host b:1 refuses: never heard of it/);
+    assert.ok(outcome.atMs < 100, `${outcome.atMs}`);
+  });
+
+  test("are passed over while others serve the group", async () => {
+    const world = await World.create(3);
+    world.host("a").refuseOpen = { code: "unknownGroup", message: "not here" };
+    world.group.elect(2);
+    const client = world.client();
+    assert.equal(await world.value(client.command("push", 1)), 1);
+  });
+
+  test("are asked anew by the next call", async () => {
+    const world = await World.create(1);
+    world.host("a").refuseOpen = { code: "unknownGroup", message: "not yet" };
+    const client = world.client();
+    assert.equal((await world.error(client.status())).code, "unknownGroup");
+    world.host("a").refuseOpen = null;
+    assert.equal(await world.answeredBy(client.status()), "a#1");
+  });
+
+  test("are told by their version of the protocol", async () => {
+    const world = await World.create(1);
+    world.host("a").protocol = 9;
+    const client = world.client();
+    const error = await world.error(client.query("length"));
+    assert.equal(error.code, "protocolMismatch");
+    assert.match(error.message, /host a:1 speaks protocol version 9, this client 1/);
+  });
+
+  test("are told by what they send", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    const a = world.host("a");
+    a.answer = () => "ignore";
+    const call = client.command("push", 2);
+    await world.settle();
+    for (const link of a.links) link.connection.send(new Uint8Array([250, 1, 2, 3]));
+    const error = await world.error(call);
+    assert.deepEqual([error.code, error.applied], ["protocolMismatch", "maybe"]);
+    assert.match(error.message, /a:1.*frame type 250/);
+  });
+
+  test("are told by the group's id: another group of the same name gets no command of ours", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    world.group.groupId = "group-2";
+    world.host("a").breakConnections();
+    const error = await world.error(client.command("push", 2));
+    assert.equal(error.code, "groupMismatch");
+    assert.match(error.message, /group id group-2, this client began with group-1/);
+    assert.deepEqual(identities(world.host("a")).length, 1);
+  });
+
+  test("show themselves by silence: a handshake does not take for ever", async () => {
+    const world = await World.create(2);
+    world.host("a").silent = true;
+    world.group.elect(1);
+    const client = world.client();
+    assert.equal(await world.value(client.command("push", 1)), 1);
+    assert.ok(world.clock.nowMs() < 500);
+  });
+});
+
+describe("a connection that has gone silent", () => {
+  test("is pinged, given up and made anew within the default timeout", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    const [dead] = world.host("a").links;
+    // From now on this connection swallows everything; a new one would work.
+    dead!.onPayload = () => undefined;
+    assert.equal(await world.value(client.command("push", 2)), 2);
+    assert.ok(world.clock.nowMs() < 5000);
+    assert.equal(world.host("a").connections, 2);
+  });
+
+  test("is kept while it answers pings, however long a reply takes", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    world.host("a").answer = (request) => (request.type === "query" ? "ignore" : "serve");
+    const error = await world.error(client.query("length", { timeoutMs: 20_000 }));
+    assert.equal(error.code, "timeout");
+    assert.ok(world.host("a").pings >= 5);
+    assert.equal(world.host("a").connections, 1);
+  });
+
+  test("is not given up because this process stood still itself", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    world.host("a").answer = () => "ignore";
+    const box = world.watch(client.query("length", { timeoutMs: 60_000 }));
+    await world.pass(100);
+    const [link] = world.host("a").links;
+    // All timers due within nine seconds fire at once, as after SIGSTOP and SIGCONT.
+    const { clock } = world;
+    const stalled = clock.nowMs() + 9000;
+    clock.nowMs = () => stalled;
+    clock.advance(60);
+    await world.settle();
+    assert.equal(box.outcome, null);
+    assert.equal(world.host("a").links.has(link!), true);
+  });
+});
+
+describe("arguments", () => {
+  test("are refused by name before anything is sent", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    const anyClient = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    const cases: readonly [() => Promise<unknown>, string, RegExp][] = [
+      [() => client.command("push", 1, { timeoutMs: 0 }), "invalidArgument", /timeoutMs.*got 0/],
+      [() => client.command("push", 1, { timeoutMs: NaN }), "invalidArgument", /timeoutMs/],
+      [() => client.command("push", 1, { id: "" }), "invalidArgument", /id/],
+      [() => anyClient["command"]!("push", 1, { signal: "no" }), "invalidArgument", /signal/],
+      [() => anyClient["command"]!("shove", 1), "unknownCommand", /"shove".*push/],
+      [() => anyClient["query"]!("size"), "unknownQuery", /"size".*length/],
+      [() => anyClient["command"]!("push", () => 1), "encodeFailed", /push/],
+      [() => client.removeMember(""), "invalidArgument", /id must be/],
+      [() => client.transferLeadership(1 as unknown as string), "invalidArgument", /id must be/],
+      [() => client.admin("forceRemove", { id: "c" }, { host: "" }), "invalidArgument", /host/],
+    ];
+    for (const [call, code, message] of cases) {
+      const error = await world.error(call());
+      assert.deepEqual([error.code, error.applied], [code, "no"], error.message);
+      assert.match(error.message, message);
+    }
+    assert.equal(world.host("a").connections, 0);
+  });
+
+  test("of a command are out of a client that has no definition", async () => {
+    const world = await World.create(1);
+    const client = world.client({ definition: null });
+    const error = await world.error(client.command("push", 1));
+    assert.equal(error.code, "invalidArgument");
+    assert.equal(await world.answeredBy(client.status()), "a#1");
+    assert.equal(world.host("a").opened?.valueName, null);
+  });
+});
