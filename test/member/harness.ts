@@ -1,0 +1,205 @@
+/** One member without a host: tests play its peers, its storage and its callers. */
+import assert from "node:assert/strict";
+import { SeededRandom, VirtualClock } from "../../src/clock/virtual.js";
+import type { GroupEvent } from "../../src/client/types.js";
+import { createCborCodec } from "../../src/codec/values.js";
+import { bootstrapEntries, defaultGroupConfig } from "../../src/core/index.js";
+import type { Entry, GroupConfig, Message, Membership } from "../../src/core/types.js";
+import type { RaftError } from "../../src/errors.js";
+import { Member } from "../../src/member/member.js";
+import type { GroupHooks, MemberServices, ReplySink } from "../../src/member/types.js";
+import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
+import { encodeCommandBody, encodeQueryBody } from "../../src/value/body.js";
+import type { AnyDefinedValue } from "../../src/value/types.js";
+
+export const codec = createCborCodec();
+
+export type Reply = {
+  readonly request: number;
+  readonly status: string;
+  readonly applied: "no" | "maybe";
+  readonly index: number;
+  readonly value: unknown;
+};
+
+const voters = ["a#1", "b#1", "c#1"];
+const trio: Membership = {
+  voters,
+  outgoing: [],
+  learners: [],
+  members: voters.map((id) => ({ id, address: `${id[0]}:1` })),
+};
+
+type Sent = { readonly to: string; readonly message: Message };
+
+export class Lab {
+  readonly clock = new VirtualClock({ nowMs: 1000 });
+  readonly storage: MemoryStorage = createMemoryStorage({ durable: true });
+  readonly replies: Reply[] = [];
+  readonly events: GroupEvent[] = [];
+  readonly log: string[] = [];
+  sent: Sent[] = [];
+  later = 0;
+  ended: { readonly error: RaftError | null } | null = null;
+  readonly definition: AnyDefinedValue;
+  readonly sink: ReplySink = {
+    reply: (request, status, applied, index, body) => {
+      const value = status === "ok" && body.length > 0 ? codec.decode(body) : null;
+      this.replies.push({ request, status, applied, index, value });
+    },
+  };
+  member!: Member;
+  #woken = false;
+  #touched = false;
+
+  constructor(definition: AnyDefinedValue) {
+    this.definition = definition;
+  }
+
+  /** Member a#1 of three, restored with an empty log but for the group's beginning. */
+  async restore(change: Partial<GroupConfig> = {}, hooks: GroupHooks = {}): Promise<void> {
+    const config = { ...defaultGroupConfig, ...change };
+    const { clock, storage } = this;
+    const self = trio.members[0]!;
+    await storage.open("a", {
+      onStored: (_group, ticket) => this.member.storedTicket(ticket),
+      onSnapshotChunkWritten: (_group, index, term, sizeBytes) =>
+        this.member.snapshotChunkWritten(index, term, sizeBytes),
+      onSnapshotSaved: (_group, snapshot, ok) => this.member.snapshotSaved(snapshot, ok),
+      onSnapshotChunkRead: (_group, to, index, offset, data) =>
+        this.member.snapshotChunkRead(to, index, offset, data),
+      onFailed: (error) => this.member.storageFailed(error.message),
+      onWarning: (message) => this.log.push(message),
+    });
+    const [first, second] = bootstrapEntries(self, config, clock.wallMs()) as [Entry, Entry];
+    const entries = [first, { ...second, payload: trio }];
+    const hardState = { currentTerm: 1, votedFor: null, forcedRemovals: [] };
+    const identity = { group: "g", groupId: "id", memberId: self.id, address: self.address };
+    storage.createGroup({ ...identity, valueName: this.definition.name });
+    this.member = new Member({
+      group: "g",
+      groupId: "id",
+      self,
+      definition: this.definition,
+      valueCodec: codec,
+      hooks,
+      services: this.#services(),
+      start: { type: "restore", hardState, snapshot: null, entries, pieces: [] },
+      freeze: true,
+      maxInboxBytes: 1_000_000,
+    });
+    storage.append({ group: "g", ticket: 0, hardState, truncateFrom: 0, entries });
+    storage.flush();
+    this.settle();
+  }
+
+  #services(): MemberServices {
+    const line = (_fields: object, message: string): void => void this.log.push(message);
+    return {
+      clock: this.clock,
+      random: new SeededRandom(1),
+      storage: this.storage,
+      logger: { debug: line, info: line, warn: line, error: line },
+      codec,
+      send: (to, message) => void this.sent.push({ to, message }),
+      wake: () => (this.#woken = true),
+      wakeLater: () => (this.later += 1),
+      storageTouched: () => (this.#touched = true),
+      deadlineSet: () => undefined,
+      leaderChanged: () => undefined,
+      notify: (event) => void this.events.push(event),
+      stopped: (error) => (this.ended = { error }),
+      announcedAddress: () => null,
+      loopDelayMs: () => 0,
+    };
+  }
+
+  /** Turns until the member is quiet, as a host gives them. */
+  settle(): void {
+    while (this.#woken || this.#touched) {
+      this.#woken = false;
+      this.member.turn();
+      if (!this.#touched) continue;
+      this.#touched = false;
+      this.storage.flush();
+    }
+  }
+
+  /** Lets time pass up to the member's next deadline and acts on it. */
+  fire(): void {
+    this.clock.advanceTo(Math.max(this.clock.nowMs(), this.member.earliestMs));
+    this.member.fireTimers(this.clock.nowMs(), 0);
+    this.settle();
+  }
+
+  receive(from: string, message: Message): void {
+    this.member.receive(from, message, 100);
+    this.settle();
+  }
+
+  /** Takes out the newest message of that type to that member. */
+  take<T extends Message["type"]>(to: string, type: T): Extract<Message, { type: T }> {
+    const found = this.sent.findLast((one) => one.to === to && one.message.type === type);
+    assert.ok(found !== undefined, `no ${type} to ${to}`);
+    this.sent = this.sent.filter((one) => one !== found);
+    return found.message as Extract<Message, { type: T }>;
+  }
+
+  /** Elects a#1 by the votes of b#1. */
+  lead(): void {
+    for (let i = 0; i < 100 && this.member.role !== "preCandidate"; i++) this.fire();
+    const asked = this.take("b#1", "preVote");
+    const preVote = { term: asked.term - 1, requestTerm: asked.term, removed: false } as const;
+    this.receive("b#1", { type: "preVoteReply", ...preVote, granted: true });
+    const { term } = this.take("b#1", "requestVote");
+    this.receive("b#1", { type: "requestVoteReply", term, granted: true });
+    assert.equal(this.member.role, "leader");
+    this.acknowledge();
+  }
+
+  /** b#1 acknowledges the newest appendEntries that went there. */
+  acknowledge(): void {
+    const message = this.take("b#1", "appendEntries");
+    const matchIndex = message.prevLogIndex + message.entries.length;
+    this.receive("b#1", {
+      type: "appendEntriesReply",
+      term: message.term,
+      success: true,
+      matchIndex,
+      hintIndex: 0,
+      hintTerm: 0,
+      round: message.round,
+      sentAtMs: message.sentAtMs,
+    });
+  }
+
+  register(request = 1): number {
+    this.member.request(this.sink, { type: "register", request, nonce: 1000 + request });
+    this.settle();
+    this.acknowledge();
+    const reply = this.replies.find((each) => each.request === request);
+    assert.equal(reply?.status, "ok");
+    return reply!.index;
+  }
+
+  command(request: number, session: number, sequence: number, name: string, arg: unknown): void {
+    const body = encodeCommandBody(this.definition, codec, name, true, arg, null);
+    this.member.request(this.sink, {
+      type: "command",
+      request,
+      session,
+      sequence,
+      lowestOutstanding: 1,
+      body,
+    });
+  }
+
+  query(request: number, name: string): void {
+    const body = encodeQueryBody(this.definition, codec, name, false, undefined);
+    this.member.request(this.sink, { type: "query", request, stale: false, body });
+  }
+
+  repliesTo(request: number): Reply[] {
+    return this.replies.filter((reply) => reply.request === request);
+  }
+}

@@ -1,0 +1,297 @@
+/** One member between its peers, its storage and its callers. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Entry } from "../../src/core/types.js";
+import { encodeCommandBody } from "../../src/value/body.js";
+import { defineValue } from "../../src/value/define.js";
+import { codec, Lab } from "./harness.js";
+
+const counter = defineValue({
+  name: "counter",
+  version: 1,
+  initial: () => 0,
+  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
+  queries: { get: (n) => n },
+});
+
+/** What another leader may have written at that place. */
+function foreign(index: number, term: number, session: number, sequence: number): Entry {
+  return {
+    index,
+    term,
+    kind: "command",
+    session,
+    sequence,
+    lowestOutstanding: 1,
+    timeMs: 2_000_000_000_000,
+    body: encodeCommandBody(counter, codec, "inc", true, 1000, null),
+    payload: null,
+  };
+}
+
+function append(
+  lab: Lab,
+  term: number,
+  prev: number,
+  prevTerm: number,
+  entries: Entry[],
+  commitIndex = prev + entries.length,
+): void {
+  lab.receive("c#1", {
+    type: "appendEntries",
+    term,
+    prevLogIndex: prev,
+    prevLogTerm: prevTerm,
+    commitIndex,
+    round: 1,
+    sentAtMs: 0,
+    promiseMs: 1000,
+    entries,
+  });
+}
+
+describe("a caller", () => {
+  test("never gets the answer of another entry at the same index (hazard 35)", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    const other = lab.register(2);
+    lab.command(10, session, 1, "inc", 1);
+    lab.settle();
+    const { entries } = lab.take("b#1", "appendEntries");
+    const { index, term } = entries[0]!;
+    append(lab, term + 1, index - 1, term, [foreign(index, term + 1, other, 1)]);
+    assert.deepEqual(
+      lab.repliesTo(10).map(({ status, applied }) => [status, applied]),
+      [["notLeader", "maybe"]],
+    );
+    // The value did take the other one in, and its own caller is not here.
+    assert.equal(lab.member.replica.applier.value, 1000);
+    assert.equal(lab.replies.length, 3);
+  });
+
+  test("whose entry the next leader commits is not answered a second time", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.command(10, session, 1, "inc", 1);
+    lab.settle();
+    const { entries } = lab.take("b#1", "appendEntries");
+    const entry = entries[0]!;
+    append(lab, entry.term + 1, entry.index, entry.term, [], 0);
+    append(lab, entry.term + 1, entry.index, entry.term, []);
+    assert.equal(lab.member.replica.applier.value, 1);
+    assert.deepEqual(
+      lab.repliesTo(10).map(({ status, applied }) => [status, applied]),
+      [["notLeader", "maybe"]],
+    );
+    // A retry is answered from the session's kept reply, by whoever has applied it.
+    lab.command(11, session, 1, "inc", 1);
+    lab.settle();
+    assert.deepEqual(lab.repliesTo(11)[0]!.value, 1);
+  });
+
+  test("whose entry the next leader commits with its first word gets the answer itself", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.command(10, session, 1, "inc", 1);
+    lab.settle();
+    const { entries } = lab.take("b#1", "appendEntries");
+    append(lab, entries[0]!.term + 1, entries[0]!.index, entries[0]!.term, []);
+    assert.deepEqual(
+      lab.repliesTo(10).map(({ status, value }) => [status, value]),
+      [["ok", 1]],
+    );
+  });
+
+  test("is told `no` where the command never entered the log", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.command(10, 1, 1, "inc", 1);
+    lab.settle();
+    assert.deepEqual(
+      lab.replies.map(({ status, applied }) => [status, applied]),
+      [["notLeader", "no"]],
+    );
+  });
+
+  test("is told `no` or `maybe` as it was, in the very turn in which leadership is lost", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.command(10, session, 1, "inc", 1);
+    const { currentTerm, log } = lab.member.replica.core;
+    // In one inbox: a command, a message of the next leader, another command.
+    lab.member.receive(
+      "c#1",
+      {
+        type: "appendEntries",
+        term: currentTerm + 1,
+        prevLogIndex: log.offset + log.entries.length,
+        prevLogTerm: currentTerm,
+        commitIndex: 0,
+        round: 1,
+        sentAtMs: 0,
+        promiseMs: 1000,
+        entries: [],
+      },
+      100,
+    );
+    lab.command(11, session, 2, "inc", 1);
+    lab.settle();
+    assert.deepEqual(
+      lab.replies.slice(1).map(({ request, applied }) => [request, applied]),
+      [
+        [11, "no"],
+        [10, "maybe"],
+      ],
+    );
+  });
+
+  test("of an ended member is answered, and so are those who come later", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.command(10, session, 1, "inc", 1);
+    lab.query(11, "get");
+    lab.settle();
+    lab.query(12, "get");
+    lab.member.stop();
+    lab.member.stop();
+    lab.query(13, "get");
+    assert.deepEqual(
+      lab.replies.slice(1).map(({ request, status, applied }) => [request, status, applied]),
+      [
+        [10, "closed", "maybe"],
+        [11, "closed", "no"],
+        [12, "closed", "no"],
+        [13, "unavailable", "no"],
+      ],
+    );
+    assert.deepEqual(lab.ended, { error: null });
+  });
+});
+
+describe("a lease", () => {
+  test("that runs out while the answer is made gives way to a read round (hazard 44)", async () => {
+    let onGet = (): void => undefined;
+    const slow = defineValue({
+      name: "slow",
+      version: 1,
+      initial: () => 7,
+      commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
+      queries: {
+        get: (n) => {
+          onGet();
+          return n;
+        },
+      },
+    });
+    const lab = new Lab(slow);
+    await lab.restore({ clockDriftMarginMs: 200 });
+    lab.lead();
+    lab.query(1, "get");
+    lab.settle();
+    assert.equal(lab.repliesTo(1)[0]?.value, 7, "the lease answers");
+    onGet = () => lab.clock.advance(2000);
+    lab.query(2, "get");
+    lab.settle();
+    assert.deepEqual(lab.repliesTo(2), [], "what was read may be old by now");
+    onGet = () => undefined;
+    lab.acknowledge();
+    assert.equal(lab.repliesTo(2)[0]?.value, 7);
+  });
+});
+
+describe("a snapshot", () => {
+  test("of a large value is encoded over several turns, and commands go on meanwhile", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    // Every look at the clock costs a millisecond: a piece a turn or so.
+    const { clock } = lab;
+    let ticking = true;
+    const nowMs = clock.nowMs.bind(clock);
+    clock.nowMs = () => {
+      if (ticking) clock.advance(5);
+      return nowMs();
+    };
+    const body = codec.encode(null);
+    lab.member.request(lab.sink, { type: "admin", request: 20, verb: "snapshot", body });
+    lab.settle();
+    let turns = 0;
+    while (lab.repliesTo(20).length === 0) {
+      turns += 1;
+      assert.ok(turns < 100 && lab.later === turns, `${turns} turns, ${lab.later} asked for`);
+      if (turns === 1) {
+        ticking = false;
+        lab.command(21, session, 1, "inc", 1);
+        lab.settle();
+        lab.acknowledge();
+        ticking = true;
+      }
+      lab.member.turn();
+      lab.settle();
+    }
+    assert.equal(lab.repliesTo(21)[0]?.value, 1);
+    assert.deepEqual(lab.repliesTo(20)[0]?.status, "ok");
+  });
+});
+
+describe("storage that fails", () => {
+  test("ends leadership; commands are refused, stale queries go on", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.member.storageFailed("no space left");
+    lab.settle();
+    for (let i = 0; i < 20 && lab.member.role === "leader"; i++) lab.fire();
+    assert.notEqual(lab.member.role, "leader");
+    lab.command(10, session, 1, "inc", 1);
+    lab.settle();
+    assert.equal(lab.repliesTo(10)[0]?.applied, "no");
+    assert.ok(lab.events.some((event) => event.type === "storage"));
+    assert.equal(lab.ended, null);
+  });
+});
+
+describe("administrative requests", () => {
+  const cases: readonly (readonly [string, unknown, string])[] = [
+    ["fly", null, "invalidArgument"],
+    ["remove", { id: 5 }, "invalidArgument"],
+    ["remove", null, "invalidArgument"],
+    ["remove", { id: "z" }, "notMember"],
+    ["transfer", { id: "z" }, "notMember"],
+    ["transfer", {}, "invalidArgument"],
+    ["forceRemove", { id: "z" }, "notMember"],
+    ["changeConfig", { heartbeatMs: -1 }, "invalidConfig"],
+    ["changeConfig", 7, "invalidConfig"],
+    ["join", { memberId: "nohash" }, "invalidArgument"],
+    ["join", null, "invalidArgument"],
+  ];
+  test("that make no sense are refused, applied `no`, whatever their bodies hold", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    for (const [at, [verb, body, code]] of cases.entries()) {
+      const request = 100 + at;
+      lab.member.request(lab.sink, { type: "admin", request, verb, body: codec.encode(body) });
+      lab.settle();
+      const [reply] = lab.repliesTo(request);
+      assert.deepEqual([reply?.status, reply?.applied], [code, "no"], verb);
+    }
+    const garbage = Uint8Array.of(0xff, 0x00, 0x9f);
+    lab.member.request(lab.sink, { type: "admin", request: 99, verb: "remove", body: garbage });
+    lab.settle();
+    assert.equal(lab.repliesTo(99)[0]?.status, "invalidArgument");
+    assert.equal(lab.ended, null);
+  });
+});
