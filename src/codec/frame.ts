@@ -168,9 +168,10 @@ export class FrameReader {
     let at = 0;
     while (at < chunk.length && this.#preambleSeen < preambleBytes) {
       if (chunk[at] !== this.#expected[this.#preambleSeen]) {
-        const seen = new Uint8Array(this.#preambleSeen + chunk.length);
-        seen.set(this.#expected.subarray(0, this.#preambleSeen));
-        seen.set(chunk, this.#preambleSeen);
+        const before = this.#expected.subarray(0, this.#preambleSeen - at);
+        const seen = new Uint8Array(before.length + chunk.length);
+        seen.set(before);
+        seen.set(chunk, before.length);
         throw mismatch(
           `the other side is no rafted-value port or client of this version: ${describe(seen)}`,
         );

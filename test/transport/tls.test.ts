@@ -1,0 +1,175 @@
+/** Mutual TLS: who may connect, and how refusals read. */
+import assert from "node:assert/strict";
+import { describe, test, type TestContext } from "node:test";
+import { RaftError, type RaftErrorCode } from "../../src/errors.js";
+import type { Logger, Transport } from "../../src/ports.js";
+import { createTcpTransport } from "../../src/transport/tcp.js";
+import type { TlsOptions } from "../../src/transport/tls-options.js";
+import { makeAuthority } from "../tools/certificates.js";
+import { Peer, PeerServer, patterned } from "../tools/peer.js";
+import { rawClosed, rawConnect, rawListen } from "../tools/raw.js";
+
+const authority = makeAuthority();
+const stranger = makeAuthority("another authority");
+const foo = authority.issue("foo.test");
+const mutual: TlsOptions = { ...foo, ca: authority.cert };
+
+function hasCode(error: unknown, code: RaftErrorCode): RaftError {
+  assert.ok(error instanceof RaftError, `not a RaftError: ${String(error)}`);
+  assert.equal(error.code, code, error.message);
+  return error;
+}
+
+async function listen(t: TestContext, transport: Transport): Promise<PeerServer> {
+  const server = await PeerServer.listen(transport, "127.0.0.1:0");
+  t.after(() => server.close());
+  return server;
+}
+
+async function dial(t: TestContext, tls: TlsOptions | undefined, address: string): Promise<Peer> {
+  const dialler = Peer.dial(createTcpTransport({ tls }), address);
+  t.after(() => dialler.connection!.destroy("the test is over"));
+  dialler.connection!.send(patterned(10));
+  return Promise.resolve(dialler);
+}
+
+function recorder(): { readonly logger: Logger; readonly warned: Promise<string> } {
+  let warn: (message: string) => void = () => undefined;
+  const warned = new Promise<string>((resolve) => (warn = resolve));
+  const silent = (): void => undefined;
+  const logger = {
+    debug: silent,
+    info: silent,
+    warn: (_: object, m: string) => warn(m),
+    error: silent,
+  };
+  return { logger, warned };
+}
+
+describe("mutual TLS", () => {
+  test("who has no certificate is refused, and both sides can read why", async (t) => {
+    const { logger, warned } = recorder();
+    const server = await listen(t, createTcpTransport({ tls: mutual, logger }));
+    const dialler = await dial(t, { ca: authority.cert }, server.address);
+    const error = hasCode(await dialler.closed(), "connectFailed");
+    assert.match(error.message, /asks for a certificate|certificate required/i);
+    assert.match(await warned, /TLS handshake refused/);
+    assert.equal(server.peers.length, 0);
+  });
+
+  test("who has a certificate of another authority is refused", async (t) => {
+    const { logger, warned } = recorder();
+    const server = await listen(t, createTcpTransport({ tls: mutual, logger }));
+    const impostor = { ...stranger.issue("foo.test"), ca: authority.cert };
+    const dialler = await dial(t, impostor, server.address);
+    hasCode(await dialler.closed(), "connectFailed");
+    assert.match(await warned, /TLS handshake refused/);
+    assert.equal(server.peers.length, 0);
+  });
+
+  test("a server with a certificate of another authority is refused", async (t) => {
+    const impostor = { ...stranger.issue("foo.test"), ca: authority.cert };
+    const server = await listen(t, createTcpTransport({ tls: impostor }));
+    const dialler = await dial(t, mutual, server.address);
+    const error = hasCode(await dialler.closed(), "connectFailed");
+    assert.match(error.message, /not signed by tls\.ca|certificate/);
+  });
+
+  test("requestCert false lets those in who have no certificate", async (t) => {
+    const server = await listen(t, createTcpTransport({ tls: { ...mutual, requestCert: false } }));
+    await dial(t, { ca: authority.cert }, server.address);
+    await (await server.accepted()).received(1);
+  });
+
+  test("serverName is the name that the certificate must bear", async (t) => {
+    const server = await listen(t, createTcpTransport({ tls: mutual }));
+    await dial(t, { ...mutual, serverName: "foo.test" }, server.address);
+    await (await server.accepted()).received(1);
+    const wrong = await dial(t, { ...mutual, serverName: "bar.test" }, server.address);
+    const error = hasCode(await wrong.closed(), "connectFailed");
+    assert.match(error.message, /another name; set tls\.serverName/);
+  });
+
+  test("dialling a TLS port without TLS says so", async (t) => {
+    const server = await listen(t, createTcpTransport({ tls: mutual }));
+    const dialler = await dial(t, undefined, server.address);
+    const error = await dialler.closed();
+    assert.ok(error instanceof RaftError);
+    assert.match(error.message, /looks like a TLS server; dial it with TLS|hung up without a word/);
+    assert.equal(server.peers.length, 0);
+  });
+
+  test("dialling a port without TLS with TLS says so, and the port goes on", async (t) => {
+    const transport = createTcpTransport();
+    const server = await listen(t, transport);
+    const dialler = await dial(t, mutual, server.address);
+    const error = hasCode(await dialler.closed(), "connectFailed");
+    assert.match(error.message, /speaks no TLS|packet length|wrong version/i);
+    const accepted = hasCode(await (await server.accepted()).closed(), "protocolMismatch");
+    assert.match(accepted.message, /looks like a TLS client; this port has no TLS/);
+    await dial(t, undefined, server.address);
+    await (await server.accepted(2)).received(1);
+  });
+
+  test("random bytes on a TLS port are refused and logged, and the port goes on", async (t) => {
+    const { logger, warned } = recorder();
+    const server = await listen(t, createTcpTransport({ tls: mutual, logger }));
+    const socket = await rawConnect(t, server.address);
+    socket.write(patterned(1000, 5));
+    assert.match(await warned, /TLS handshake refused/);
+    await rawClosed(socket);
+    await dial(t, mutual, server.address);
+    await (await server.accepted()).received(1);
+  });
+
+  test("a TLS handshake that never comes is ended", async (t) => {
+    const limits = { handshakeTimeoutMs: 60 };
+    const { logger, warned } = recorder();
+    const server = await listen(t, createTcpTransport({ tls: mutual, limits, logger }));
+    const socket = await rawConnect(t, server.address);
+    assert.match(await warned, /TLS handshake refused/);
+    await rawClosed(socket);
+    assert.equal(server.peers.length, 0);
+  });
+
+  test("a server that never answers the TLS handshake is given up", async (t) => {
+    const server = await rawListen(t, () => undefined);
+    const transport = createTcpTransport({ tls: mutual, limits: { connectTimeoutMs: 60 } });
+    const dialler = Peer.dial(transport, server.address);
+    const error = hasCode(await dialler.closed(), "connectFailed");
+    assert.match(error.message, /not connected within 60 ms/);
+  });
+
+  test("closing a listener ends handshakes that are under way", async (t) => {
+    const server = await listen(t, createTcpTransport({ tls: mutual }));
+    const socket = await rawConnect(t, server.address);
+    socket.write(Buffer.from("1603010200", "hex"));
+    // Accepted by the system in order: once this one is in, the other has been seen as well.
+    await dial(t, mutual, server.address);
+    await (await server.accepted()).received(1);
+    await server.close();
+    await rawClosed(socket);
+  });
+
+  test("keys and certificates that do not load are refused by name", async () => {
+    const bad: readonly TlsOptions[] = [
+      { key: foo.key },
+      { cert: foo.cert },
+      { key: "nonsense", cert: foo.cert },
+      { key: foo.key, cert: "nonsense" },
+      { key: authority.issue("bar.test").key, cert: foo.cert },
+    ];
+    for (const tls of bad) {
+      assert.throws(
+        () => createTcpTransport({ tls }),
+        (error: unknown) => /^tls: /.test(hasCode(error, "invalidArgument").message),
+      );
+    }
+    await assert.rejects(
+      createTcpTransport({ tls: { ca: authority.cert } }).listen("127.0.0.1:0", () => {
+        throw new Error("unreachable");
+      }),
+      (error: unknown) => /tls\.key/.test(hasCode(error, "invalidArgument").message),
+    );
+  });
+});
