@@ -35,7 +35,11 @@ export interface AnyGroup extends Omit<
 }
 
 export interface AnyClient extends AnyGroup {
-  admin(verb: string, body: unknown, options?: { readonly timeoutMs?: number }): Promise<unknown>;
+  admin(
+    verb: string,
+    body: unknown,
+    options?: { readonly timeoutMs?: number; readonly host?: string },
+  ): Promise<unknown>;
 }
 
 export type Target = {
@@ -50,6 +54,12 @@ export function targetOf(verb: Verb, input: VerbInput): Target {
     group: requiredText(verb, input, "group"),
     timeoutMs: input.timeoutMs ?? defaultTimeoutMs,
   };
+}
+
+/** The first address alone: what means one member must not wander to whoever happens to answer. */
+export function ownTargetOf(verb: Verb, input: VerbInput): Target {
+  const target = targetOf(verb, input);
+  return { ...target, hosts: target.hosts.slice(0, 1) };
 }
 
 /** `definition` null: for administration only. */

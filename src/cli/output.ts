@@ -79,18 +79,29 @@ function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, " ").trim();
 }
 
+export type StderrLog = {
+  readonly logger: Logger;
+  /** How many lines of level error there were. */
+  readonly errors: () => number;
+};
+
 /** Warnings and errors of a running member go to stderr, a line each; the rest is not printed. */
-export function createStderrLogger(): Logger {
+export function createStderrLog(): StderrLog {
+  let errors = 0;
   const write = (level: string, fields: object, message: string): void => {
     const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${showField(value)}`);
     process.stderr.write(`${level}: ${oneLine(message)}${rest.join("")}\n`);
   };
-  return {
+  const logger: Logger = {
     debug: () => undefined,
     info: () => undefined,
     warn: (fields, message) => write("warn", fields, message),
-    error: (fields, message) => write("error", fields, message),
+    error: (fields, message) => {
+      errors += 1;
+      write("error", fields, message);
+    },
   };
+  return { logger, errors: () => errors };
 }
 
 function showField(value: unknown): string {

@@ -18,7 +18,7 @@ async function refused(args: readonly string[], code: 1 | 2, pattern: RegExp): P
   assert.match(result.stderr, pattern, said);
 }
 
-describe("usage (exit code 2)", () => {
+describe("usage (exit code 2)", { concurrency: 2 }, () => {
   const start = ["start", "--id", "x", "--group", "g", "--value", "queue"];
   const to = ["--group", "g", "--hosts", "127.0.0.1:1"];
   const cases: readonly (readonly [readonly string[], RegExp])[] = [

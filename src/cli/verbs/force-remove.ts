@@ -1,5 +1,5 @@
 /** `force-remove ID` */
-import { groupOptions, targetOf, withClient } from "../open-group.js";
+import { groupOptions, ownTargetOf, withClient } from "../open-group.js";
 import { print, toJson } from "../output.js";
 import { requiredPositional, type Verb } from "../usage.js";
 
@@ -17,9 +17,7 @@ export const forceRemoveVerb: Verb = {
   ],
   async run(input) {
     const id = requiredPositional(forceRemoveVerb, input, "ID of the lost member");
-    const whole = targetOf(forceRemoveVerb, input);
-    // One address only: what is local must not wander to whoever happens to answer.
-    const target = { ...whole, hosts: whole.hosts.slice(0, 1) };
+    const target = ownTargetOf(forceRemoveVerb, input);
     await withClient(target, null, (client) =>
       client.admin("forceRemove", { id }, { timeoutMs: target.timeoutMs }),
     );

@@ -1,5 +1,5 @@
 /** `snapshot` */
-import { groupOptions, targetOf, withClient } from "../open-group.js";
+import { groupOptions, ownTargetOf, withClient } from "../open-group.js";
 import { print, toJson } from "../output.js";
 import type { Verb } from "../usage.js";
 
@@ -11,10 +11,11 @@ export const snapshotVerb: Verb = {
   options: groupOptions,
   notes: ["rafted-value snapshot --hosts 127.0.0.1:7101 --group queue"],
   async run(input) {
-    const target = targetOf(snapshotVerb, input);
-    const taken = await withClient(target, null, (client) =>
-      client.snapshot({ timeoutMs: target.timeoutMs }),
-    );
+    const target = ownTargetOf(snapshotVerb, input);
+    const options = { host: target.hosts[0]!, timeoutMs: target.timeoutMs };
+    const taken = (await withClient(target, null, (client) =>
+      client.admin("snapshot", null, options),
+    )) as { readonly index: number; readonly sizeBytes: number };
     if (input.json) print(toJson(taken));
     else print(`snapshot at index ${taken.index}, ${taken.sizeBytes} bytes`);
     return 0;

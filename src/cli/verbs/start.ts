@@ -6,7 +6,7 @@ import { fileStorage } from "../../storage/file/index.js";
 import type { AnyDefinedValue } from "../../value/types.js";
 import { loadValue } from "../load-value.js";
 import type { AnyGroup } from "../open-group.js";
-import { createStderrLogger, print, toJson } from "../output.js";
+import { createStderrLog, print, toJson } from "../output.js";
 import { runPrompt } from "../prompt.js";
 import { listenForShutdown, type Shutdown } from "../shutdown.js";
 import {
@@ -115,55 +115,78 @@ function configOf(input: VerbInput): Partial<GroupConfig> {
 }
 
 async function serve(plan: Plan, definition: AnyDefinedValue, shutdown: Shutdown): Promise<number> {
+  const log = createStderrLog();
   const host = await startHost({
     id: plan.id,
     listen: plan.listen,
-    logger: createStderrLogger(),
+    logger: log.logger,
     ...(plan.advertise === null ? {} : { advertise: plan.advertise }),
     ...(plan.data === null ? {} : { storage: fileStorage(plan.data) }),
   });
   try {
-    return await serveGroup(host, plan, definition, shutdown);
+    const group = await enter(host, plan, definition, shutdown);
+    if (group === null) return 0;
+    const ready = { ready: true, id: plan.id, listen: host.address };
+    print(plan.json ? toJson(ready) : `ready id=${plan.id} listen=${host.address}`);
+    const outcome = await stay(group, plan, definition, shutdown);
+    if (outcome === "ended") throw endOf(group, plan, log.errors());
+    return outcome === "failed" ? 1 : 0;
   } finally {
     await host.close();
   }
 }
 
-async function serveGroup(
+/** Null: we were told to stop before the member served; a join under way ends with the host. */
+async function enter(
   host: Host,
   plan: Plan,
   definition: AnyDefinedValue,
   shutdown: Shutdown,
-): Promise<number> {
-  const joining = host.group(plan.group, definition, {
+): Promise<GroupHandle<AnyDefinedValue> | null> {
+  const entering = host.group(plan.group, definition, {
     start: plan.join === null ? "create" : { join: plan.join },
     config: plan.config,
     ...(plan.timeoutMs === null ? {} : { timeoutMs: plan.timeoutMs }),
   });
-  // A join that is told to stop meanwhile ends with the host, which is closed next.
-  joining.catch(() => undefined);
-  const group = await Promise.race([joining, shutdown.requested.then(() => null)]);
-  if (group === null) return 0;
-  const ready = { ready: true, id: plan.id, listen: host.address };
-  print(plan.json ? toJson(ready) : `ready id=${plan.id} listen=${host.address}`);
-  const ended = group.closed.then(() => "closed" as const);
-  const asked = shutdown.requested.then(() => "asked" as const);
-  const outcome = await Promise.race([ended, asked, ...(plan.prompt ? [talk(group)] : [])]);
-  if (outcome !== "closed" || shutdown.signal.aborted) return outcome === "failed" ? 1 : 0;
-  throw new RaftError("closed", `member ${group.id} of group "${plan.group}" has ended, see above`);
+  entering.catch(() => undefined);
+  return Promise.race([entering, shutdown.requested.then(() => null)]);
+}
 
-  async function talk(handle: GroupHandle<AnyDefinedValue>): Promise<"done" | "failed"> {
-    const terminal = process.stdin.isTTY && process.stdout.isTTY;
-    const good = await runPrompt({
-      group: handle as unknown as AnyGroup,
-      definition,
-      input: process.stdin,
-      output: process.stdout,
-      terminal,
-      prompt: `${plan.id}> `,
-      historyFile: plan.historyFile,
-      signal: shutdown.signal,
-    });
-    return good || terminal ? "done" : "failed";
+/** "ended": the member did, by itself. "failed": a line of a session that was piped in did. */
+async function stay(
+  group: GroupHandle<AnyDefinedValue>,
+  plan: Plan,
+  definition: AnyDefinedValue,
+  shutdown: Shutdown,
+): Promise<"ended" | "failed" | "done"> {
+  const ended = group.closed.then(() => "ended" as const);
+  const asked = shutdown.requested.then(() => "done" as const);
+  if (!plan.prompt) return Promise.race([asked, ended]);
+  const terminal = process.stdin.isTTY && process.stdout.isTTY;
+  const over = new AbortController();
+  const talk = runPrompt({
+    group: group as unknown as AnyGroup,
+    definition,
+    input: process.stdin,
+    output: process.stdout,
+    terminal,
+    prompt: `${plan.id}> `,
+    historyFile: plan.historyFile,
+    signal: over.signal,
+  }).then((good) => (good || terminal ? ("done" as const) : ("failed" as const)));
+  try {
+    return await Promise.race([asked, ended, talk]);
+  } finally {
+    over.abort();
   }
+}
+
+/** A member that broke has said so; one that was taken out has nothing to complain about. */
+function endOf(group: GroupHandle<AnyDefinedValue>, plan: Plan, errors: number): RaftError {
+  const member = `member ${group.id} of group ${JSON.stringify(plan.group)}`;
+  if (errors > 0) return new RaftError("closed", `${member} has ended, for the reason above`);
+  return new RaftError(
+    "removed",
+    `${member} was taken out of it; start it anew with --join to return`,
+  );
 }
