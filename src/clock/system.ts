@@ -37,14 +37,11 @@ function waitOn(dueMs: number, callback: () => void): TimerHandle {
 
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
-/** Randomness of the operating system; `id()` carries 100 bits. */
+/** `id()` carries 100 bits of the operating system's randomness. */
 export function createSystemRandom(): Random {
   return {
-    next(): number {
-      const bytes = randomBytes(7);
-      // 53 bits: 6 bytes and 5 bits of the seventh.
-      return (bytes.readUIntBE(0, 6) * 32 + (bytes[6]! & 31)) / 2 ** 53;
-    },
+    // Jitter of timers: drawn at every heartbeat, and nobody gains by guessing it.
+    next: () => Math.random(),
     id(): string {
       let id = "";
       for (const byte of randomBytes(20)) id += alphabet[byte & 31]!;
