@@ -21,7 +21,7 @@ type Out = { push(effect: DivergenceEffect): unknown };
 export type Comparison = {
   /** Leader: the others were told the hashes up to here. */
   toldUpTo: LogIndex;
-  /** Leader: a heartbeat has passed since. */
+  /** Leader: a heartbeat is leaving in this turn. */
   due: boolean;
   /** What a leader told before these entries were applied here. */
   pending: { readonly from: MemberId; readonly message: CompareHashes } | null;
@@ -61,10 +61,11 @@ export function tellHashes(
 ): void {
   if (role.type !== "leader" || membership.members.length < 2) return;
   const ahead = lastApplied - comparison.toldUpTo;
-  if (ahead <= 0 || (!comparison.due && ahead < tellAfterEntries)) return;
+  const due = comparison.due || ahead >= tellAfterEntries;
+  comparison.due = false;
+  if (ahead <= 0 || !due) return;
   const message = sampleHashes(hashes, currentTerm, comparison.toldUpTo, lastApplied);
   comparison.toldUpTo = lastApplied;
-  comparison.due = false;
   if (message === null) return;
   for (const { id } of membership.members) {
     if (id !== self.id) out.push({ type: "send", to: id, message });

@@ -132,8 +132,10 @@ export function unknownName(
  */
 function disarm(result: unknown): boolean {
   if (typeof result !== "object" || result === null || !("then" in result)) return false;
-  if (typeof result.then !== "function") return false;
-  if (result instanceof Promise) void Promise.prototype.then.call(result, ignore, ignore);
+  const { then } = result;
+  if (typeof then !== "function") return false;
+  const isReal = Object.prototype.toString.call(result) === "[object Promise]";
+  if (isReal) then.call(result, ignore, ignore);
   return true;
 }
 

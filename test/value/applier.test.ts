@@ -4,37 +4,22 @@ import { test } from "node:test";
 import { RaftError } from "../../src/errors.js";
 import type { Codec } from "../../src/ports.js";
 import { answer, applyEntry } from "../../src/value/applier.js";
-import { encodeQueryBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
 import { hashAt } from "../../src/value/reply-hashes.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
 import { decodeUtf8 } from "../../src/value/utf8.js";
 import {
+  ask,
   catchUp,
-  codec,
   copyBySnapshot,
   counter,
   fingerprint,
   LogBuilder,
+  mutableWith,
   newApplier,
+  runOne,
   show,
 } from "./log.js";
-
-/** Applies one command of a new session to a new value. */
-function runOne(definition: AnyDefinedValue, name: string, arg?: unknown, own: Codec = codec) {
-  const log = new LogBuilder(definition);
-  const applier = newApplier(definition, { own });
-  const session = log.register().index;
-  log.command(session, 1, name, arg);
-  const outcome = catchUp(applier, log);
-  return { applier, log, session, outcome, shown: show(outcome) };
-}
-
-function ask(applier: ReturnType<typeof newApplier>, name: string, arg?: unknown): unknown {
-  const body = encodeQueryBody(applier.definition, codec, name, arg !== undefined, arg);
-  const { status, body: bytes } = answer(applier, body);
-  return status === "ok" ? codec.decode(bytes) : `${status}: ${decodeUtf8(bytes)}`;
-}
 
 function pureWith(command: (v: never) => unknown): AnyDefinedValue {
   return defineValue({
@@ -43,17 +28,6 @@ function pureWith(command: (v: never) => unknown): AnyDefinedValue {
     initial: () => ({ n: 1 }),
     commands: { run: command as never },
     queries: { get: (v: { n: number }) => v.n },
-  });
-}
-
-function mutableWith(command: (v: Map<string, number>) => unknown): AnyDefinedValue {
-  return defineValue({
-    name: "odd",
-    version: 1,
-    mutable: true,
-    initial: () => new Map<string, number>(),
-    commands: { run: command },
-    queries: { size: (v: Map<string, number>) => v.size },
   });
 }
 
@@ -243,80 +217,6 @@ test("arguments come from bytes on every member and alias nothing", () => {
   (given[0] as { list: number[] }).list.push(3);
   assert.deepEqual(ask(one, "all"), [{ list: [1, 3] }]);
   assert.deepEqual(ask(other, "all"), [{ list: [1] }]);
-});
-
-test("freezing makes a pure handler that changes its value or argument fail at once", () => {
-  const changes: ((v: { list: number[]; map: Map<string, number>; set: Set<number> }) => void)[] = [
-    (v) => v.list.push(1),
-    (v) => void (v.list[0] = 9),
-    (v) => v.map.set("x", 1),
-    (v) => v.map.clear(),
-    (v) => v.set.add(1),
-    (v) => v.set.delete(1),
-    (v) => Object.assign(v, { extra: 1 }),
-  ];
-  const definition = defineValue({
-    name: "nested",
-    version: 1,
-    initial: () => ({ list: [0], map: new Map<string, number>(), set: new Set<number>() }),
-    commands: {
-      change: (v, which: number) => {
-        changes[which]!(v);
-        return { reply: null, value: v };
-      },
-      changeArg: (v, arg: { list: number[] }) => {
-        arg.list.push(1);
-        return { reply: null, value: v };
-      },
-      renew: (v) => ({
-        reply: null,
-        value: {
-          list: [...v.list, 1],
-          map: new Map(v.map).set("k", 1),
-          set: new Set(v.set).add(2),
-        },
-      }),
-    },
-    queries: {
-      change: (v, which: number) => changes[which]!(v),
-    },
-  });
-  const log = new LogBuilder(definition);
-  const applier = newApplier(definition);
-  const session = log.register().index;
-  let sequence = 0;
-  for (const renewed of [false, true]) {
-    const before = codec.encode(applier.value);
-    for (let which = 0; which < changes.length; which++) {
-      log.command(session, ++sequence, "change", which);
-      assert.match(show(catchUp(applier, log)) as string, /^commandFailed\/no: /);
-      assert.match(ask(applier, "change", which) as string, /^queryFailed: /);
-    }
-    log.command(session, ++sequence, "changeArg", { list: [] });
-    assert.match(show(catchUp(applier, log)) as string, /^commandFailed\/no: /);
-    assert.deepEqual(codec.encode(applier.value), before);
-    if (renewed) break;
-    log.command(session, ++sequence, "renew");
-    assert.equal(show(catchUp(applier, log)), null);
-  }
-});
-
-test("a restored value is frozen too; a mutable one never, nor anything in production", () => {
-  const { applier } = runOne(counter, "keep", { a: [1] });
-  const copy = copyBySnapshot(applier).value as { seen: { a: number[] }[] };
-  assert.ok(Object.isFrozen(copy) && Object.isFrozen(copy.seen[0]!.a));
-  const map = newApplier(mutableWith((v) => v.size)).value as Map<string, number>;
-  assert.equal(map.set("x", 1).size, 1);
-  const open = newApplier(counter, { freeze: false });
-  assert.ok(!Object.isFrozen(open.value));
-});
-
-test("frozen values are still what the codec carries", () => {
-  const { applier, log, session } = runOne(counter, "keep", new Map([["k", new Set([1])]]));
-  log.command(session, 2, "inc", 1);
-  catchUp(applier, log);
-  assert.deepEqual(ask(applier, "seen"), [new Map([["k", new Set([1])]])]);
-  assert.deepEqual(fingerprint(copyBySnapshot(applier)), fingerprint(applier));
 });
 
 test("what initial returns must have an encoding and is not shared between groups", () => {

@@ -3,8 +3,8 @@ import { createCborCodec } from "../../src/codec/values.js";
 import { defaultGroupConfig } from "../../src/core/config.js";
 import type { Entry, GroupConfig, SnapshotMeta } from "../../src/core/types.js";
 import type { Codec } from "../../src/ports.js";
-import { type Applier, applyEntry, createApplier } from "../../src/value/applier.js";
-import { encodeCommandBody } from "../../src/value/body.js";
+import { answer, type Applier, applyEntry, createApplier } from "../../src/value/applier.js";
+import { encodeCommandBody, encodeQueryBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
 import { encodeSnapshot, restoreSnapshot } from "../../src/value/snapshot.js";
 import type { AnyDefinedValue, Outcome } from "../../src/value/types.js";
@@ -146,4 +146,38 @@ export function copyBySnapshot(applier: Applier): Applier {
 /** Everything replicated, as bytes: equal states have equal ones. */
 export function fingerprint(applier: Applier): Buffer {
   return Buffer.concat(pull(encodeSnapshot(applier)));
+}
+
+/** Applies one command of a new session to a new value. */
+export function runOne(
+  definition: AnyDefinedValue,
+  name: string,
+  arg?: unknown,
+  own: Codec = codec,
+) {
+  const log = new LogBuilder(definition);
+  const applier = newApplier(definition, { own });
+  const session = log.register().index;
+  log.command(session, 1, name, arg);
+  const outcome = catchUp(applier, log);
+  return { applier, log, session, outcome, shown: show(outcome) };
+}
+
+/** The decoded answer, or status and message. */
+export function ask(applier: Applier, name: string, arg?: unknown): unknown {
+  const body = encodeQueryBody(applier.definition, codec, name, arg !== undefined, arg);
+  const { status, body: bytes } = answer(applier, body);
+  return status === "ok" ? codec.decode(bytes) : `${status}: ${decodeUtf8(bytes)}`;
+}
+
+/** A mutable value with that command, `run`. */
+export function mutableWith(command: (v: Map<string, number>) => unknown): AnyDefinedValue {
+  return defineValue({
+    name: "odd",
+    version: 1,
+    mutable: true,
+    initial: () => new Map<string, number>(),
+    commands: { run: command },
+    queries: { size: (v: Map<string, number>) => v.size },
+  });
 }
