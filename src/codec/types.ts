@@ -17,7 +17,11 @@ export type Hello = {
   /** Host id of a peer; a client's random name. */
   readonly from: string;
 };
-export type Welcome = { readonly type: "welcome"; readonly protocol: number; readonly hostId: string };
+export type Welcome = {
+  readonly type: "welcome";
+  readonly protocol: number;
+  readonly hostId: string;
+};
 
 /** Peer channel: dialler -> listener only (each host dials its own way for what it sends). */
 export type OpenPeer = {
@@ -75,9 +79,19 @@ export type ClientRequest =
       readonly lowestOutstanding: number;
       readonly body: Uint8Array;
     }
-  | { readonly type: "query"; readonly request: number; readonly stale: boolean; readonly body: Uint8Array }
+  | {
+      readonly type: "query";
+      readonly request: number;
+      readonly stale: boolean;
+      readonly body: Uint8Array;
+    }
   /** verb: status, join, remove, transfer, changeConfig, forceRemove, snapshot, subscribe, unsubscribe ... */
-  | { readonly type: "admin"; readonly request: number; readonly verb: string; readonly body: Uint8Array };
+  | {
+      readonly type: "admin";
+      readonly request: number;
+      readonly verb: string;
+      readonly body: Uint8Array;
+    };
 
 export type Requests = {
   readonly type: "requests";
@@ -110,7 +124,12 @@ export type LeaderHint = {
   readonly hosts: readonly string[];
 };
 /** An event of `events()`; the body is encoded with the default codec. */
-export type Notify = { readonly type: "notify"; readonly channel: number; readonly request: number; readonly body: Uint8Array };
+export type Notify = {
+  readonly type: "notify";
+  readonly channel: number;
+  readonly request: number;
+  readonly body: Uint8Array;
+};
 /** Keeps a silent connection honest: answered by the same frame with `reply` true. */
 export type Ping = { readonly type: "ping"; readonly reply: boolean; readonly sentAtMs: number };
 

@@ -13,9 +13,10 @@ export async function rawConnect(t: TestContext, address: string): Promise<Socke
   return socket;
 }
 
-/** Resolves when the other side, or a test, has ended the socket. */
-export async function rawClosed(socket: Socket): Promise<void> {
-  if (!socket.closed) await once(socket, "close");
+/** Resolves when the socket has ended, by an error or in order. */
+export function rawClosed(socket: Socket): Promise<void> {
+  if (socket.closed) return Promise.resolve();
+  return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
 export type RawServer = {
