@@ -7,6 +7,9 @@ import type { CompareOptions } from "./compare.js";
 import { cpuShares, machineFacts, readCpuTicks } from "./machine.js";
 import { saveResult } from "./report.js";
 import { failoverSuite } from "./suites/failover.js";
+import { joinSuite } from "./suites/join.js";
+import { recoverySuite } from "./suites/recovery.js";
+import { scaleSuite } from "./suites/scale.js";
 import {
   commandsSuite,
   durableSuite,
@@ -22,6 +25,9 @@ const suites: Record<string, Suite> = {
   queries: (options) => queriesSuite(options),
   payload: (options) => payloadSuite({ ...options, outstandings: [1, 16, 64] }),
   failover: async (_options, rounds) => ({ failover: await failoverSuite(Math.max(5, rounds)) }),
+  join: (_options, rounds) => joinSuite(rounds),
+  recovery: (_options, rounds) => recoverySuite(rounds),
+  scale: (_options, rounds) => scaleSuite(rounds),
 };
 
 async function main(): Promise<number> {

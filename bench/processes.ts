@@ -11,7 +11,8 @@ export type Worker = {
 /** Starts a module of this folder and waits until it says `ready`. */
 export async function startWorker(module: string, args: readonly string[] = []): Promise<Worker> {
   const path = fileURLToPath(new URL(module, import.meta.url));
-  const child = fork(path, args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const env = { ...process.env, NODE_ENV: "production" };
+  const child = fork(path, args, { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const ready = await nextMessage<{ address: string }>(child, "ready");
   return { process: child, address: ready.address };
 }
