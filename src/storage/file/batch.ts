@@ -65,7 +65,7 @@ export class Batch {
   frees = false;
 
   constructor(writer: ByteWriter | null) {
-    this.#writer = writer ?? new ByteWriter(64 * 1024);
+    this.#writer = writer ?? new ByteWriter(4096);
     this.#writer.offset = 0;
   }
 

@@ -70,10 +70,30 @@ class FileStorage implements Storage {
   }
 
   open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]> {
-    assert(this.#opening === null, "file storage: open is called once");
+    if (this.#opening !== null && this.#closing === null) {
+      const message = `${this.#dir} is open already: one storage serves one host`;
+      return Promise.reject(new RaftError("storageLocked", message));
+    }
+    const opening = this.#openAfter(this.#closing, hostId, handlers);
+    this.#opening = opening;
+    this.#closing = null;
+    opening.catch(() => {
+      this.#opening = null;
+    });
+    return opening;
+  }
+
+  /** A storage that was closed may be opened again. */
+  async #openAfter(
+    closing: Promise<void> | null,
+    hostId: string,
+    handlers: StorageHandlers,
+  ): Promise<readonly RecoveredGroup[]> {
+    await closing;
+    this.#numbers.clear();
+    this.#names.clear();
     this.#handlers = handlers;
-    this.#opening = this.#open(hostId, handlers);
-    return this.#opening;
+    return this.#open(hostId, handlers);
   }
 
   async #open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]> {
@@ -114,7 +134,7 @@ class FileStorage implements Storage {
       const { number, identity, snapshot } = group;
       this.#numbers.set(identity.group, number);
       this.#names.set(number, identity.group);
-      snapshots.addGroup(number, identity.group, snapshot, opened.incoming.has(number));
+      snapshots.addGroup(number, identity.group, snapshot);
     }
     const relocation = new Relocation({
       fs,
@@ -149,7 +169,6 @@ class FileStorage implements Storage {
 
   /** The parts that run, or null when nothing more is written: after a failure, or closing. */
   #accepting(): Running | null {
-    assert(this.#running !== null || this.#closing !== null, "file storage: not open");
     const running = this.#running;
     return running === null || this.#closing !== null || running.wal.failed !== null
       ? null
@@ -171,13 +190,14 @@ class FileStorage implements Storage {
     this.#numbers.set(group, number);
     this.#names.set(number, group);
     running.wal.batch.created(number, identity);
-    running.snapshots.addGroup(number, group, null, false);
+    running.snapshots.addGroup(number, group, null);
   }
 
   deleteGroup(group: GroupName): void {
     const running = this.#accepting();
     if (running === null) return;
-    const number = this.#numberOf(group);
+    const number = this.#numbers.get(group);
+    if (number === undefined) return;
     this.#numbers.delete(group);
     this.#names.delete(number);
     running.wal.batch.deleted(number);
@@ -239,9 +259,12 @@ class FileStorage implements Storage {
 
   async loadSnapshot(group: GroupName): Promise<readonly Uint8Array[]> {
     const running = this.#running;
-    assert(running !== null, "file storage: not open");
+    const number = this.#numbers.get(group);
+    if (running === null || number === undefined) {
+      throw new RaftError("storageFailed", `${this.#dir} holds no group "${group}"`);
+    }
     try {
-      return await running.snapshots.load(this.#numberOf(group));
+      return await running.snapshots.load(number);
     } catch (error) {
       throw storageError(error, `loading the snapshot of group "${group}"`);
     }

@@ -32,17 +32,6 @@ export function isSnapshotName(name: string): boolean {
   return /^snapshot-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{8}\.snap$/.test(name);
 }
 
-/** A snapshot that a leader is sending; it survives a restart and is gone on with. */
-export function incomingName(group: number): string {
-  return `incoming-${group}.part`;
-}
-
-/** The group of an incoming snapshot's file, or null for other names. */
-export function incomingOf(name: string): number | null {
-  const match = /^incoming-([0-9]+)\.part$/.exec(name);
-  return match === null ? null : Number(match[1]);
-}
-
 /** True for everything that this format puts into a directory. */
 export function isOwnName(name: string): boolean {
   return (
@@ -51,7 +40,6 @@ export function isOwnName(name: string): boolean {
     name === lockName ||
     name.endsWith(temporarySuffix) ||
     segmentOf(name) !== null ||
-    incomingOf(name) !== null ||
     isSnapshotName(name)
   );
 }

@@ -24,8 +24,6 @@ export type Opened = {
   readonly lock: Lock;
   readonly walStart: WalStart;
   readonly recovered: readonly RecoveredGroup[];
-  /** Groups of which a leader was sending a snapshot when the last process ended. */
-  readonly incoming: ReadonlySet<number>;
   /** What was found and mended, a line each. */
   readonly warnings: readonly string[];
 };
@@ -123,7 +121,6 @@ export async function openDirectory(
         lock,
         walStart,
         recovered: log.groups.map(recoveredOf),
-        incoming: log.incoming,
         warnings: warningsOf(log),
       };
     });

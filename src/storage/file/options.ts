@@ -23,7 +23,7 @@ export type FileStorageOptions = {
 export type Settings = Required<FileStorageOptions>;
 
 const MiB = 1024 * 1024;
-const leastSegmentBytes = 4096;
+const leastSegmentBytes = 1024;
 
 function check(name: string, value: number, least: number): number {
   if (!Number.isSafeInteger(value) || value < least) {

@@ -3,7 +3,6 @@ import { RaftError } from "../../errors.js";
 import type { FileSystem } from "./fs.js";
 import { type FoundMark, decodeMarks, markBytes, noMarkFound } from "./mark.js";
 import {
-  incomingOf,
   isSnapshotName,
   markName,
   segmentName,
@@ -21,8 +20,6 @@ export type ReadLog = {
   readonly groups: readonly FinishedGroup[];
   /** Files that nothing refers to: temporary ones and snapshots that never became, or no longer are, current. */
   readonly orphans: readonly string[];
-  /** Unfinished snapshots that a leader was sending, by group number. */
-  readonly incoming: ReadonlySet<number>;
   /** Not null: it is not even known which groups there are. */
   readonly lost: string | null;
 };
@@ -66,9 +63,18 @@ export async function readLog(
     }
   }
   finishScan(scan);
-  const groups = [...scan.replay.groups.values()].map(finishGroup);
+  const groups = [...scan.replay.groups.values()].map((group) =>
+    finishGroup(group, (segment) => whatIsWrongWith(scan, segment)),
+  );
   await verifySnapshots(fs, dir, groups, scan);
-  return { foundMark, scan, groups, ...sortNames(names, groups), lost: whatIsLost(scan) };
+  return { foundMark, scan, groups, orphans: orphansAmong(names, groups), lost: whatIsLost(scan) };
+}
+
+function whatIsWrongWith(scan: Scan, segment: number): string {
+  const file = segmentName(segment);
+  if (!scan.segments.some((scanned) => scanned.segment === segment)) return `${file} is gone`;
+  const finding = scan.findings.find((one) => one.type === "damage" && one.file === file);
+  return finding?.message ?? `it is not in ${file}`;
 }
 
 function whatIsLost(scan: Scan): string | null {
@@ -103,23 +109,12 @@ async function verifySnapshots(
   }
 }
 
-function sortNames(
-  names: readonly string[],
-  groups: readonly FinishedGroup[],
-): { readonly orphans: string[]; readonly incoming: Set<number> } {
+function orphansAmong(names: readonly string[], groups: readonly FinishedGroup[]): string[] {
   const current = new Set<string>();
-  const numbers = new Set<number>();
   for (const { state } of groups) {
-    numbers.add(state.number);
     if (state.snapshot !== null) current.add(snapshotName(state.number, state.snapshot));
   }
-  const orphans: string[] = [];
-  const incoming = new Set<number>();
-  for (const name of names) {
-    const group = incomingOf(name);
-    if (group !== null && numbers.has(group)) incoming.add(group);
-    else if (group !== null || name.endsWith(temporarySuffix)) orphans.push(name);
-    else if (isSnapshotName(name) && !current.has(name)) orphans.push(name);
-  }
-  return { orphans, incoming };
+  return names.filter(
+    (name) => name.endsWith(temporarySuffix) || (isSnapshotName(name) && !current.has(name)),
+  );
 }

@@ -253,14 +253,21 @@ function firstHole(group: ReplayedGroup): LogIndex {
   return 0;
 }
 
-/** Draws the line: sets `state.damage`, and hands out what can be relied on. */
-export function finishGroup(group: ReplayedGroup): FinishedGroup {
+/**
+ * Draws the line: sets `state.damage`, and hands out what can be relied on. `whereIn` says what is
+ * wrong with a segment.
+ */
+export function finishGroup(
+  group: ReplayedGroup,
+  whereIn: (segment: number) => string,
+): FinishedGroup {
   const { state } = group;
   const hole = firstHole(group);
   if (group.suspect !== null) state.damage ??= group.suspect;
   if (hole > 0) {
-    state.damage ??=
-      group.formerSuspect ?? `group "${state.identity.group}": entry ${hole} is in no segment`;
+    const segment = state.places.find((place) => place.last >= hole)?.segment ?? 0;
+    const where = `entry ${hole} is lost: ${whereIn(segment)}`;
+    state.damage ??= group.formerSuspect ?? `group "${state.identity.group}": ${where}`;
   }
   const end = hole > 0 ? hole : state.lastIndex + 1;
   const from = Math.max(state.firstIndex - group.base, 0);

@@ -17,7 +17,7 @@ export type SegmentSizes = {
 
 /** Zeros go out in pieces, each synced for itself, so that the log's own syncs get in between. */
 const pieceBytes = 1024 * 1024;
-const unitBytes = 4096;
+const unitBytes = 512;
 
 export class Segments {
   readonly #fs: FileSystem;

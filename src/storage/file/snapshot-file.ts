@@ -2,10 +2,8 @@
  * The file of one snapshot.
  *
  *     0  8 bytes "RAFTSNAP"    8  u32 format version   12  u32 bytes of data per frame
- *    16  16 bytes directory id 32  u32 group number    36  u32 bytes of leading meta (0: none)
- *    40  u32 CRC-32 of the leading meta   44  zeros    60  u32 CRC-32 of [0, 60)
- *    64  leading meta (of a snapshot that a leader is sending), then frames:
- *        u32 length, u32 CRC-32 of all data before this frame, u32 CRC-32 with this frame, data
+ *    16  16 bytes directory id 32  u32 group number    36  zeros   60  u32 CRC-32 of [0, 60)
+ *    64  frames: u32 length, u32 CRC-32 of all data before this frame, u32 CRC-32 with this frame, data
  *        every frame is full but the last; the last one's second CRC is the snapshot's checksum
  *   end  meta, u32 magic "RSND", u32 bytes of meta, u32 CRC-32 of meta, u32 CRC-32 of these 12 bytes
  *
@@ -24,35 +22,21 @@ export const snapshotEndBytes = 16;
 const headerMagic = new Uint8Array([0x52, 0x41, 0x46, 0x54, 0x53, 0x4e, 0x41, 0x50]);
 const endMagic = 0x444e5352;
 
-export type SnapshotHeader = {
-  readonly directoryId: Uint8Array;
-  readonly group: number;
-  readonly leadingMetaBytes: number;
-  readonly leadingMetaCrc: number;
-};
+export type SnapshotHeader = { readonly directoryId: Uint8Array; readonly group: number };
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Header and leading meta. */
-export function encodeSnapshotHeader(
-  directoryId: Uint8Array,
-  group: number,
-  leadingMeta: SnapshotMeta | null,
-): Uint8Array {
-  const meta = leadingMeta === null ? new Uint8Array(0) : encodeSnapshotMeta(leadingMeta);
-  const bytes = new Uint8Array(snapshotHeaderBytes + meta.length);
+export function encodeSnapshotHeader({ directoryId, group }: SnapshotHeader): Uint8Array {
+  const bytes = new Uint8Array(snapshotHeaderBytes);
   const view = viewOf(bytes);
   bytes.set(headerMagic);
   view.setUint32(8, formatVersion, true);
   view.setUint32(12, frameDataBytes, true);
   bytes.set(directoryId, 16);
   view.setUint32(32, group, true);
-  view.setUint32(36, meta.length, true);
-  view.setUint32(40, crc32(meta), true);
   view.setUint32(60, crc32(bytes.subarray(0, 60)), true);
-  bytes.set(meta, snapshotHeaderBytes);
   return bytes;
 }
 
@@ -63,12 +47,7 @@ export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader | null {
   if (view.getUint32(60, true) !== crc32(bytes.subarray(0, 60))) return null;
   if (view.getUint32(8, true) !== formatVersion) return null;
   if (view.getUint32(12, true) !== frameDataBytes) return null;
-  return {
-    directoryId: bytes.slice(16, 32),
-    group: view.getUint32(32, true),
-    leadingMetaBytes: view.getUint32(36, true),
-    leadingMetaCrc: view.getUint32(40, true),
-  };
+  return { directoryId: bytes.slice(16, 32), group: view.getUint32(32, true) };
 }
 
 /** Null if the bytes are not those that `crc` was taken of. */
@@ -111,6 +90,15 @@ export function framedBytes(sizeBytes: number): number {
 export type Unframed =
   | { readonly type: "intact"; readonly pieces: Uint8Array[]; readonly crc: number }
   | { readonly type: "bad"; readonly offset: number };
+
+export function isSameSnapshot(a: SnapshotMeta, b: SnapshotMeta): boolean {
+  return (
+    a.index === b.index &&
+    a.term === b.term &&
+    a.checksum === b.checksum &&
+    a.sizeBytes === b.sizeBytes
+  );
+}
 
 /**
  * Takes whole frames apart. `before` is the CRC of the data before them, or null if it is taken from the

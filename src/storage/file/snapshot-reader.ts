@@ -9,11 +9,11 @@ import {
   frameDataBytes,
   frameHeaderBytes,
   framedBytes,
+  isSameSnapshot,
   snapshotEndBytes,
   snapshotHeaderBytes,
   unframe,
 } from "./snapshot-file.js";
-import { isSameSnapshot } from "./snapshot-writer.js";
 
 /** Frames that are read at once when the whole is read. */
 const readFrames = 16;
@@ -28,13 +28,11 @@ export class SnapshotReader {
   readonly meta: SnapshotMeta;
   readonly #path: string;
   readonly #file: File;
-  readonly #dataAt: number;
 
-  constructor(path: string, file: File, meta: SnapshotMeta, dataAt: number) {
+  constructor(path: string, file: File, meta: SnapshotMeta) {
     this.#path = path;
     this.#file = file;
     this.meta = meta;
-    this.#dataAt = dataAt;
   }
 
   /** Up to `maxBytes` from `offset` on; null beyond the end. Rejects with `storageCorrupt`. */
@@ -52,7 +50,7 @@ export class SnapshotReader {
   }
 
   async #frames(first: number, count: number, before: number | null): Promise<Frames> {
-    const at = this.#dataAt + first * (frameHeaderBytes + frameDataBytes);
+    const at = snapshotHeaderBytes + first * (frameHeaderBytes + frameDataBytes);
     const from = first * frameDataBytes;
     const to = Math.min((first + count) * frameDataBytes, this.meta.sizeBytes);
     const bytes = await this.#file.read(at, framedBytes(to - from));
@@ -81,7 +79,7 @@ export class SnapshotReader {
       yield* read.pieces;
     }
     if (frames === 0 && this.meta.checksum !== 0) {
-      throw corrupt(this.#path, this.#dataAt, "an empty snapshot has another checksum");
+      throw corrupt(this.#path, snapshotHeaderBytes, "an empty snapshot has another checksum");
     }
   }
 
@@ -111,14 +109,13 @@ export async function openSnapshot(
     const meta =
       metaAt < 0 ? null : decodeMeta(await file.read(metaAt, end.metaBytes), end.metaCrc);
     if (meta === null) throw corrupt(path, Math.max(metaAt, 0), "its meta is not intact");
-    const dataAt = snapshotHeaderBytes + header.leadingMetaBytes;
-    if (dataAt + framedBytes(meta.sizeBytes) !== metaAt) {
-      throw corrupt(path, dataAt, "it is not as long as its meta says");
+    if (snapshotHeaderBytes + framedBytes(meta.sizeBytes) !== metaAt) {
+      throw corrupt(path, snapshotHeaderBytes, "it is not as long as its meta says");
     }
     if (expected !== null && !isSameSnapshot(meta, expected)) {
       throw corrupt(path, metaAt, "it is not the snapshot that the log names");
     }
-    return new SnapshotReader(path, file, meta, dataAt);
+    return new SnapshotReader(path, file, meta);
   } catch (error) {
     await file.close();
     throw error;

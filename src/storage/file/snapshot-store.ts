@@ -9,15 +9,11 @@ import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
 import { isDiskFull, isMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { Gate, Lane } from "./lane.js";
-import { incomingName, snapshotName, temporarySuffix } from "./names.js";
+import { snapshotName, temporarySuffix } from "./names.js";
+import { isSameSnapshot } from "./snapshot-file.js";
 import { type SnapshotReader, openSnapshot } from "./snapshot-reader.js";
-import {
-  type SnapshotPlace,
-  type SnapshotWriter,
-  createSnapshot,
-  isSameSnapshot,
-  resumeSnapshot,
-} from "./snapshot-writer.js";
+import { type GroupSnapshots, Sink, type SinkStore } from "./snapshot-sink.js";
+import { type SnapshotPlace, createSnapshot } from "./snapshot-writer.js";
 
 /** What the snapshots need of the storage around them. */
 export interface SnapshotServices {
@@ -32,29 +28,7 @@ export interface SnapshotServices {
   fail(error: RaftError): void;
 }
 
-type Incoming = { readonly meta: SnapshotMeta; readonly writer: SnapshotWriter };
-
-type GroupSnapshots = {
-  readonly number: number;
-  readonly name: GroupName;
-  readonly writing: Lane;
-  readonly reading: Lane;
-  current: SnapshotMeta | null;
-  reader: SnapshotReader | null;
-  /** Somebody is still reading the one before: its open file outlives its name (hazard 57). */
-  pinned: SnapshotReader | null;
-  /** The reader's file was begun and not read to its end. */
-  readUnfinished: boolean;
-  /** Index of the current one if it was found damaged, or 0: it is not read again and again. */
-  brokenIndex: LogIndex;
-  sink: Sink | null;
-  incoming: Incoming | null;
-  /** A part of an earlier process may be there. */
-  leftover: boolean;
-  deleted: boolean;
-};
-
-export class SnapshotStore {
+export class SnapshotStore implements SinkStore {
   readonly #services: SnapshotServices;
   // Each may keep one of the platform's four threads busy. Writing waits for reading, never the reverse.
   readonly #writeGate = new Gate(1);
@@ -67,7 +41,7 @@ export class SnapshotStore {
     this.#services = services;
   }
 
-  addGroup(number: number, name: GroupName, current: SnapshotMeta | null, leftover: boolean): void {
+  addGroup(number: number, name: GroupName, current: SnapshotMeta | null): void {
     this.#groups.set(number, {
       number,
       name,
@@ -80,7 +54,6 @@ export class SnapshotStore {
       brokenIndex: 0,
       sink: null,
       incoming: null,
-      leftover,
       deleted: false,
     });
   }
@@ -102,20 +75,25 @@ export class SnapshotStore {
   async #closeIncoming(group: GroupSnapshots): Promise<void> {
     const { incoming } = group;
     group.incoming = null;
-    await incoming?.writer.close();
+    if (incoming === null) return;
+    await incoming.writer.close();
+    await this.#remove(incoming.name);
   }
 
   async #clear(group: GroupSnapshots): Promise<void> {
-    await this.#remove(incomingName(group.number));
     if (group.current !== null) await this.#remove(snapshotName(group.number, group.current));
   }
 
   begin(number: number): SnapshotSink {
     const group = this.#groups.get(number)!;
     group.sink?.abort();
-    const name = `snapshot-${number}-${this.#nextTemporary++}${temporarySuffix}`;
+    const name = this.#temporaryName(group);
     group.sink = new Sink(this, group, this.#place(group, name), name);
     return group.sink;
+  }
+
+  #temporaryName(group: GroupSnapshots): string {
+    return `snapshot-${group.number}-${this.#nextTemporary++}${temporarySuffix}`;
   }
 
   #place(group: GroupSnapshots, name: string): SnapshotPlace {
@@ -228,15 +206,13 @@ export class SnapshotStore {
     const group = this.#groups.get(number)!;
     this.#run(group.writing, "writing a snapshot that the leader sends", async () => {
       if (group.deleted || this.#closing) return;
-      if (offset === 0) await this.#beginIncoming(group, meta, data.length);
+      if (offset === 0) await this.#beginIncoming(group, meta);
       const { incoming } = group;
       let heldBytes = 0;
       if (incoming !== null && isSameSnapshot(incoming.meta, meta)) {
         const { writer } = incoming;
-        if (writer.sizeBytes === offset) {
-          await writer.append(data);
-          await writer.keepFrames();
-        }
+        // A chunk that came twice, or one behind a gap, changes nothing: the answer says where to go on.
+        if (writer.sizeBytes === offset) await writer.append(data);
         heldBytes = writer.sizeBytes;
       }
       const { handlers } = this.#services;
@@ -244,25 +220,10 @@ export class SnapshotStore {
     });
   }
 
-  /** Begins anew, or goes on with what an earlier process has of the same snapshot. */
-  async #beginIncoming(
-    group: GroupSnapshots,
-    meta: SnapshotMeta,
-    leastBytes: number,
-  ): Promise<void> {
+  async #beginIncoming(group: GroupSnapshots, meta: SnapshotMeta): Promise<void> {
     await this.#closeIncoming(group);
-    const place = this.#place(group, incomingName(group.number));
-    if (group.leftover) {
-      group.leftover = false;
-      const writer = await resumeSnapshot(place, meta);
-      if (writer !== null && writer.sizeBytes >= leastBytes) {
-        group.incoming = { meta, writer };
-        return;
-      }
-      await writer?.close();
-    }
-    await this.#remove(incomingName(group.number));
-    group.incoming = { meta, writer: await createSnapshot(place, meta) };
+    const name = this.#temporaryName(group);
+    group.incoming = { meta, writer: await createSnapshot(this.#place(group, name)), name };
   }
 
   install(number: number, meta: SnapshotMeta): void {
@@ -273,22 +234,20 @@ export class SnapshotStore {
         this.#answerSaved(group, meta, true);
         return;
       }
-      if (meta.sizeBytes === 0) await this.#beginIncoming(group, meta, 1);
       const { incoming } = group;
-      group.incoming = null;
       const whole =
         incoming !== null &&
         isSameSnapshot(incoming.meta, meta) &&
         incoming.writer.sizeBytes === meta.sizeBytes &&
         incoming.writer.crc === meta.checksum;
       if (!whole || this.#isOutdated(group, meta)) {
-        await incoming?.writer.close();
-        await this.#remove(incomingName(number));
+        await this.#closeIncoming(group);
         this.#answerSaved(group, meta, false);
         return;
       }
+      group.incoming = null;
       await incoming.writer.finish(meta);
-      await this.#install(group, incomingName(number), meta);
+      await this.#install(group, incoming.name, meta);
     });
   }
 
@@ -368,57 +327,5 @@ export class SnapshotStore {
       await group.writing.idle();
       await group.reading.idle();
     }
-  }
-}
-
-/** A member's own snapshot on its way to the disk. */
-class Sink implements SnapshotSink {
-  readonly name: string;
-  readonly #store: SnapshotStore;
-  readonly #group: GroupSnapshots;
-  #ended = false;
-  writer: SnapshotWriter | null = null;
-  /** No further step is taken. */
-  failed = false;
-
-  constructor(store: SnapshotStore, group: GroupSnapshots, place: SnapshotPlace, name: string) {
-    this.name = name;
-    this.#store = store;
-    this.#group = group;
-    store.sinkStep(group, this, async () => {
-      this.writer = await createSnapshot(place, null);
-    });
-  }
-
-  write(data: Uint8Array): void {
-    if (this.#ended) return;
-    this.#store.sinkStep(this.#group, this, async () => {
-      await this.writer!.append(data);
-    });
-  }
-
-  commit(snapshot: SnapshotMeta): void {
-    if (this.#ended) return;
-    this.#end();
-    this.#store.finishSink(this.#group, this, snapshot);
-  }
-
-  abort(): void {
-    if (this.#ended) return;
-    this.#end();
-    this.#store.sinkStep(this.#group, this, async () => {
-      this.failed = true;
-      await this.discard();
-    });
-  }
-
-  #end(): void {
-    this.#ended = true;
-    if (this.#group.sink === this) this.#group.sink = null;
-  }
-
-  async discard(): Promise<void> {
-    await this.writer?.close();
-    await this.#store.removeTemporary(this.name);
   }
 }

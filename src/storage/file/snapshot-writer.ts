@@ -3,15 +3,10 @@ import type { SnapshotMeta } from "../../core/types.js";
 import { checksum } from "./checksum.js";
 import type { File, FileSystem } from "./fs.js";
 import {
-  decodeMeta,
-  decodeSnapshotHeader,
   encodeSnapshotEnd,
   encodeSnapshotHeader,
   frameDataBytes,
   frameHeaderBytes,
-  framedBytes,
-  snapshotHeaderBytes,
-  unframe,
 } from "./snapshot-file.js";
 
 /** Frames that go out in one write. */
@@ -36,17 +31,14 @@ export class SnapshotWriter {
   #frameAt = 0;
   #frameBytes = 0;
   /** CRC of everything before that frame, and of everything. */
-  #frameBefore: number;
-  #crc: number;
-  #sizeBytes: number;
+  #frameBefore = 0;
+  #crc = 0;
+  #sizeBytes = 0;
   #closed = false;
 
-  constructor(file: File, position: number, sizeBytes: number, crc: number) {
+  constructor(file: File, position: number) {
     this.#file = file;
     this.#position = position;
-    this.#sizeBytes = sizeBytes;
-    this.#crc = crc;
-    this.#frameBefore = crc;
     this.#staged = new Uint8Array(stagedFrames * (frameHeaderBytes + frameDataBytes));
     this.#view = new DataView(this.#staged.buffer);
   }
@@ -105,85 +97,22 @@ export class SnapshotWriter {
     await this.close();
   }
 
-  /** Idempotent. What is staged is lost; full frames may be kept for later by `keepFrames`. */
+  /** Idempotent. What is staged is lost. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#file.close();
   }
-
-  /** Writes the full frames out, so that `resumeSnapshot` finds them. */
-  keepFrames(): Promise<void> {
-    return this.#drain();
-  }
 }
 
-export async function createSnapshot(
-  place: SnapshotPlace,
-  leadingMeta: SnapshotMeta | null,
-): Promise<SnapshotWriter> {
+export async function createSnapshot(place: SnapshotPlace): Promise<SnapshotWriter> {
   const file = await place.fs.open(place.path, "create");
   try {
-    const header = encodeSnapshotHeader(place.directoryId, place.group, leadingMeta);
+    const header = encodeSnapshotHeader(place);
     await file.write(0, [header]);
-    return new SnapshotWriter(file, header.length, 0, 0);
+    return new SnapshotWriter(file, header.length);
   } catch (error) {
     await file.close();
     throw error;
   }
-}
-
-/** Goes on with the unfinished snapshot at `place` if it is the one of `meta`; otherwise null. */
-export async function resumeSnapshot(
-  place: SnapshotPlace,
-  meta: SnapshotMeta,
-): Promise<SnapshotWriter | null> {
-  const file = await place.fs.open(place.path, "write");
-  let writer: SnapshotWriter | null = null;
-  try {
-    writer = await resume(file, await place.fs.sizeOf(place.path), place, meta);
-    return writer;
-  } finally {
-    if (writer === null) await file.close();
-  }
-}
-
-async function resume(
-  file: File,
-  fileBytes: number,
-  place: SnapshotPlace,
-  meta: SnapshotMeta,
-): Promise<SnapshotWriter | null> {
-  const header = decodeSnapshotHeader(await file.read(0, snapshotHeaderBytes));
-  if (header === null || header.group !== place.group) return null;
-  if (Buffer.compare(header.directoryId, place.directoryId) !== 0) return null;
-  const leading = await file.read(snapshotHeaderBytes, header.leadingMetaBytes);
-  const begun = decodeMeta(leading, header.leadingMetaCrc);
-  if (begun === null || !isSameSnapshot(begun, meta)) return null;
-  const frameBytes = frameHeaderBytes + frameDataBytes;
-  const dataAt = snapshotHeaderBytes + header.leadingMetaBytes;
-  let crc = 0;
-  let frames = 0;
-  // A last frame that is not full, or torn, is sent again: frames are full but for the very last.
-  for (; dataAt + (frames + 1) * frameBytes <= fileBytes; frames++) {
-    if ((frames + 1) * frameDataBytes > meta.sizeBytes) break;
-    const read = unframe(
-      await file.read(dataAt + frames * frameBytes, frameBytes),
-      crc,
-      frameDataBytes,
-    );
-    if (read.type === "bad") break;
-    crc = read.crc;
-  }
-  const sizeBytes = frames * frameDataBytes;
-  return new SnapshotWriter(file, dataAt + framedBytes(sizeBytes), sizeBytes, crc);
-}
-
-export function isSameSnapshot(a: SnapshotMeta, b: SnapshotMeta): boolean {
-  return (
-    a.index === b.index &&
-    a.term === b.term &&
-    a.checksum === b.checksum &&
-    a.sizeBytes === b.sizeBytes
-  );
 }

@@ -1,0 +1,90 @@
+/** A member's own snapshot on its way to the disk, and what belongs to its group beside it. */
+import type { LogIndex, SnapshotMeta } from "../../core/types.js";
+import type { GroupName, SnapshotSink } from "../../ports.js";
+import type { Lane } from "./lane.js";
+import type { SnapshotReader } from "./snapshot-reader.js";
+import { type SnapshotPlace, type SnapshotWriter, createSnapshot } from "./snapshot-writer.js";
+
+type Incoming = {
+  readonly meta: SnapshotMeta;
+  readonly writer: SnapshotWriter;
+  readonly name: string;
+};
+
+/** The snapshots of one group, as far as this process works on them. */
+export type GroupSnapshots = {
+  readonly number: number;
+  readonly name: GroupName;
+  readonly writing: Lane;
+  readonly reading: Lane;
+  current: SnapshotMeta | null;
+  reader: SnapshotReader | null;
+  /** Somebody is still reading the one before: its open file outlives its name (hazard 57). */
+  pinned: SnapshotReader | null;
+  /** The reader's file was begun and not read to its end. */
+  readUnfinished: boolean;
+  /** Index of the current one if it was found damaged, or 0: it is not read again and again. */
+  brokenIndex: LogIndex;
+  sink: Sink | null;
+  incoming: Incoming | null;
+  deleted: boolean;
+};
+
+/** What a sink asks of the store; its steps are taken in order, in the lane of its group. */
+export interface SinkStore {
+  sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>): void;
+  finishSink(group: GroupSnapshots, sink: Sink, meta: SnapshotMeta): void;
+  removeTemporary(name: string): Promise<void>;
+}
+
+/** A member's own snapshot on its way to the disk. */
+export class Sink implements SnapshotSink {
+  readonly name: string;
+  readonly #store: SinkStore;
+  readonly #group: GroupSnapshots;
+  #ended = false;
+  writer: SnapshotWriter | null = null;
+  /** No further step is taken. */
+  failed = false;
+
+  constructor(store: SinkStore, group: GroupSnapshots, place: SnapshotPlace, name: string) {
+    this.name = name;
+    this.#store = store;
+    this.#group = group;
+    store.sinkStep(group, this, async () => {
+      this.writer = await createSnapshot(place);
+    });
+  }
+
+  write(data: Uint8Array): void {
+    if (this.#ended) return;
+    this.#store.sinkStep(this.#group, this, async () => {
+      await this.writer!.append(data);
+    });
+  }
+
+  commit(snapshot: SnapshotMeta): void {
+    if (this.#ended) return;
+    this.#end();
+    this.#store.finishSink(this.#group, this, snapshot);
+  }
+
+  abort(): void {
+    if (this.#ended) return;
+    this.#end();
+    this.#store.sinkStep(this.#group, this, async () => {
+      this.failed = true;
+      await this.discard();
+    });
+  }
+
+  #end(): void {
+    this.#ended = true;
+    if (this.#group.sink === this) this.#group.sink = null;
+  }
+
+  async discard(): Promise<void> {
+    await this.writer?.close();
+    await this.#store.removeTemporary(this.name);
+  }
+}

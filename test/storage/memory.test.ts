@@ -1,0 +1,162 @@
+/** What memory storage has beyond the contract: answers at once, held answers, pinned snapshots. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { AssertionError } from "../../src/errors.js";
+import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
+import { entries, identityOf, metaOf, OpenStorage } from "../contract/storage-harness.js";
+import { patterned } from "../tools/peer.js";
+
+async function open(): Promise<{ storage: MemoryStorage; opened: OpenStorage }> {
+  const storage = createMemoryStorage();
+  const opened = await OpenStorage.open({ storage: () => storage });
+  storage.createGroup(identityOf("queue"));
+  return { storage, opened };
+}
+
+function save(opened: OpenStorage, index: number, data: Uint8Array): void {
+  const sink = opened.storage.beginSnapshot("queue");
+  sink.write(data);
+  sink.commit(metaOf(index, 1, data));
+}
+
+describe("memory storage", () => {
+  test("says that it is not durable, unless a test wants it to pretend", () => {
+    assert.equal(createMemoryStorage().durable, false);
+    assert.equal(createMemoryStorage({ durable: true }).durable, true);
+  });
+
+  test("answers within flush, and everything else within its own call", async () => {
+    const { storage, opened } = await open();
+    opened.append("queue", { entries: entries(1, 5, 1) });
+    assert.deepEqual(opened.answers, []);
+    storage.flush();
+    const data = patterned(10);
+    save(opened, 3, data);
+    storage.readSnapshotChunk("queue", "bar#1", 3, 0, 4);
+    storage.writeSnapshotChunk("queue", metaOf(9, 1, data), 0, data);
+    storage.installSnapshot("queue", metaOf(9, 1, data));
+    assert.deepEqual(opened.answers, [
+      { type: "stored", group: "queue", ticket: 1 },
+      { type: "saved", group: "queue", index: 3, ok: true },
+      {
+        type: "chunkRead",
+        group: "queue",
+        to: "bar#1",
+        index: 3,
+        offset: 0,
+        data: data.slice(0, 4),
+      },
+      { type: "chunkWritten", group: "queue", index: 9, term: 1, sizeBytes: 10 },
+      { type: "saved", group: "queue", index: 9, ok: true },
+    ]);
+  });
+
+  test("what is asked for behind an append waits for its flush, so that order holds", async () => {
+    const { storage, opened } = await open();
+    opened.append("queue", { entries: entries(1, 5, 1) });
+    save(opened, 5, patterned(10));
+    storage.compactLog("queue", 6);
+    assert.deepEqual(opened.answers, []);
+    storage.flush();
+    assert.deepEqual(
+      opened.answers.map(({ type }) => type),
+      ["stored", "saved"],
+    );
+    const again = await opened.reopen({ storage: () => storage });
+    assert.deepEqual(again.group("queue").entries, []);
+  });
+
+  test("an answer may bring about the next call", async () => {
+    const { storage, opened } = await open();
+    const onStored = opened.onStored.bind(opened);
+    opened.onStored = (group, ticket) => {
+      onStored(group, ticket);
+      if (ticket < 5) opened.store("queue", { entries: entries(ticket + 1, ticket + 1, 1) });
+    };
+    opened.store("queue", { entries: entries(1, 1, 1) });
+    assert.equal(opened.answers.length, 5);
+    const again = await opened.reopen({ storage: () => storage });
+    assert.equal(again.group("queue").entries.length, 5);
+  });
+
+  test("held answers wait in order, leave one by one or all, and then no more are held", async () => {
+    const { storage, opened } = await open();
+    storage.holdAnswers();
+    for (let i = 1; i <= 4; i++) opened.store("queue", { entries: entries(i, i, 1) });
+    save(opened, 2, patterned(5));
+    assert.equal(storage.heldAnswers, 5);
+    assert.deepEqual(opened.answers, []);
+    storage.releaseAnswers(2);
+    assert.deepEqual(
+      opened.of("stored").map(({ ticket }) => ticket),
+      [1, 2],
+    );
+    storage.releaseAnswers();
+    assert.deepEqual(
+      opened.answers.map(({ type }) => type),
+      ["stored", "stored", "stored", "stored", "saved"],
+    );
+    opened.store("queue", { entries: entries(5, 5, 1) });
+    assert.equal(opened.of("stored").length, 5);
+    assert.equal(storage.heldAnswers, 0);
+  });
+
+  test("what was written while answers were held is there after a restart, the answers are not", async () => {
+    const { storage, opened } = await open();
+    storage.holdAnswers();
+    opened.store("queue", { entries: entries(1, 4, 1) });
+    const again = await opened.reopen({ storage: () => storage });
+    assert.equal(again.group("queue").entries.length, 4);
+    storage.releaseAnswers();
+    assert.deepEqual(opened.answers, []);
+    assert.deepEqual(again.answers, []);
+  });
+
+  test("a snapshot that somebody is half through outlives its successors (hazard 57)", async () => {
+    const { opened } = await open();
+    opened.store("queue", { entries: entries(1, 50, 1) });
+    const first = patterned(3000, 1);
+    save(opened, 10, first);
+    assert.deepEqual(await opened.read(10, 0, 1000), first.slice(0, 1000));
+    save(opened, 20, patterned(3000, 2));
+    assert.deepEqual(await opened.read(10, 1000, 1000), first.slice(1000, 2000));
+    save(opened, 30, patterned(3000, 3));
+    assert.deepEqual(await opened.read(10, 2000, 1000), first.slice(2000));
+    save(opened, 40, patterned(3000, 4));
+    assert.equal(await opened.read(10, 2000, 1000), null, "read to its end, then let go");
+    assert.equal(await opened.read(20, 0, 1000), null, "never asked for");
+  });
+
+  test("an abandoned snapshot is let go", async () => {
+    const { opened } = await open();
+    opened.store("queue", { entries: entries(1, 50, 1) });
+    save(opened, 10, patterned(3000, 1));
+    await opened.read(10, 0, 1000);
+    save(opened, 20, patterned(3000, 2));
+    save(opened, 30, patterned(3000, 3));
+    assert.equal(await opened.read(10, 1000, 1000), null);
+  });
+
+  test("the bytes of a snapshot are its own", async () => {
+    const { opened } = await open();
+    const data = patterned(100);
+    save(opened, 0, data);
+    const before = data.slice();
+    data.fill(0);
+    assert.deepEqual(await opened.loaded("queue"), Buffer.from(before));
+  });
+
+  test("a breach of the contract stops whoever made it", async () => {
+    const { storage, opened } = await open();
+    opened.store("queue", { entries: entries(1, 3, 1) });
+    const breaches: readonly (() => void)[] = [
+      () => opened.store("queue", { entries: entries(5, 5, 1) }),
+      () => opened.store("queue", { entries: entries(3, 3, 1) }),
+      () => opened.store("nobody", { entries: entries(1, 1, 1) }),
+      () => storage.createGroup(identityOf("queue")),
+      () => storage.compactLog("queue", 2),
+    ];
+    for (const breach of breaches) assert.throws(breach, AssertionError);
+    await assert.rejects(storage.loadSnapshot("nobody"), { code: "storageFailed" });
+  });
+});
