@@ -127,6 +127,7 @@ export function createCore(init: CoreInit, out: Out): Core {
     appliedBytes: 0,
     promisedUntilMs: -Infinity,
     rearmElection: false,
+    nextGraceMs: -Infinity,
     reads: { nextBatch: 1, collecting: [], asked: [], waiting: [] },
     transferOutcome: null,
     awaitingStore: [],
@@ -295,14 +296,21 @@ function onConfigChangeRequested(
   role.configRequests.push({ request, index });
 }
 
-/** Our own loop was late: nobody is to blame, and no lease is to be trusted (DESIGN 15). */
+/**
+ * Our own loop was late: nobody is to blame, and no lease is to be trusted (DESIGN 15). A machine that
+ * is late all the time gets this grace once in a few timeouts, or it would never elect anybody.
+ */
 function onStalled(core: Core): void {
   const { role } = core;
-  if (role.type === "leader") {
-    role.leaseFloorMs = core.nowMs;
-    for (const peer of role.peers) peer.lastContactMs = core.nowMs;
-  } else core.rearmElection = true;
+  if (role.type === "leader") role.leaseFloorMs = core.nowMs;
+  if (core.nowMs < core.nextGraceMs) return;
+  core.nextGraceMs = core.nowMs + gracePauseTimeouts * core.config.electionTimeoutMs;
+  if (role.type === "leader") for (const peer of role.peers) peer.lastContactMs = core.nowMs;
+  else core.rearmElection = true;
 }
+
+/** Election timeouts from one grace to the next. */
+const gracePauseTimeouts = 4;
 
 /** The end of a turn: at most one store, one appendEntries a peer, then what was applied. */
 export function flush(core: Core, out: Out): void {

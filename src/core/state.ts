@@ -64,6 +64,8 @@ export type Core = {
   promisedUntilMs: Millis;
   /** The election timer has to start anew at the end of this turn. */
   rearmElection: boolean;
+  /** A stall of our own loop before this moment is no excuse any more. */
+  nextGraceMs: Millis;
 
   reads: FollowerReads;
   /** A transfer that this member began as leader, until its outcome is known. */
