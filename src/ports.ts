@@ -82,8 +82,9 @@ export interface Transport {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Storage: one per host, shared by its groups. Calls return at once and answer by callback, in the
-// order in which they were made; memory storage may answer before the call returns.
+// Storage: one per host, shared by its groups. Calls return at once and answer by callback; memory
+// storage may answer before the call returns. Of one group, answers come in the order of the calls
+// among each of: batches, writing of snapshots (own and received), reading of chunks.
 
 /** Names one group inside one storage. */
 export type GroupName = string;

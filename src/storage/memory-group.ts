@@ -19,6 +19,10 @@ export class MemoryGroup {
   #snapshot: SnapshotMeta | null = null;
   #pieces = new SnapshotPieces();
   #incoming: Incoming | null = null;
+  /** Of the current snapshot, a part has been read and the rest has not. */
+  #readUnfinished = false;
+  #pinned: { readonly index: LogIndex; readonly pieces: SnapshotPieces; wanted: boolean } | null =
+    null;
 
   constructor(identity: GroupIdentity) {
     this.#identity = identity;
@@ -39,7 +43,10 @@ export class MemoryGroup {
   store(batch: StoreBatch): void {
     if (batch.hardState !== null) this.#hardState = batch.hardState;
     if (batch.truncateFrom > 0) this.#truncate(batch.truncateFrom);
+    const covered = this.#snapshot?.index ?? 0;
     for (const entry of batch.entries) {
+      // The snapshot stands for it, and the log that held it may be gone.
+      if (entry.index <= covered) continue;
       const expected = this.#lastIndex() + 1;
       assert(
         entry.index === expected,
@@ -72,29 +79,52 @@ export class MemoryGroup {
 
   /** The chunks received become the snapshot, unless they are not what `snapshot` says. */
   install(snapshot: SnapshotMeta): boolean {
+    if (this.#snapshot !== null && isSame(this.#snapshot, snapshot)) return true;
     const incoming = this.#incoming;
-    if (incoming === null || !isSame(incoming.snapshot, snapshot)) return false;
     this.#incoming = null;
-    if (!this.replaceSnapshot(snapshot, incoming.pieces)) return false;
+    if (incoming === null || !isSame(incoming.snapshot, snapshot)) return false;
+    return this.replaceSnapshot(snapshot, incoming.pieces);
+  }
+
+  /** False, and all stays as it is, if the bytes do not match or a newer one is here (hazard 50). */
+  replaceSnapshot(snapshot: SnapshotMeta, pieces: SnapshotPieces): boolean {
+    if (!pieces.matches(snapshot.sizeBytes, snapshot.checksum)) return false;
+    if (this.#snapshot !== null && this.#snapshot.index > snapshot.index) return false;
+    this.#turnPinned();
+    this.#snapshot = snapshot;
+    this.#pieces = pieces;
     this.#dropContradicted(snapshot);
     return true;
   }
 
-  /** False, and all stays as it is, if the bytes do not match or a newer one is here already. */
-  replaceSnapshot(snapshot: SnapshotMeta, pieces: SnapshotPieces): boolean {
-    if (!pieces.matches(snapshot.sizeBytes, snapshot.checksum)) return false;
-    if (this.#snapshot !== null && this.#snapshot.index > snapshot.index) return false;
-    this.#snapshot = snapshot;
-    this.#pieces = pieces;
-    return true;
-  }
-
   readChunk(index: LogIndex, offset: number, maxBytes: number): Uint8Array | null {
-    return this.#snapshot?.index === index ? this.#pieces.read(offset, maxBytes) : null;
+    if (this.#snapshot?.index === index) {
+      this.#readUnfinished = offset + maxBytes < this.#pieces.sizeBytes;
+      return this.#pieces.read(offset, maxBytes);
+    }
+    if (this.#pinned?.index !== index) return null;
+    const { pieces } = this.#pinned;
+    this.#pinned.wanted = offset + maxBytes < pieces.sizeBytes;
+    return pieces.read(offset, maxBytes);
   }
 
   snapshotPieces(): readonly Uint8Array[] {
     return this.#pieces.all();
+  }
+
+  /**
+   * A snapshot that somebody is half through stays readable beside its successor: snapshots that are
+   * taken faster than they are sent would else keep a slow follower away for ever (hazard 57).
+   */
+  #turnPinned(): void {
+    if (this.#snapshot !== null && this.#readUnfinished) {
+      this.#pinned = { index: this.#snapshot.index, pieces: this.#pieces, wanted: false };
+    } else if (this.#pinned !== null) {
+      // Not read since the last turn: whoever read it has gone.
+      if (!this.#pinned.wanted) this.#pinned = null;
+      else this.#pinned.wanted = false;
+    }
+    this.#readUnfinished = false;
   }
 
   #lastIndex(): LogIndex {
@@ -103,9 +133,10 @@ export class MemoryGroup {
 
   #truncate(from: LogIndex): void {
     const first = this.#entries[0]?.index;
-    if (first !== undefined) {
-      this.#entries.length = Math.min(this.#entries.length, Math.max(0, from - first));
-    }
+    if (first === undefined) return;
+    // What lies before a cut within the snapshot is of no use alone.
+    const kept = from <= (this.#snapshot?.index ?? 0) ? 0 : Math.max(0, from - first);
+    this.#entries.length = Math.min(this.#entries.length, kept);
   }
 
   /**
