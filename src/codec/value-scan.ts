@@ -81,22 +81,19 @@ class Scanner {
     return value;
   }
 
-  #enter(depth: number, count: number, leastBytes: number): void {
+  /** Nothing is allocated for a declared length: every item has to be there, with a byte at least. */
+  #enter(depth: number): void {
     if (depth >= maxDepth) throw new Error(`nesting is deeper than ${maxDepth} levels`);
-    // Before anything is allocated for them: every item takes a byte at least.
-    if (count * leastBytes > this.#bytes.length - this.at) {
-      throw new Error("the value ends too early");
-    }
   }
 
   #items(count: number, depth: number): void {
-    this.#enter(depth, count, 1);
+    this.#enter(depth);
     for (let i = 0; i < count; i++) this.item(depth + 1);
   }
 
   /** Of an object: keys are text. */
   #entries(count: number, depth: number): void {
-    this.#enter(depth, count, 2);
+    this.#enter(depth);
     for (let i = 0; i < count; i++) {
       const first = this.#byte();
       if (first >> 5 !== 3) throw new Error("the key of an object is not a text");
@@ -116,7 +113,7 @@ class Scanner {
 
   #mapEntries(depth: number): void {
     const count = this.#argument(this.#headOf(5, "a Map"));
-    this.#enter(depth, count, 2);
+    this.#enter(depth);
     for (let i = 0; i < count; i++) {
       this.item(depth + 1);
       this.item(depth + 1);

@@ -1,9 +1,9 @@
 /** The default codec: what goes in comes out, and what a stranger sends does no harm. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decode as cborDecode, encode as cborEncode } from "cbor-x";
 import fc from "fast-check";
 import { createCborCodec } from "../../src/codec/values.js";
+import { anyValue, plain } from "./any-value.js";
 
 const codec = createCborCodec();
 
@@ -27,43 +27,6 @@ function nested(levels: number, wrap: (inner: unknown) => unknown): unknown {
   return value;
 }
 
-/** Everything that the codec promises to give back as it was. */
-const anyValue = fc.letrec<{ value: unknown; leaf: unknown }>((tie) => ({
-  leaf: fc.oneof(
-    fc.constantFrom(null, undefined, true, false, -0, NaN, Infinity, -Infinity, ""),
-    fc.integer(),
-    fc.maxSafeInteger(),
-    fc.double(),
-    fc.bigInt(),
-    fc.bigInt({ min: -(2n ** 300n), max: 2n ** 300n }),
-    fc.string({ unit: "binary" }),
-    fc.string({ unit: "grapheme", maxLength: 90 }),
-    fc.string({ unit: fc.constantFrom("\ufeff", "é", "x", "😀"), maxLength: 90 }),
-    fc.date({ noInvalidDate: true }),
-    fc.uint8Array(),
-    fc.int16Array(),
-    fc.uint32Array(),
-    fc.float64Array(),
-    fc.bigInt64Array(),
-  ),
-  value: fc.oneof(
-    { maxDepth: 4, withCrossShrink: true },
-    tie("leaf"),
-    fc.array(tie("value"), { maxLength: 6 }),
-    fc.dictionary(key(), tie("value"), { maxKeys: 6 }),
-    fc
-      .array(fc.tuple(tie("value"), tie("value")), { maxLength: 5 })
-      .map((entries) => new Map(entries)),
-    fc.array(tie("value"), { maxLength: 5 }).map((items) => new Set(items)),
-  ),
-})).value;
-
-function key() {
-  return fc
-    .oneof(fc.string(), fc.constantFrom("constructor", "toString", "hasOwnProperty", "length", "0"))
-    .filter((name) => name !== "__proto__");
-}
-
 test("whatever the codec carries comes back as it was, and its bytes are always the same", () => {
   fc.assert(
     fc.property(anyValue, (value) => {
@@ -76,18 +39,6 @@ test("whatever the codec carries comes back as it was, and its bytes are always 
     { numRuns: 500 },
   );
 });
-
-/** fast-check makes objects without a prototype; they come back with one. */
-function plain(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(plain);
-  if (value instanceof Map) {
-    return new Map([...(value as Map<unknown, unknown>)].map(([k, v]) => [plain(k), plain(v)]));
-  }
-  if (value instanceof Set) return new Set([...(value as Set<unknown>)].map(plain));
-  if (ArrayBuffer.isView(value) || value instanceof Date) return value;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]));
-}
 
 test("negative zero, NaN, undefined and an invalid date survive", () => {
   assert.ok(Object.is(roundTrip(-0), -0));
@@ -125,9 +76,9 @@ test("a lone surrogate becomes U+FFFD, in short and in long strings alike", () =
 });
 
 test("typed arrays and Buffers come back as the plain kind, on memory of their own", () => {
-  const source = Uint16Array.from([1, 2, 3, 65535]);
-  const bytes = codec.encode({ source });
-  const { source: copy } = codec.decode(bytes) as { source: Uint16Array };
+  const source = { a: Uint8Array.from([1, 2, 3]), b: Uint16Array.from([1, 2, 65535]) };
+  const bytes = codec.encode(source);
+  const copy = codec.decode(bytes);
   bytes.fill(0);
   assert.deepEqual(copy, source);
   assert.ok(roundTrip(Buffer.from("abc")) instanceof Uint8Array);
@@ -258,20 +209,6 @@ test("pieces are of their own", () => {
   const value = Array.from({ length: 100_000 }, (_, i) => i);
   const pieces = pull(codec.encodeSlices(value));
   assert.equal(new Set(pieces.map((piece) => piece.buffer)).size, pieces.length);
-});
-
-test("cbor-x, asked as a stranger, reads what the codec writes and is read by it", () => {
-  const value = { a: [1, -1, 1.5, "é", null, true], m: new Map([["k", { n: 5n }]]) };
-  assert.deepStrictEqual(cborDecode(codec.encode(value)), value);
-  assert.deepStrictEqual(codec.decode(Uint8Array.from(cborEncode(value))), value);
-});
-
-test("simple values have the bytes that cbor-x gives them", () => {
-  const simple = [0, 1, 23, 24, 255, 256, 65535, 65536, 2 ** 32 - 1, null, undefined, true, false];
-  for (const value of [...simple, 2 ** 32, -1, "", "a", "short word", "a".repeat(23)]) {
-    assert.deepEqual(Buffer.from(codec.encode(value)), Buffer.from(cborEncode(value)));
-    assert.deepStrictEqual(roundTrip(value), value);
-  }
 });
 
 test("bytes from a stranger are refused before anything is allocated for them", () => {

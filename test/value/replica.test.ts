@@ -180,9 +180,11 @@ test("hazard 50: a snapshot nobody waits for, or older than what was applied, ch
     heldBytes: snapshot!.sizeBytes,
     installing: true,
   };
+  b.seen.length = 0;
   group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, pieces });
   group.settle();
   assert.deepEqual(fingerprint(b.replica.applier), before);
+  assert.ok(!b.seen.some((effect) => effect.type === "applied"));
   assert.equal(b.replica.core.incoming, null);
   assertEqual(a, b);
 });
