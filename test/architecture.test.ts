@@ -16,7 +16,10 @@ import { readSource, type SourceFacts } from "./architecture/source.js";
 const tooLongButAccepted: Readonly<Record<string, { lines: number; reason: string }>> = {};
 
 /** State of a module that cannot be seen from outside of one call, by its finding. */
-const acceptedState: Readonly<Record<string, string>> = {};
+const acceptedState: Readonly<Record<string, string>> = {
+  "src/storage/file/segment-reader.ts: zeros is a collection of the module that can only be there to change":
+    "compared with and never written: a page of zeros",
+};
 
 function readSources(...folders: readonly string[]): readonly SourceFacts[] {
   return folders
@@ -184,6 +187,8 @@ describe("the rules can fail:", () => {
     assert.deepEqual(long(`const g = () => {\n${lines(69)}};\n`), ["src/core/a.ts: g 71"]);
     assert.deepEqual(long(`class A {\n  m() {\n${lines(69)}}\n}\n`), ["src/core/a.ts: m 71"]);
     assert.deepEqual(long(`describe("x", () => {\n${lines(69)}});\n`), []);
+    const suite = `function suite() {\n  test("y", () => 1);\n${lines(68)}}\n`;
+    assert.deepEqual(long(suite), []);
     assert.deepEqual(long(`test("x", () => {\n${lines(69)}});\n`), ['src/core/a.ts: test("x") 71']);
     assert.deepEqual(long(lines(400)), []);
     assert.deepEqual(long(lines(401)), ["src/core/a.ts 401"]);

@@ -35,18 +35,14 @@ function isJson(value: unknown): boolean {
 
 /** What to do about an error, where its own message cannot know that it came from a command line. */
 const remedies: Readonly<Partial<Record<RaftErrorCode, string>>> = Object.freeze({
-  connectFailed: "check the addresses and that a member listens there",
   unavailable: "check --hosts and that a majority of the members runs",
   timeout: "check that a majority of the members runs, or raise --timeout-ms",
   unknownGroup: "check --group",
   groupMismatch: "check --group and --value",
   protocolMismatch: "check that the address is a rafted-value port of the same version",
-  listenFailed: "choose another port for --listen, or 0 for any free one",
   alreadyMember: "choose another --id, or stop the member that has it",
-  notMember: "see: rafted-value members",
   cannotRemoveLeader: "see: rafted-value transfer",
   uncommittedMembershipChange: "try again once it is done",
-  storageLocked: "stop the other process or choose another --data",
 });
 
 export type ErrorLine = {

@@ -145,11 +145,18 @@ export function findTooLong(facts: SourceFacts): readonly TooLong[] {
   return found;
 }
 
-/** The callback of `describe` holds other functions and no steps of its own. */
+/** The callback of `describe`, or a function of a contract suite: holds tests and no steps of its own. */
 function isGroupOfTests(node: ts.Node): boolean {
-  return (
-    ts.isCallExpression(node.parent) &&
-    /^(describe|suite)(\.|$)/.test(node.parent.expression.getText())
+  if (ts.isCallExpression(node.parent)) {
+    if (/^(describe|suite)(\.|$)/.test(node.parent.expression.getText())) return true;
+  }
+  const body = "body" in node ? (node.body as ts.Node | undefined) : undefined;
+  if (body === undefined || !ts.isBlock(body)) return false;
+  return body.statements.some(
+    (statement) =>
+      ts.isExpressionStatement(statement) &&
+      ts.isCallExpression(statement.expression) &&
+      /^(test|it)(\.|$)/.test(statement.expression.expression.getText()),
   );
 }
 

@@ -120,7 +120,7 @@ describe("start (exit code 1)", () => {
   test("a listen address that is in use", async () => {
     const [address] = group.addresses;
     const args = ["start", "--id", "x", "--listen", address!, ...queueGroup];
-    await refused(args, 1, new RegExp(`listenFailed.*${address}.*--listen`));
+    await refused(args, 1, new RegExp(`listenFailed.*${address}.*in use; choose another port`));
   });
 
   test("a group or host name that is none", async () => {

@@ -110,7 +110,7 @@ describe("the verbs on a queue", () => {
     const leader = await group.leader();
     const other = ["bar", "baz"].find((id) => id !== leader)!;
     assert.match(refusal(await run("remove", leader)), /cannotRemoveLeader.*transfer/);
-    assert.match(refusal(await run("remove", "nobody")), /notMember.*members/);
+    assert.match(refusal(await run("remove", "nobody")), /notMember.*"nobody"; it has: /);
     assert.equal(printed(await run("remove", other)), `removed ${other}`);
     const left = await group.status("foo");
     assert.ok(left.members.every(({ id }) => hostOf(id) !== other));
@@ -188,5 +188,31 @@ describe("a value of one's own", () => {
     assert.match(unknown, /invalidValue.*"cart".*--value FILE/);
     const other = await runCli(["query", "get", '"k"', ...target, "--value", "kv"]);
     assert.match(refusal(other), /groupMismatch/);
+  });
+});
+
+describe("a member with a directory", () => {
+  const folder = mkdtempSync(join(tmpdir(), "data-"));
+  const group = new TestGroup("kv", "kv", kv);
+  after(async () => {
+    await group.end();
+    rmSync(folder, { recursive: true });
+  });
+
+  test("comes back from SIGKILL as itself, with all that it had answered", async () => {
+    const data = ["--data", join(folder, "foo")];
+    const { address } = await group.start("foo", ...data);
+    const target = (at: string) => ["--group", "kv", "--hosts", at];
+    const put = ["command", "put", '{"key":"k","value":[1]}', ...target(address)];
+    assert.equal(printed(await runCli(put)), "null");
+    const { id, durable } = await group.status("foo");
+    assert.ok(durable);
+    await group.kill("foo");
+    const again = await group.start("foo", ...data);
+    assert.equal(printed(await runCli(["query", "get", '"k"', ...target(again.address)])), "[1]");
+    assert.equal((await group.status("foo")).id, id);
+    const second = ["start", "--id", "foo", "--listen", "127.0.0.1:0", ...data];
+    const line = refusal(await runCli([...second, "--group", "kv", "--value", "kv"]));
+    assert.match(line, /storageLocked: .*foo is in use/);
   });
 });

@@ -111,10 +111,10 @@ export class TestGroup {
     return [...this.members.values()].map(({ address }) => address);
   }
 
-  /** Starts a member; the first one begins the group. */
-  async start(id: string): Promise<MemberProcess> {
+  /** Starts a member; the first one begins the group. `more`: further options of `start`. */
+  async start(id: string, ...more: readonly string[]): Promise<MemberProcess> {
     const join = this.addresses.length > 0 ? ["--join", this.addresses.join(",")] : [];
-    const args = ["--listen", "127.0.0.1:0", ...this.#options, ...join];
+    const args = ["--listen", "127.0.0.1:0", ...this.#options, ...join, ...more];
     const member = await startMember(this.#family, id, args);
     this.members.set(id, member);
     return member;
