@@ -115,7 +115,9 @@ export class FakeDisk implements FileSystem {
         this.#act({ type: "write", path }, () => this.#write(inode, position, concat(buffers))),
       sync: () =>
         this.#act({ type: "sync", path }, () => {
-          inode.durable = inode.content.slice();
+          for (const { position, bytes } of inode.pending) {
+            inode.durable = put(inode.durable.slice(), position, bytes);
+          }
           inode.pending = [];
         }),
       close: async () => {
@@ -218,13 +220,9 @@ export class FakeDisk implements FileSystem {
     return image;
   }
 
-  /** The unsynced writes there are, as [path, write]. */
-  unsynced(): [string, Pending][] {
-    const all: [string, Pending][] = [];
-    for (const [name, inode] of this.#names) {
-      for (const write of inode.pending) all.push([name, write]);
-    }
-    return all;
+  /** What was written to a file and not synced will never reach the disk, and stays readable. */
+  forgetUnsynced(path: string): void {
+    this.#inode(path).pending = [];
   }
 
   names(): string[] {

@@ -4,7 +4,7 @@
  */
 import type { FileSystem } from "./fs.js";
 import { MarkFile, markBytes, noMarkFound } from "./mark.js";
-import { markName, segmentName } from "./names.js";
+import { markName, segmentName, temporarySuffix } from "./names.js";
 import type { ReadLog } from "./read-log.js";
 import type { Litter, Scan } from "./scan.js";
 import type { OpenSegment, Segment } from "./segments.js";
@@ -64,6 +64,9 @@ export async function readyLog(
   const { end } = scan;
   if (isDamaged(log)) {
     // What is bad stays as it is, to be seen again; the log goes on behind a new checkpoint.
+    for (const name of log.orphans) {
+      if (name.endsWith(temporarySuffix)) await fs.remove(`${dir}/${name}`);
+    }
     const all = scan.segments.map(({ segment, sizeBytes }) => ({ segment, sizeBytes }));
     const nextSequence = Math.max(scan.expected, scan.mark.sequence + 1);
     return { used: all, unused: [], active: null, nextSequence };

@@ -155,7 +155,9 @@ function resolvePending(scan: Scan, header: BlockHeader, segment: number, offset
 /** True if this is the next block of the log, or a later one. */
 function isNext(scan: Scan, header: BlockHeader): boolean {
   if (scan.expected === 0 || header.sequence > scan.expected) return true;
-  return header.sequence === scan.expected && header.previousCheck === scan.previousCheck;
+  if (header.sequence < scan.expected) return false;
+  // What the first block there is follows is not here any more.
+  return scan.blocks === 0 || header.previousCheck === scan.previousCheck;
 }
 
 async function takeBlock(

@@ -216,8 +216,9 @@ export class Wal {
     // Computed before the next block changes the states: what that one frees is not durable yet.
     const oldestNeeded = batch.frees ? this.#oldestNeeded() : 0;
     this.#touchMark();
-    if (this.#due) this.#startWrite();
+    // Before the next one is begun: an empty one is answered at once, and answers keep their order.
     this.#complete(batch);
+    if (this.#due && this.#writing === null) this.#startWrite();
     if (oldestNeeded > 0) this.#removeBefore(oldestNeeded);
     if (rolled) this.#events.rolled();
     this.#prepareNext();

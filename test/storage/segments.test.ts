@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeDisk, kept } from "./fake-disk.js";
+import { Opened, entriesOf, identityOf, noise, textsOf } from "./support.js";
+
+const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
+
+function segmentsOf(disk: FakeDisk): string[] {
+  return disk.names().flatMap((name) => /wal-\d+\.log$/.exec(name)?.[0] ?? []);
+}
+
+async function open(disk: FakeDisk, maxLogBytes = 1 << 30): Promise<Opened> {
+  return Opened.open("/data", { ...options, maxLogBytes, fs: disk });
+}
+
+/** Appends `count` entries in batches of ten. */
+async function fill(opened: Opened, group: string, first: number, count: number): Promise<void> {
+  let last = 0;
+  for (let at = 0; at < count; at += 10) {
+    last = opened.store(group, entriesOf(first + at, 10, 1, `entry of ${group}`));
+    await opened.stored(group, last);
+  }
+}
+
+test("segments grow from small to full size, and a large batch gets one that holds it", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  opened.storage.createGroup(identityOf("a"));
+  await fill(opened, "a", 1, 300);
+  await opened.stored("a", opened.store("a", entriesOf(301, 500, 1, "larger than a segment")));
+  await opened.close();
+  const sizes = segmentsOf(disk).map((name) => disk.file(`/data/${name}`).length);
+  assert.equal(sizes[0], 4096);
+  assert.equal(sizes[1], 8192);
+  assert.ok(
+    sizes.some((size) => size > 20_000),
+    `${sizes}`,
+  );
+  const again = await open(disk);
+  assert.equal(again.group("a")!.entries.length, 800);
+  assert.equal(again.group("a")!.damage, null);
+  await again.close();
+});
+
+test("a segment goes when every group on it has compacted past it, and not before", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  for (const name of ["a", "b"]) opened.storage.createGroup(identityOf(name));
+  await fill(opened, "b", 1, 10);
+  await fill(opened, "a", 1, 400);
+  const before = segmentsOf(disk);
+  assert.ok(before.length >= 4);
+  await opened.snapshot("a", 395, 1, noise(10));
+  opened.storage.compactLog("a", 390);
+  await fill(opened, "a", 401, 10);
+  assert.equal(segmentsOf(disk)[0], before[0], "group b still needs it");
+  await opened.snapshot("b", 10, 1, noise(10));
+  opened.storage.compactLog("b", 11);
+  await fill(opened, "a", 411, 10);
+  await opened.close();
+  assert.ok(segmentsOf(disk).length <= 3, segmentsOf(disk).join());
+  const again = await open(disk);
+  assert.deepEqual(
+    again.group("a")!.entries.map((entry) => entry.index),
+    entriesOf(390, 31).map((entry) => entry.index),
+  );
+  assert.deepEqual(again.group("b")!.entries, []);
+  assert.equal(again.group("b")!.snapshot!.index, 10);
+  await again.close();
+});
+
+test("above maxLogBytes a slow group's entries are written again, so that it holds back no more", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk, 60_000);
+  for (const name of ["busy", "slow"]) opened.storage.createGroup(identityOf(name));
+  await fill(opened, "slow", 1, 20);
+  // Part of the slow group's log is cut off and replaced, which the copies must not undo.
+  await opened.stored(
+    "slow",
+    opened.store("slow", entriesOf(15, 3, 2, "new"), { truncateFrom: 15 }),
+  );
+  const expected = [...textsOf(entriesOf(1, 14, 1, "entry of slow")), "new 15", "new 16", "new 17"];
+  for (let first = 1; first < 3000; first += 100) {
+    await fill(opened, "busy", first, 100);
+    await opened.snapshot("busy", first + 99, 1, noise(10, first));
+    opened.storage.compactLog("busy", first + 100);
+  }
+  await opened.stored("busy", opened.store("busy", []));
+  assert.ok(segmentsOf(disk).length <= 9, segmentsOf(disk).join());
+  assert.ok(!segmentsOf(disk).includes("wal-00000001.log"));
+  const killed = await Opened.open("/data", { ...options, fs: disk.killImage() });
+  assert.equal(killed.group("slow")!.damage, null);
+  assert.deepEqual(textsOf(killed.group("slow")!.entries), expected);
+  await killed.close();
+  await opened.stored("slow", opened.store("slow", entriesOf(18, 1)));
+  await opened.close();
+  const again = await open(disk);
+  assert.deepEqual(textsOf(again.group("slow")!.entries), [...expected, "entry 18"]);
+  await again.close();
+});
+
+test("a group that needs most of the log is named instead of being written again and again", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk, 20_000);
+  opened.storage.createGroup(identityOf("hoarder"));
+  await fill(opened, "hoarder", 1, 1000);
+  await opened.close();
+  const named = opened.warnings().filter((warning) => warning.includes('"hoarder"'));
+  assert.equal(named.length, 1);
+  assert.ok(segmentsOf(disk).includes("wal-00000001.log"));
+});
+
+test("nothing of a damaged group is removed, until the group is", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  for (const name of ["a", "b"]) opened.storage.createGroup(identityOf(name));
+  await fill(opened, "b", 1, 10);
+  await fill(opened, "a", 1, 100);
+  await opened.close();
+  const path = "/data/wal-00000001.log";
+  const bytes = disk.file(path);
+  // A byte of the one record of group b.
+  bytes[Buffer.from(bytes).indexOf("entry of b 7")]! ^= 1;
+  disk.setFile(path, bytes);
+  const damaged = await open(disk);
+  assert.match(damaged.group("b")!.damage!, /group "b".*wal-00000001\.log at offset \d+/);
+  assert.equal(damaged.group("a")!.damage, null, "what is another group's is whole");
+  await fill(damaged, "a", 101, 200);
+  await damaged.snapshot("a", 300, 1, noise(10));
+  damaged.storage.compactLog("a", 301);
+  await fill(damaged, "a", 301, 10);
+  assert.ok(segmentsOf(disk).includes("wal-00000001.log"));
+  const still = await open(disk.crashImage(kept, true));
+  assert.match(still.group("b")!.damage!, /group "b"/);
+  await still.close();
+  damaged.storage.deleteGroup("b");
+  await fill(damaged, "a", 311, 10);
+  await damaged.close();
+  assert.ok(!segmentsOf(disk).includes("wal-00000001.log"));
+  const again = await open(disk);
+  assert.equal(again.recovered.length, 1);
+  assert.equal(again.group("a")!.damage, null);
+  await again.close();
+});
