@@ -70,7 +70,13 @@ function finiteOf(value: unknown, field: string): number {
     : refuseBytes(`${field} is not a finite number`);
 }
 
+/** Thousands of members fit in; a stranger's deep nesting must not cost us many times its bytes. */
+const maxPayloadBytes = 1024 * 1024;
+
 function parse(bytes: Uint8Array, field: string): unknown {
+  if (bytes.length > maxPayloadBytes) {
+    refuseBytes(`${field} has ${bytes.length} bytes, at most ${maxPayloadBytes} are allowed`);
+  }
   const text = textOf(bytes, field);
   try {
     return JSON.parse(text) as unknown;

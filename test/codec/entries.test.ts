@@ -1,0 +1,139 @@
+/** Log entries as bytes, narrow and wide. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { ByteReader, ByteWriter } from "../../src/codec/bytes.js";
+import {
+  encodeEntries,
+  EntriesCache,
+  entriesSizeHint,
+  narrowEntryBytes,
+  readEntries,
+  readEntry,
+  wideEntryBytes,
+  writeEntry,
+} from "../../src/codec/entries.js";
+import type { Entry } from "../../src/core/types.js";
+import { RaftError } from "../../src/errors.js";
+import { entries } from "./arbitraries.js";
+
+function command(fields: Partial<Entry> = {}): Entry {
+  return {
+    index: 1,
+    term: 1,
+    kind: "command",
+    session: 1,
+    sequence: 1,
+    lowestOutstanding: 1,
+    timeMs: 1,
+    body: new Uint8Array([1, 2, 3]),
+    payload: null,
+    ...fields,
+  };
+}
+
+function sizeOf(entry: Entry): number {
+  return encodeEntries([entry]).length;
+}
+
+function refusal(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    assert.ok(error instanceof RaftError && error.code === "protocolMismatch", String(error));
+    return error.message;
+  }
+  return assert.fail("not refused");
+}
+
+describe("entries as bytes", () => {
+  test("any run comes back with the indices of its place", () => {
+    fc.assert(
+      fc.property(entries, (list) => {
+        const reader = new ByteReader(encodeEntries(list));
+        const first = list[0]?.index ?? 1;
+        assert.deepEqual(readEntries(reader, list.length, first), list);
+        reader.finish("entries");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("written one by one into a writer that has to grow, the bytes are the same", () => {
+    fc.assert(
+      fc.property(entries, (list) => {
+        const writer = new ByteWriter(1);
+        for (const entry of list) writeEntry(writer, entry);
+        assert.deepEqual(writer.finish(), encodeEntries(list));
+      }),
+    );
+  });
+
+  test("the hint is an upper bound wherever there is no payload", () => {
+    fc.assert(
+      fc.property(entries, (list) => {
+        const plain = list.filter(({ payload }) => payload === null);
+        assert.ok(encodeEntries(plain).length <= entriesSizeHint(plain));
+      }),
+    );
+  });
+
+  test("one number above 32 bits makes an entry wide, the largest of 32 bits does not", () => {
+    assert.equal(sizeOf(command()), narrowEntryBytes + 3);
+    for (const field of ["term", "session", "sequence", "lowestOutstanding"] as const) {
+      assert.equal(sizeOf(command({ [field]: 2 ** 32 - 1 })), narrowEntryBytes + 3, field);
+      assert.equal(sizeOf(command({ [field]: 2 ** 32 })), wideEntryBytes + 3, field);
+    }
+    assert.equal(sizeOf(command({ timeMs: 1e300 })), narrowEntryBytes + 3);
+  });
+
+  test("a body is a view, and an empty one costs nothing", () => {
+    const bytes = encodeEntries([command(), command({ body: new Uint8Array(0) })]);
+    const [first, second] = readEntries(new ByteReader(bytes), 2, 1);
+    assert.equal(first!.body.buffer, bytes.buffer);
+    assert.equal(second!.body.length, 0);
+    assert.notEqual(second!.body.buffer, bytes.buffer);
+  });
+
+  test("what is no entry is refused by the name of its field", () => {
+    const good = encodeEntries([command({ term: 2 ** 33 })]);
+    const change = (at: number, ...bytes: number[]): Uint8Array => {
+      const changed = good.slice();
+      changed.set(bytes, at);
+      return changed;
+    };
+    const read = (bytes: Uint8Array) => (): Entry => readEntry(new ByteReader(bytes), 1);
+    assert.match(refusal(read(change(0, 5))), /entry kind 5 is unknown/);
+    assert.match(refusal(read(change(0, 0x7f))), /entry kind 127 is unknown/);
+    assert.match(refusal(read(change(1, 4))), /entry body needs 4 bytes, 3 are left/);
+    assert.match(refusal(read(change(1, 255, 255, 255, 255))), /entry body needs 4294967295/);
+    assert.match(refusal(read(change(11, 0xf0, 0x7f))), /entry term is not an integer/);
+    assert.match(refusal(read(change(12, 0xbf))), /entry term is not an integer/);
+    assert.match(refusal(read(change(43, 0xf0, 0x7f))), /entry timeMs is not a finite number/);
+    assert.match(refusal(read(good.subarray(0, 20))), /entry header needs/);
+    assert.match(refusal(read(good.subarray(0, 40))), /entry header needs/);
+  });
+
+  test("more entries than the bytes can hold, or than indices exist, are refused at once", () => {
+    const bytes = encodeEntries([command()]);
+    const read = (count: number, first: number) => (): Entry[] =>
+      readEntries(new ByteReader(bytes), count, first);
+    assert.match(refusal(read(4_000_000_000, 1)), /4000000000 entries declared/);
+    assert.match(refusal(read(1, Number.MAX_SAFE_INTEGER)), /entry index exceeds 2\^53 - 1/);
+  });
+
+  test("a cache hands out the same bytes for the same run and no others", () => {
+    const cache = new EntriesCache();
+    const list = [1, 2, 3].map((index) => command({ index, body: new Uint8Array([index]) }));
+    const whole = cache.bytesOf(list);
+    assert.equal(cache.bytesOf([...list]), whole);
+    assert.deepEqual(cache.bytesOf(list.slice(1)), encodeEntries(list.slice(1)));
+    assert.deepEqual(cache.bytesOf(list.slice(0, 2)), encodeEntries(list.slice(0, 2)));
+    const other = [command({ term: 9 }), list[1]!, list[2]!];
+    assert.deepEqual(cache.bytesOf(other), encodeEntries(other));
+    assert.equal(cache.bytesOf(list), whole);
+    assert.equal(cache.bytesOf([]).length, 0);
+    cache.clear();
+    assert.notEqual(cache.bytesOf(list), whole);
+  });
+});

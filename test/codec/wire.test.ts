@@ -1,0 +1,172 @@
+/** Every frame comes back as it was; every other byte string is refused in one way. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { EntriesCache } from "../../src/codec/entries.js";
+import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
+import type { Frame } from "../../src/codec/types.js";
+import { RaftError } from "../../src/errors.js";
+import { frame, frameOf, frameTypes } from "./arbitraries.js";
+
+/** A frame, or null if the bytes are refused as they should be; anything else fails the test. */
+function decode(bytes: Uint8Array): Frame | null {
+  try {
+    return decodeFrame(bytes);
+  } catch (error) {
+    assert.ok(error instanceof RaftError, `not a RaftError: ${String(error)}`);
+    assert.equal(error.code, "protocolMismatch");
+    assert.match(error.message, /^malformed bytes: /);
+    return null;
+  }
+}
+
+/** All byte arrays inside a frame. */
+function bodiesOf(value: unknown): Uint8Array[] {
+  if (value instanceof Uint8Array) return [value];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(bodiesOf);
+}
+
+/** What a hostile sender may make us hold: no more than some words for each of its bytes. */
+function sizeOf(value: unknown): number {
+  if (value instanceof Uint8Array) return 1;
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 1;
+  return Object.values(value).reduce((sum: number, one) => sum + sizeOf(one), 1);
+}
+
+describe("frames", () => {
+  for (const type of frameTypes) {
+    test(`${type} comes back as it was`, () => {
+      fc.assert(
+        fc.property(frameOf(type), (given) => {
+          assert.deepEqual(decodeFrame(encodeFrame(given)), given);
+        }),
+        { numRuns: type === "peerMessage" ? 600 : 150 },
+      );
+    });
+  }
+
+  test("bodies are views into the payload, at any offset of a larger buffer", () => {
+    fc.assert(
+      fc.property(frame, fc.nat(9), (given, offset) => {
+        const bytes = encodeFrame(given);
+        const chunk = new Uint8Array(offset + bytes.length + 5).fill(0xee);
+        chunk.set(bytes, offset);
+        const decoded = decodeFrame(chunk.subarray(offset, offset + bytes.length));
+        assert.deepEqual(decoded, given);
+        for (const body of bodiesOf(decoded)) {
+          if (body.length > 0) assert.equal(body.buffer, chunk.buffer);
+        }
+      }),
+    );
+  });
+
+  test("with a cache the bytes are the same, however often it is used", () => {
+    const cache = new EntriesCache();
+    fc.assert(
+      fc.property(frame, (given) => {
+        const bytes = encodeFrame(given);
+        assert.deepEqual(encodeFrame(given, cache), bytes);
+        assert.deepEqual(encodeFrame(given, cache), bytes);
+      }),
+    );
+    cache.clear();
+  });
+
+  test("the bytes are a buffer of their own: changing them harms no later frame", () => {
+    fc.assert(
+      fc.property(frame, (given) => {
+        const first = encodeFrame(given, null);
+        const copy = first.slice();
+        encodeFrame(given).fill(0);
+        assert.deepEqual(first, copy);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe("hostile bytes", () => {
+  test("every proper prefix of a frame is refused", () => {
+    fc.assert(
+      fc.property(frame, (given) => {
+        const bytes = encodeFrame(given);
+        const step = Math.max(1, Math.floor(bytes.length / 200));
+        for (let end = 0; end < bytes.length; end += step) {
+          assert.equal(decode(bytes.subarray(0, end)), null, `${end} of ${bytes.length} bytes`);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("bytes behind the end of a frame are refused", () => {
+    fc.assert(
+      fc.property(frame, fc.uint8Array({ minLength: 1, maxLength: 9 }), (given, more) => {
+        const bytes = encodeFrame(given);
+        const longer = new Uint8Array(bytes.length + more.length);
+        longer.set(bytes);
+        longer.set(more, bytes.length);
+        assert.equal(decode(longer), null);
+      }),
+    );
+  });
+
+  test("flipped bits give a frame or a refusal, and what is accepted is a frame indeed", () => {
+    fc.assert(
+      fc.property(frame, fc.array(fc.nat(), { minLength: 1, maxLength: 4 }), (given, flips) => {
+        const bytes = encodeFrame(given);
+        for (const flip of flips) bytes[(flip >>> 3) % bytes.length]! ^= 1 << (flip & 7);
+        const decoded = decode(bytes);
+        if (decoded !== null) assert.deepEqual(decodeFrame(encodeFrame(decoded)), decoded);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test("random bytes behind a frame type give a frame or a refusal", () => {
+    const bytes = fc.tuple(fc.integer({ min: 0, max: 20 }), fc.uint8Array({ maxLength: 120 }));
+    fc.assert(
+      fc.property(bytes, ([type, rest]) => {
+        const payload = new Uint8Array([type, ...rest]);
+        const decoded = decode(payload);
+        if (decoded === null) return;
+        assert.deepEqual(decodeFrame(encodeFrame(decoded)), decoded);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test("what is declared makes nobody allocate: every count is held against the bytes", () => {
+    fc.assert(
+      fc.property(frame, fc.nat(), fc.constantFrom(0xff, 0x7f, 0x10), (given, at, high) => {
+        const bytes = encodeFrame(given);
+        if (bytes.length < 5) return;
+        const offset = at % (bytes.length - 4);
+        bytes.set([0xff, 0xff, 0xff, high], offset);
+        const decoded = decode(bytes);
+        if (decoded !== null) assert.ok(sizeOf(decoded) <= 40 + bytes.length * 4);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("a refusal names the field", () => {
+    const cases: readonly (readonly [bytes: readonly number[], why: RegExp])[] = [
+      [[], /frame type needs 1 bytes, 0 are left/],
+      [[0], /frame type 0 is unknown/],
+      [[99], /frame type 99 is unknown/],
+      [[4, 1, 0, 0, 0, 77], /message type 77 is unknown/],
+      [[4, 1, 0, 0], /peerMessage\.channel needs 4 bytes, 3 are left/],
+      [[9, 1, 0, 0, 0, 255, 255, 255, 255], /requests declares 4294967295/],
+      [[13, 2, 0, 0, 0, 0, 0, 0, 0, 0], /ping\.reply is neither 0 nor 1/],
+      [[13, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f], /ping\.sentAtMs is not a finite number/],
+      [[8, 1, 0, 0, 0, 0xff, 0, 0, 0, 0], /refuse\.code is not UTF-8/],
+      [[2, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 0, 0, 0, 0], /welcome\.protocol is not an integer/],
+    ];
+    for (const [bytes, why] of cases) {
+      assert.throws(() => decodeFrame(new Uint8Array(bytes)), why);
+    }
+  });
+});
