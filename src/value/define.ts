@@ -50,6 +50,32 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
  *   },
  *   queries: { length: (q) => q.items.length },
  * });
+ *
+ * // Changed in place, with a clock, and able to read the snapshots of its version 1.
+ * const leases = defineValue({
+ *   name: "leases",
+ *   version: 2,
+ *   mutable: true,
+ *   initial: () => new Map<string, number>(),
+ *   upgrade: (old) => new Map(Object.entries(old as Record<string, number>)),
+ *   commands: {
+ *     take: (v, arg: { name: string; forMs: number }, applied) => {
+ *       if ((v.get(arg.name) ?? 0) > applied.timeMs) throw new Error(`${arg.name} is taken`);
+ *       v.set(arg.name, applied.timeMs + arg.forMs);
+ *       return applied.index;
+ *     },
+ *   },
+ *   queries: { until: (v, name: string) => v.get(name) ?? null },
+ * });
+ *
+ * // The three-function form.
+ * const total = defineValue({
+ *   name: "total",
+ *   version: 1,
+ *   initial: () => 0,
+ *   command: (n, by: number) => ({ reply: n + by, value: n + by }),
+ *   query: (n, times: number) => n * times,
+ * });
  * ```
  */
 export function defineValue<V, C extends Commands<NoInfer<V>>, Q extends Queries<NoInfer<V>>>(
