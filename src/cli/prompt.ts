@@ -47,11 +47,6 @@ export async function runPrompt(options: PromptOptions): Promise<boolean> {
     completer: (line: string) => complete(line, options.definition, words),
   });
   const print = (text: string): void => void output.write(`${text}\n`);
-  // Ctrl-C drops what was typed so far, and on an empty line ends the session.
-  lines.on("SIGINT", () => {
-    if (lines.line === "") lines.close();
-    else lines.write(null, { ctrl: true, name: "u" });
-  });
   options.signal.addEventListener("abort", () => lines.close(), { once: true });
   if (terminal) print(banner(options.definition));
   const session: Session = { scope, print, pending: "", good: true };
@@ -59,6 +54,13 @@ export async function runPrompt(options: PromptOptions): Promise<boolean> {
     lines.setPrompt(session.pending === "" ? options.prompt : "... ");
     lines.prompt();
   };
+  // Ctrl-C drops what was typed so far, and on an empty line ends the session.
+  lines.on("SIGINT", () => {
+    if (lines.line === "" && session.pending === "") return lines.close();
+    session.pending = "";
+    lines.write(null, { ctrl: true, name: "u" });
+    ask();
+  });
   ask();
   for await (const line of lines) {
     rememberLine(historyFile, line);
