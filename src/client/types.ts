@@ -66,8 +66,17 @@ export type GroupStatus = {
 };
 
 export type GroupEvent =
-  | { readonly type: "role"; readonly role: RoleName; readonly term: number; readonly leader: string | null }
-  | { readonly type: "members"; readonly voters: readonly string[]; readonly learners: readonly string[] }
+  | {
+      readonly type: "role";
+      readonly role: RoleName;
+      readonly term: number;
+      readonly leader: string | null;
+    }
+  | {
+      readonly type: "members";
+      readonly voters: readonly string[];
+      readonly learners: readonly string[];
+    }
   | { readonly type: "config"; readonly config: GroupConfig }
   | { readonly type: "divergence"; readonly index: number }
   | { readonly type: "storage"; readonly message: string }

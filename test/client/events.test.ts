@@ -65,7 +65,10 @@ describe("events", () => {
     await next(world, events);
     world.host("a").notifyAll({ type: "closed" });
     await world.pass(1500);
-    assert.equal([...world.host("b").links].some((link) => link.subscriptions.size === 1), true);
+    assert.equal(
+      [...world.host("b").links].some((link) => link.subscriptions.size === 1),
+      true,
+    );
   });
 
   test("of a member's own handle end with it", async () => {

@@ -68,7 +68,8 @@ export class FakeGroup {
   /** As the group would: once per session and sequence. */
   apply(request: Extract<ClientRequest, { type: "command" }>): ClientReply {
     const session = this.sessions.get(request.session);
-    if (session === undefined) return refusal(request, "sessionExpired", "maybe", "unknown session");
+    if (session === undefined)
+      return refusal(request, "sessionExpired", "maybe", "unknown session");
     session.floor = Math.max(session.floor, request.lowestOutstanding);
     const kept = session.replies.get(request.sequence);
     if (kept !== undefined) return ok(request, kept);
@@ -250,7 +251,8 @@ export class FakeLink implements ConnectionHandlers {
     for (const request of requests) {
       const reply = this.#answer(request);
       if (reply !== null) replies.push(reply);
-      if (request.type === "admin" && request.verb === "subscribe") subscribed.push(request.request);
+      if (request.type === "admin" && request.verb === "subscribe")
+        subscribed.push(request.request);
     }
     this.reply(replies);
     for (const request of subscribed) this.#subscribed(request);

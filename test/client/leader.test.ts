@@ -21,6 +21,14 @@ describe("the leader cache", () => {
     assert.equal(cache.member, "c");
   });
 
+  test("does not go back to an older term when nobody leads in this one", () => {
+    const cache = new LeaderCache();
+    cache.learn(hint(3, "a"), "b");
+    cache.deny("a");
+    assert.equal(cache.learn(hint(2, "c"), "c"), false);
+    assert.deepEqual([cache.term, cache.member], [3, null]);
+  });
+
   test("is no news when the same member leads in a later term", () => {
     const cache = new LeaderCache();
     cache.learn(hint(3, "a"), "b");
@@ -80,7 +88,10 @@ describe("the gate before the leader", () => {
       while (gate.isClosed()) clock.advance(0.5);
       pauses.push(clock.nowMs() - began);
     }
-    assert.ok(pauses.every((pause) => pause >= 5 && pause <= 500.5), pauses.join(" "));
+    assert.ok(
+      pauses.every((pause) => pause >= 5 && pause <= 500.5),
+      pauses.join(" "),
+    );
     assert.ok(pauses[5]! > pauses[0]! * 8, pauses.join(" "));
     assert.ok(new Set(pauses.slice(7)).size > 3, "jittered");
   });

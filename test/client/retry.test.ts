@@ -1,6 +1,7 @@
 /** Leader changes, lost replies, redirects and refusals: one session, one sequence, one effect. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { codec, ok, refusal } from "./fake-server.js";
 import { identities, World } from "./world.js";
 
 describe("a command that has to be sent again", () => {
@@ -72,7 +73,9 @@ describe("a command that has to be sent again", () => {
     for (const item of [1, 2, 3]) await world.value(client.command("push", item));
     const lowest = world
       .host("a")
-      .requests.flatMap((request) => (request.type === "command" ? [request.lowestOutstanding] : []));
+      .requests.flatMap((request) =>
+        request.type === "command" ? [request.lowestOutstanding] : [],
+      );
     assert.deepEqual(lowest, [1, 2, 3]);
   });
 });
@@ -167,6 +170,63 @@ describe("finding the leader", () => {
 });
 
 describe("a refusal that passes", () => {
+  test("is forgotten with the next answer: the next pause is short again", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 0));
+    let refuse = false;
+    world.host("a").answer = () => {
+      refuse = !refuse;
+      return refuse ? { status: "overloaded" } : "serve";
+    };
+    for (let item = 1; item <= 10; item += 1) {
+      const began = world.clock.nowMs();
+      await world.value(client.command("push", item));
+      assert.ok(world.clock.nowMs() - began < 30, `push ${item}`);
+    }
+  });
+
+  test("that comes from an older try does not hold up the newer one", async () => {
+    const world = await World.create(2);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    const [a, b] = [world.host("a"), world.host("b")];
+    a.answer = () => "ignore";
+    const call = client.command("push", 2);
+    await world.settle();
+    b.answer = (request) => (request.type === "command" ? "ignore" : "serve");
+    // The client needs to know b before it can be redirected there.
+    await world.pass(400);
+    world.group.elect(1);
+    await world.settle();
+    assert.equal(identities(b).length, 1);
+    b.answer = () => "serve";
+    const [link] = a.links;
+    link!.reply(a.requests.map((request) => refusal(request, "notLeader", "no", "not me")));
+    await world.settle();
+    assert.equal(identities(b).length, 1, "the newer try is still under way");
+    const [newer] = b.links;
+    for (const request of b.requests) {
+      if (request.type === "command") newer!.reply([world.group.apply(request)]);
+    }
+    assert.equal(await world.value(call), 2);
+  });
+
+  test("leaves open what became of an earlier try", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    const a = world.host("a");
+    a.answer = () => "applyOnly";
+    const call = client.command("push", 2);
+    await world.settle();
+    a.answer = () => ({ status: "commandTooLarge" });
+    a.breakConnections();
+    const error = await world.error(call);
+    assert.deepEqual([error.code, error.applied], ["commandTooLarge", "maybe"]);
+    assert.deepEqual(world.group.applied, [1, 2]);
+  });
+
   for (const status of ["overloaded", "unavailable", "pendingLeaderChange", "storageFailed"]) {
     test(`${status} is tried again after a pause`, async () => {
       const world = await World.create(1);
@@ -180,7 +240,10 @@ describe("a refusal that passes", () => {
       };
       assert.equal(await world.value(client.command("push", 2)), 2);
       const pauses = times.slice(1).map((at, i) => at - times[i]!);
-      assert.ok(pauses.every((pause) => pause >= 5), pauses.join(" "));
+      assert.ok(
+        pauses.every((pause) => pause >= 5),
+        pauses.join(" "),
+      );
       assert.ok(pauses[5]! > 4 * pauses[0]!, pauses.join(" "));
       assert.deepEqual(world.group.applied, [1, 2]);
     });
@@ -201,7 +264,10 @@ describe("a refusal that passes", () => {
     const world = await World.create(1);
     const client = world.client();
     const failed = await world.error(client.command("fail"));
-    assert.deepEqual([failed.code, failed.applied, failed.message], ["commandFailed", "no", "it threw"]);
+    assert.deepEqual(
+      [failed.code, failed.applied, failed.message],
+      ["commandFailed", "no", "it threw"],
+    );
     world.host("a").answer = (request) =>
       request.type === "command" ? { status: "commandTooLarge", message: "too large" } : "serve";
     const tooLarge = await world.error(client.command("push", 1));
@@ -216,6 +282,46 @@ describe("a refusal that passes", () => {
       request.type === "query" ? { status: "fromTheFuture", message: "what?" } : "serve";
     const error = await world.error(client.query("length"));
     assert.deepEqual([error.code, error.message], ["internal", "what?"]);
+  });
+});
+
+describe("connections", () => {
+  test("are few while the leader answers, however long calls overlap", async () => {
+    const world = await World.create(3);
+    const client = world.client();
+    const calls: Promise<unknown>[] = [];
+    world.host("a").answer = () => "serve";
+    // Held back by half a second each, so that some call is always outstanding.
+    const hold = world.host("a");
+    hold.answer = (request) => {
+      if (request.type !== "query") return "serve";
+      world.clock.after(150, () => {
+        for (const link of hold.links) link.reply([ok(request, codec.encode(0))]);
+      });
+      return "ignore";
+    };
+    for (let i = 0; i < 50; i += 1) {
+      calls.push(client.query("length"));
+      await world.pass(100);
+    }
+    await Promise.all(calls.map((call) => world.value(call)));
+    assert.equal(world.host("b").connections + world.host("c").connections, 0);
+  });
+
+  test("that nobody needs any more are closed", async () => {
+    const world = await World.create(3);
+    world.group.elect(2);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    assert.equal(world.host("a").links.size, 1, "this is how the leader was found");
+    for (let i = 0; i < 30; i += 1) {
+      await world.value(client.command("push", i));
+      await world.pass(500);
+    }
+    assert.deepEqual(
+      world.group.hosts.map((host) => host.links.size),
+      [0, 0, 1],
+    );
   });
 });
 

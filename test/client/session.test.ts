@@ -117,7 +117,10 @@ describe("calls made in one turn", () => {
     const frames = world.host("a").frames.slice(before);
     assert.equal(frames.length, 1);
     assert.equal(frames[0]!.length, 55);
-    assert.deepEqual(world.group.applied, Array.from({ length: 51 }, (_, item) => item));
+    assert.deepEqual(
+      world.group.applied,
+      Array.from({ length: 51 }, (_, item) => item),
+    );
   });
 
   test("leave in more than one frame when they are too many bytes for one", async () => {
@@ -129,7 +132,10 @@ describe("calls made in one turn", () => {
     const calls = [1, 2, 3].map(() => client.command("push", big));
     await Promise.all(calls.map((call) => world.value(call)));
     assert.deepEqual(
-      world.host("a").frames.slice(before).map((frame) => frame.length),
+      world
+        .host("a")
+        .frames.slice(before)
+        .map((frame) => frame.length),
       [2, 1],
     );
   });
@@ -148,7 +154,8 @@ describe("calls made in one turn", () => {
   test("a client tells its group, value and versions", async () => {
     const world = await World.create(1);
     await world.value(world.client().query("length"));
-    const { channel: _, ...opened } = world.host("a").opened!;
+    const { channel, ...opened } = world.host("a").opened!;
+    assert.equal(channel, 1);
     assert.deepEqual(opened, {
       type: "openClient",
       group: "numbers",

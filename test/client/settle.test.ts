@@ -1,6 +1,10 @@
 /** Every call is settled, once, with a code and the truth about its effect. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
+import { createCall } from "../../src/client/call.js";
+import { CallQueue } from "../../src/client/queue.js";
+import { emptyBytes } from "../../src/codec/bytes.js";
 import { identities, World } from "./world.js";
 
 describe("the deadline of a call", () => {
@@ -19,7 +23,10 @@ describe("the deadline of a call", () => {
     const client = world.client();
     const error = await world.error(client.command("push", 1, { timeoutMs: 300 }));
     assert.deepEqual([error.code, error.applied], ["timeout", "no"]);
-    assert.match(error.message, /command "push" got no answer within 300 ms: no host could be reached/);
+    assert.match(
+      error.message,
+      /command "push" got no answer within 300 ms: no host could be reached/,
+    );
     assert.match(error.message, /a:1 could not be reached.*b:1 could not be reached/);
   });
 
@@ -71,9 +78,15 @@ describe("the deadline of a call", () => {
     await world.error(client.command("push", 2, { timeoutMs: 100 }));
     a.answer = () => "serve";
     const [link] = a.links;
-    link!.reply(a.requests.map(({ request }) => ({
-      request, status: "ok", applied: "maybe", index: 0, body: new Uint8Array([1]),
-    })));
+    link!.reply(
+      a.requests.map(({ request }) => ({
+        request,
+        status: "ok",
+        applied: "maybe",
+        index: 0,
+        body: new Uint8Array([1]),
+      })),
+    );
     assert.equal(await world.value(client.command("push", 3)), 3);
   });
 });
@@ -84,7 +97,10 @@ describe("an AbortSignal", () => {
     const client = world.client();
     const signal = AbortSignal.abort("not needed any more");
     const error = await world.error(client.command("push", 1, { signal }));
-    assert.deepEqual([error.code, error.applied, error.cause], ["aborted", "no", "not needed any more"]);
+    assert.deepEqual(
+      [error.code, error.applied, error.cause],
+      ["aborted", "no", "not needed any more"],
+    );
     await world.pass(100);
     assert.equal(world.host("a").connections, 0);
   });
@@ -119,6 +135,34 @@ describe("an AbortSignal", () => {
   });
 });
 
+describe("what a settled call leaves behind", () => {
+  test("is no listener on its signal", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    const { signal } = new AbortController();
+    await world.value(client.command("push", 1, { signal }));
+    await world.error(client.command("fail", { signal }));
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+  });
+
+  test("is no entry in a queue that cannot move", () => {
+    const queue = new CallQueue();
+    const ignore = (): void => undefined;
+    const settled = [...Array(100).keys()].map((i) => {
+      const call = createCall("query", i, "q", "leader", emptyBytes, 0, 1, ignore, ignore);
+      call.done = i % 10 !== 0;
+      queue.push(call);
+      return call;
+    });
+    queue.dropSettled(10);
+    assert.equal(queue.length, 10);
+    assert.deepEqual(
+      queue.takeAll(),
+      settled.filter(({ done }) => !done),
+    );
+  });
+});
+
 describe("close", () => {
   test("settles what is outstanding, ends the connections and refuses what comes after", async () => {
     const world = await World.create(1);
@@ -136,7 +180,11 @@ describe("close", () => {
     const seen = [sent, query, unsent].map(({ outcome }) =>
       outcome?.type === "error" ? [outcome.error.code, outcome.error.applied] : outcome,
     );
-    assert.deepEqual(seen, [["closed", "maybe"], ["closed", "no"], ["closed", "no"]]);
+    assert.deepEqual(seen, [
+      ["closed", "maybe"],
+      ["closed", "no"],
+      ["closed", "no"],
+    ]);
     assert.equal(world.host("a").links.size, 0);
     const after = await world.error(client.command("push", 4));
     assert.deepEqual([after.code, after.applied], ["closed", "no"]);
@@ -151,8 +199,12 @@ describe("close", () => {
       dial(address, handlers) {
         const connection = transport.dial(address, handlers);
         // Its orderly close never comes to an end.
-        return { ...connection, send: (bytes) => connection.send(bytes), close: () => undefined,
-          destroy: (reason) => connection.destroy(reason) };
+        return {
+          ...connection,
+          send: (bytes) => connection.send(bytes),
+          close: () => undefined,
+          destroy: (reason) => connection.destroy(reason),
+        };
       },
     });
     await world.value(client.command("push", 1));
@@ -214,7 +266,10 @@ describe("hosts that will never do", () => {
     assert.ok(outcome.type === "error");
     const { code, applied, message } = outcome.error;
     assert.deepEqual([code, applied], ["unknownGroup", "no"]);
-    assert.match(message, /host a:1 refuses: no group "numbers"; host b:1 refuses: never heard of it/);
+    assert.match(
+      message,
+      /host a:1 refuses: no group "numbers"; host b:1 refuses: never heard of it/,
+    );
     assert.ok(outcome.atMs < 100, `${outcome.atMs}`);
   });
 
@@ -232,7 +287,9 @@ describe("hosts that will never do", () => {
     const client = world.client();
     assert.equal((await world.error(client.status())).code, "unknownGroup");
     world.host("a").refuseOpen = null;
+    const began = world.clock.nowMs();
     assert.equal(await world.answeredBy(client.status()), "a#1");
+    assert.ok(world.clock.nowMs() - began < 50);
   });
 
   test("are told by their version of the protocol", async () => {

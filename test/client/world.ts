@@ -1,6 +1,10 @@
 /** A fake group of hosts, a client of it, and virtual time that passes while a test waits. */
 import assert from "node:assert/strict";
-import { type AdminCalls, createGroupClient, type GroupClientOptions } from "../../src/client/client.js";
+import {
+  type AdminCalls,
+  createGroupClient,
+  type GroupClientOptions,
+} from "../../src/client/client.js";
 import type { GroupClient } from "../../src/client/types.js";
 import { SeededRandom, VirtualClock } from "../../src/clock/virtual.js";
 import { RaftError } from "../../src/errors.js";
