@@ -84,7 +84,10 @@ export function onChunkWritten(
   // Acknowledgements of an abandoned beginning may still arrive.
   if (event.sizeBytes > incoming.requestedBytes) return;
   incoming.heldBytes = Math.max(incoming.heldBytes, event.sizeBytes);
-  if (incoming.heldBytes === meta.sizeBytes) {
+  if (holdsAlready(core, meta)) {
+    // Entries came meanwhile that reach as far: what is applied is not to be rewound (hazard 50).
+    core.incoming = null;
+  } else if (incoming.heldBytes === meta.sizeBytes) {
     incoming.installing = true;
     out.push({ type: "installSnapshot", snapshot: meta });
   }
