@@ -20,6 +20,7 @@
  */
 import { createSystemClock, createSystemRandom } from "./clock/system.js";
 import { createCborCodec } from "./codec/values.js";
+import { RaftError } from "./errors.js";
 import type { Host } from "./host/host.js";
 import { type HostOptions, silentLogger } from "./host/options.js";
 import { startHostWith } from "./host/start.js";
@@ -45,7 +46,11 @@ export type StartHostOptions = HostOptions & {
  * ```
  */
 export async function startHost(options: StartHostOptions): Promise<Host> {
-  const { tls } = options;
+  const { tls, transport } = options;
+  if (tls !== undefined && transport !== undefined) {
+    const why = "tls: it is for the default transport; give it to your own `transport` instead";
+    throw new RaftError("invalidArgument", why);
+  }
   return await startHostWith(options, {
     clock: createSystemClock(),
     random: createSystemRandom(),

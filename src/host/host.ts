@@ -182,6 +182,7 @@ export class Host {
           signal,
         });
         if (group.member.groupId === null) adopt(this.#context, group, reply.groupId);
+        else checkSameGroup(group, reply.groupId);
       }
       if (start.type !== "restore") await becomeReady(this.#context, group, timeoutMs, signal);
     } catch (error) {
@@ -339,4 +340,13 @@ export class Host {
   #soon(): Promise<void> {
     return new Promise((resolve) => this.#context.clock.soon(() => resolve()));
   }
+}
+
+/** A member of another group of that name was quicker than the one that we asked. */
+function checkSameGroup({ name, member }: HostedGroup, groupId: string): void {
+  if (member.groupId === groupId) return;
+  throw new RaftError(
+    "groupMismatch",
+    `two groups bear the name "${name}": ${groupId} took ${member.id} in, ${member.groupId} wrote to it`,
+  );
 }

@@ -229,7 +229,11 @@ export class Member {
       sink.reply(request.request, "unavailable", "no", 0, new Uint8Array(0));
       return;
     }
-    this.#guard(() => clientRequested(state, sink, request));
+    try {
+      clientRequested(state, sink, request);
+    } catch (cause) {
+      this.#break(cause);
+    }
   }
 
   /** Answers "ok" once this member has applied what was committed when it was asked. */
@@ -243,13 +247,15 @@ export class Member {
   turn(): void {
     const state = this.#state;
     if (state.stopped) return;
-    this.#guard(() => {
+    try {
       if (isPulling(state.snapshots)) {
         if (continueTaking(state.snapshots)) state.services.wakeLater();
         else state.services.storageTouched();
       }
       this.#step();
-    });
+    } catch (cause) {
+      this.#break(cause);
+    }
   }
 
   /**
@@ -259,7 +265,7 @@ export class Member {
   fireTimers(nowMs: number, lateMs: number): void {
     const state = this.#state;
     if (state.stopped) return;
-    this.#guard(() => {
+    try {
       if (lateMs >= this.stallMs) post(state, { type: "stalled", lateMs, nowMs }, 0);
       // What peers said first: it may move the very deadline that has passed.
       this.#step();
@@ -268,7 +274,9 @@ export class Member {
       for (const timer of due) post(state, { type: "timerFired", timer, nowMs }, 0);
       due.length = 0;
       this.#step();
-    });
+    } catch (cause) {
+      this.#break(cause);
+    }
   }
 
   #step(): void {
@@ -290,17 +298,14 @@ export class Member {
     if (!this.#state.stopped) this.#end(null);
   }
 
-  #guard(work: () => void): void {
-    try {
-      work();
-    } catch (cause) {
-      if (this.#state.stopped) return;
-      const why = cause instanceof Error ? cause.message : String(cause);
-      const { group, self, services } = this.#state;
-      const message = `member ${self.id} of group "${group}" found itself broken and stopped: ${why}`;
-      services.logger.error({ group, member: self.id, err: cause }, message);
-      this.#end(new RaftError("internal", message, { applied: "maybe", cause }));
-    }
+  /** Something was thrown where nothing may: this member cannot be trusted any more. */
+  #break(cause: unknown): void {
+    if (this.#state.stopped) return;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const { group, self, services } = this.#state;
+    const message = `member ${self.id} of group "${group}" found itself broken and stopped: ${why}`;
+    services.logger.error({ group, member: self.id, err: cause }, message);
+    this.#end(new RaftError("internal", message, { applied: "maybe", cause }));
   }
 
   #end(error: RaftError | null): void {

@@ -40,7 +40,7 @@ export function groupStatus(state: MemberState): GroupStatus {
     valueName: state.definition.name,
     valueVersion: state.definition.version,
     durable: state.services.storage.durable,
-    loopDelayMs: state.services.loopDelayMs(),
+    loopDelayMs: Math.round(state.services.loopDelayMs()),
     divergedAt: state.divergedAt,
   };
 }
