@@ -10,7 +10,7 @@
  *
  * The table's own check tells which group a damaged body belongs to. Little-endian throughout.
  */
-import { checksum, placeSeed } from "./checksum.js";
+import { checksum } from "./checksum.js";
 
 export const blockMagic = 0x31425652;
 export const blockHeaderBytes = 40;
@@ -36,12 +36,6 @@ export type BlockHeader = {
   readonly sections: readonly Section[];
 };
 
-export type Place = {
-  readonly directoryId: Uint8Array;
-  readonly segment: number;
-  readonly offset: number;
-};
-
 export type BlockLinks = {
   readonly sequence: number;
   readonly previousCheck: number;
@@ -52,17 +46,16 @@ export function headerBytesFor(sectionCount: number): number {
   return blockHeaderBytes + sectionBytes * sectionCount;
 }
 
-function checkOf(header: Uint8Array, place: Place): number {
-  const seed = placeSeed(place.directoryId, place.segment, place.offset);
+function checkOf(header: Uint8Array, seed: number): number {
   const fixed = checksum(header.subarray(0, 36), seed);
   return checksum(header.subarray(blockHeaderBytes), fixed);
 }
 
-/** The header and table of a block whose bodies are `sections`. */
+/** The header and table of a block whose bodies are `sections`; `seed` is that of its place. */
 export function encodeBlockHeader(
   links: BlockLinks,
   sections: readonly Section[],
-  place: Place,
+  seed: number,
 ): { readonly bytes: Uint8Array; readonly check: number } {
   const bytes = new Uint8Array(headerBytesFor(sections.length));
   const view = new DataView(bytes.buffer);
@@ -83,7 +76,7 @@ export function encodeBlockHeader(
   view.setFloat64(16, links.sequence, true);
   view.setUint32(24, links.previousCheck, true);
   view.setUint32(28, links.nextGroup, true);
-  const check = checkOf(bytes, place);
+  const check = checkOf(bytes, seed);
   view.setUint32(36, check, true);
   return { bytes, check };
 }
@@ -99,11 +92,11 @@ export function claimedHeaderBytes(fixed: Uint8Array): number {
 }
 
 /** The header in `bytes` (header and table, as long as it claims), or null if it is not intact. */
-export function decodeBlockHeader(bytes: Uint8Array, place: Place): BlockHeader | null {
+export function decodeBlockHeader(bytes: Uint8Array, seed: number): BlockHeader | null {
   if (claimedHeaderBytes(bytes) !== bytes.length) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const check = view.getUint32(36, true);
-  if (view.getUint32(32, true) !== 0 || checkOf(bytes, place) !== check) return null;
+  if (view.getUint32(32, true) !== 0 || checkOf(bytes, seed) !== check) return null;
   const sections: Section[] = [];
   let bodyBytes = 0;
   for (let at = blockHeaderBytes; at < bytes.length; at += sectionBytes) {

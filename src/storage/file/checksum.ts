@@ -21,11 +21,19 @@ export function checksum(bytes: Uint8Array, before = 0): number {
  * What checksums of a place in a segment begin with. A block that is right in itself but belongs to
  * another directory, segment or offset (copied, or left over in a recycled region) does not match.
  */
-export function placeSeed(directoryId: Uint8Array, segment: number, offset: number): number {
-  const bytes = new Uint8Array(32);
-  bytes.set(directoryId);
-  const view = new DataView(bytes.buffer);
-  view.setFloat64(16, segment, true);
-  view.setFloat64(24, offset, true);
-  return crc32(bytes);
+export class PlaceSeeds {
+  readonly #directorySeed: number;
+  readonly #bytes = new Uint8Array(16);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  constructor(directoryId: Uint8Array) {
+    this.#directorySeed = crc32(directoryId);
+  }
+
+  /** CRC-32 of directory id, segment and offset (float64 each). */
+  at(segment: number, offset: number): number {
+    this.#view.setFloat64(0, segment, true);
+    this.#view.setFloat64(8, offset, true);
+    return crc32(this.#bytes, this.#directorySeed);
+  }
 }

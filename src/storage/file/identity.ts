@@ -8,7 +8,15 @@ import { RaftError } from "../../errors.js";
 import { checksum } from "./checksum.js";
 import { isMissing } from "./failure.js";
 import type { FileSystem } from "./fs.js";
-import { formatVersion, identityName, isOwnName, lockName, temporarySuffix } from "./names.js";
+import {
+  formatVersion,
+  identityName,
+  isOwnName,
+  lockName,
+  markName,
+  segmentOf,
+  temporarySuffix,
+} from "./names.js";
 
 export type Identity = {
   readonly format: number;
@@ -96,7 +104,7 @@ export async function readIdentity(
   }
   const identity = decode(bytes);
   if (identity !== null) return { type: "found", identity };
-  if (names.every((name) => name === identityName || !isOwnName(name))) {
+  if (!names.some((name) => name === markName || segmentOf(name) !== null)) {
     return { type: "foreign", message: `${dir}/${identityName} is no file of ours` };
   }
   return { type: "damaged", message: `${dir}/${identityName} does not match its checksum` };

@@ -5,6 +5,7 @@
 import type { Entry, LogIndex } from "../../core/types.js";
 import { ByteReader } from "../../codec/bytes.js";
 import { wideEntryBytes } from "../../codec/entries.js";
+import { PlaceSeeds } from "./checksum.js";
 import { storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { type GroupState, bytesIn } from "./group-state.js";
@@ -111,7 +112,7 @@ export class Relocation {
     const file = await fs.open(`${dir}/${segmentName(segment)}`, "read");
     const found = new Map<number, Map<LogIndex, Entry>>();
     try {
-      const reader = new SegmentReader(file, segment, sizeBytes, directoryId);
+      const reader = new SegmentReader(file, segment, sizeBytes, new PlaceSeeds(directoryId));
       for (let offset = segmentHeaderBytes; ;) {
         const header = await reader.header(offset);
         if (header === null) break;

@@ -11,7 +11,7 @@ import type { BlockHeader } from "./block.js";
 import { type Mark } from "./mark.js";
 import { segmentName } from "./names.js";
 import { type Replay, applySection, createReplay, suspectAll, suspectSection } from "./replay.js";
-import { checksum } from "./checksum.js";
+import { PlaceSeeds, checksum } from "./checksum.js";
 import { type SegmentHeader, decodeSegmentHeader, segmentHeaderBytes } from "./segment-header.js";
 import { SegmentReader } from "./segment-reader.js";
 import type { File } from "./fs.js";
@@ -43,6 +43,7 @@ export type LogEnd = {
 
 export type Scan = {
   readonly directoryId: Uint8Array;
+  readonly seeds: PlaceSeeds;
   readonly mark: Mark;
   readonly replay: Replay;
   readonly segments: ScannedSegment[];
@@ -74,6 +75,7 @@ type Bad = {
 export function createScan(directoryId: Uint8Array, mark: Mark): Scan {
   return {
     directoryId,
+    seeds: new PlaceSeeds(directoryId),
     mark,
     replay: createReplay(),
     segments: [],
@@ -217,7 +219,7 @@ export async function scanSegment(
   sizeBytes: number,
   thorough: boolean,
 ): Promise<void> {
-  const reader = new SegmentReader(file, segment, sizeBytes, scan.directoryId);
+  const reader = new SegmentReader(file, segment, sizeBytes, scan.seeds);
   const headerView = (await reader.view(0, segmentHeaderBytes)).slice();
   const header = decodeSegmentHeader(headerView);
   const scanned: ScannedSegment = { segment, sizeBytes, header, used: false };

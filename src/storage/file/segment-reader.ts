@@ -1,11 +1,11 @@
 /** Reads a segment front to back in pieces, so that neither memory nor the event loop takes it whole. */
 import {
   type BlockHeader,
-  type Place,
   blockHeaderBytes,
   claimedHeaderBytes,
   decodeBlockHeader,
 } from "./block.js";
+import type { PlaceSeeds } from "./checksum.js";
 import type { File } from "./fs.js";
 
 const pieceBytes = 1024 * 1024;
@@ -28,15 +28,15 @@ export class SegmentReader {
   readonly segment: number;
   readonly sizeBytes: number;
   readonly #file: File;
-  readonly #directoryId: Uint8Array;
+  readonly #seeds: PlaceSeeds;
   #window: Uint8Array = zeros.subarray(0, 0);
   #windowAt = 0;
 
-  constructor(file: File, segment: number, sizeBytes: number, directoryId: Uint8Array) {
+  constructor(file: File, segment: number, sizeBytes: number, seeds: PlaceSeeds) {
     this.#file = file;
     this.segment = segment;
     this.sizeBytes = sizeBytes;
-    this.#directoryId = directoryId;
+    this.#seeds = seeds;
   }
 
   /** A view of up to `sizeBytes`, fewer only at the end of the file. */
@@ -56,11 +56,10 @@ export class SegmentReader {
     const fixed = await this.view(offset, blockHeaderBytes);
     const headerBytes = claimedHeaderBytes(fixed);
     if (headerBytes === 0) return null;
-    return decodeBlockHeader(await this.view(offset, headerBytes), this.#place(offset));
-  }
-
-  #place(offset: number): Place {
-    return { directoryId: this.#directoryId, segment: this.segment, offset };
+    return decodeBlockHeader(
+      await this.view(offset, headerBytes),
+      this.#seeds.at(this.segment, offset),
+    );
   }
 
   /**

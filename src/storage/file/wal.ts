@@ -9,7 +9,7 @@ import type { Ticket } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import { Batch } from "./batch.js";
 import { type Section, encodeBlockHeader, headerBytesFor } from "./block.js";
-import { checksum } from "./checksum.js";
+import { PlaceSeeds, checksum } from "./checksum.js";
 import { storageError } from "./failure.js";
 import type { GroupState } from "./group-state.js";
 import type { Mark, MarkFile } from "./mark.js";
@@ -43,6 +43,7 @@ export type WalStart = {
 
 export class Wal {
   readonly #directoryId: Uint8Array;
+  readonly #seeds: PlaceSeeds;
   readonly #segments: Segments;
   readonly #mark: MarkFile;
   readonly #events: WalEvents;
@@ -67,6 +68,7 @@ export class Wal {
 
   constructor(start: WalStart, events: WalEvents) {
     this.#directoryId = start.directoryId;
+    this.#seeds = new PlaceSeeds(start.directoryId);
     this.#segments = start.segments;
     this.#mark = start.mark;
     this.#events = events;
@@ -171,7 +173,7 @@ export class Wal {
         nextGroup: this.#writtenNextGroup,
       },
       sections,
-      { directoryId: this.#directoryId, segment, offset },
+      this.#seeds.at(segment, offset),
     );
     const buffers = [header.bytes, ...prefix, bodies];
     const rolled = this.#offset === 0;
