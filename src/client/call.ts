@@ -51,7 +51,6 @@ export type Call = Timed & {
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: Error) => void;
   signal: AbortSignal | null;
-  onAbort: (() => void) | null;
 };
 
 /** Positional, so that a call costs no second object; the rarer fields are set by whoever needs them. */
@@ -89,7 +88,6 @@ export function createCall(
     resolve,
     reject,
     signal: null,
-    onAbort: null,
     deadlineMs,
     slot: -1,
     before: null,

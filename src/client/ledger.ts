@@ -3,6 +3,7 @@ import { RaftError } from "../errors.js";
 import type { Clock } from "../ports.js";
 import { type Call, isCounted, label } from "./call.js";
 import { DeadlineWheel } from "./deadlines.js";
+import { Signals } from "./signals.js";
 
 export type LedgerLimits = {
   readonly maxOutstanding: number;
@@ -35,14 +36,14 @@ export class Ledger {
   readonly #wheel: DeadlineWheel<Call>;
   readonly #clock: Clock;
   readonly #limits: LedgerLimits;
-  readonly #owner: LedgerOwner;
+  readonly #signals: Signals;
   #count = 0;
   #bytes = 0;
 
   constructor(clock: Clock, limits: LedgerLimits, owner: LedgerOwner) {
     this.#clock = clock;
     this.#limits = limits;
-    this.#owner = owner;
+    this.#signals = new Signals((call) => owner.aborted(call));
     this.#wheel = new DeadlineWheel(clock, (call) => owner.timedOut(call));
   }
 
@@ -81,10 +82,7 @@ export class Ledger {
   add(call: Call): void {
     this.#calls.set(call.request, call);
     this.#wheel.add(call);
-    if (call.signal !== null) {
-      call.onAbort = () => this.#owner.aborted(call);
-      call.signal.addEventListener("abort", call.onAbort, { once: true });
-    }
+    if (call.signal !== null) this.#signals.add(call.signal, call);
     this.#account(call, 1);
   }
 
@@ -94,10 +92,7 @@ export class Ledger {
     call.done = true;
     this.#calls.delete(call.request);
     this.#wheel.remove(call);
-    if (call.onAbort !== null) {
-      call.signal?.removeEventListener("abort", call.onAbort);
-      call.onAbort = null;
-    }
+    if (call.signal !== null) this.#signals.remove(call.signal, call);
     this.#account(call, -1);
     return true;
   }
