@@ -6,7 +6,7 @@ import type { GroupIdentity, RecoveredGroup } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
-import type { GroupOptions } from "./options.js";
+import { checkJoinAddresses, type GroupOptions } from "./options.js";
 
 /** The beginning of a member: how its replica starts, and as whom. */
 export type Birth = {
@@ -44,6 +44,7 @@ export async function beginBirth(
   }
   if (blank) {
     const { join } = start as { readonly join: readonly string[] };
+    checkJoinAddresses(join);
     return { identity, start: { type: "join" }, joinThrough: join, stored };
   }
   const { hardState, snapshot, entries } = found;

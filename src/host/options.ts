@@ -87,6 +87,12 @@ export function checkAddress(field: string, address: unknown): void {
   refuse(`${field}: expected an address such as "127.0.0.1:7101", got ${show(address)}`);
 }
 
+/** Nobody to ask is good enough for a member that the storage already holds, and for no other. */
+export function checkJoinAddresses(join: readonly string[]): void {
+  if (join.length > 0) return;
+  refuse("start.join: the storage holds no member of the group, so an address to join is needed");
+}
+
 /** Methods of a port that was handed in; a wrong object must fail here and not under load. */
 export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
   for (const method of methods) {
@@ -125,7 +131,7 @@ export function checkGroupOptions(options: unknown): asserts options is GroupOpt
 function checkStart(start: unknown): void {
   if (start === "create") return;
   const join = (start as { readonly join?: unknown } | null | undefined)?.join;
-  if (!Array.isArray(join) || join.length === 0) {
+  if (!Array.isArray(join)) {
     refuse(`start: expected "create" or { join: [address, ...] }, got ${show(start)}`);
   }
   join.forEach((address: unknown, at) => checkAddress(`start.join[${at}]`, address));

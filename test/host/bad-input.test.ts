@@ -70,7 +70,14 @@ describe("host.group refuses", () => {
     ["no value", "g", {}, { start: "create" }, "invalidValue", /^value: expected what defineValue/],
     ["no options", "g", counter, undefined, "invalidArgument", /^options: expected/],
     ["no start", "g", counter, {}, "invalidArgument", /^start: expected "create" or/],
-    ["no address", "g", counter, { start: { join: [] } }, "invalidArgument", /^start: expected/],
+    [
+      "no address",
+      "g",
+      counter,
+      { start: { join: [] } },
+      "invalidArgument",
+      /^start\.join: the st/,
+    ],
     [
       "an empty address",
       "g",
