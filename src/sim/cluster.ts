@@ -188,7 +188,7 @@ export class SimCluster {
   valueHash(group: string, member: Member): string {
     const { definition } = this.plans.find(({ name }) => name === group)!;
     const codec = definition.codec ?? this.#codec;
-    return hashBytes(codec.encode(member.replica.value));
+    return hashBytes(codec.encode(member.replica.applier.value));
   }
 
   #look(): void {
@@ -208,7 +208,7 @@ export class SimCluster {
     const result = `${call.name} -> ${call.threw ? "threw" : hashBytes(this.#codec.encode(call.reply))}`;
     const identity = this.#identify(call.name, call.arg);
     const name = machine.process?.name ?? machine.name;
-    this.oracles.get(group)!.applied(name, call.applied.index, result, identity);
+    this.oracles.get(group)!.applied(name, call.applied, result, identity);
   }
 
   #addressesBut(name: string): readonly string[] {

@@ -5,8 +5,6 @@ import type { SimNetwork } from "./network.js";
 import type { SimProcess } from "./process.js";
 import { between } from "./world.js";
 
-const highWaterBytes = 4 * 1024 * 1024;
-const lowWaterBytes = 1024 * 1024;
 /** First byte of a frame that carries a message between members (codec/wire.ts). */
 const peerMessageCode = 4;
 
@@ -62,7 +60,7 @@ export class SimConnection implements Connection {
     if (this.ended) return;
     this.#handlers ??= handlers;
     this.#opened = true;
-    this.#handlers!.onOpen();
+    this.#call("onOpen", () => this.#handlers!.onOpen());
     if (this.#gathering !== null) this.#schedule();
   }
 
@@ -72,7 +70,7 @@ export class SimConnection implements Connection {
     this.#gather().payloads.push(payload);
     this.#gathering!.bytes += payload.length;
     this.queuedBytes += payload.length;
-    if (this.queuedBytes > highWaterBytes) this.#full = true;
+    if (this.queuedBytes > this.#network.highWaterBytes) this.#full = true;
   }
 
   close(): void {
@@ -238,8 +236,8 @@ export class SimConnection implements Connection {
   #receive(batch: Batch, from: SimConnection): void {
     from.#delivered(batch.bytes);
     for (const payload of batch.payloads) {
-      if (this.ended) return;
-      this.#handlers?.onPayload(payload);
+      if (this.ended || this.#closing) return;
+      this.#call("onPayload", () => this.#handlers?.onPayload(payload));
     }
     if (batch.end && !this.ended) {
       from.end(null);
@@ -247,10 +245,32 @@ export class SimConnection implements Connection {
     }
   }
 
+  #call(handler: string, call: () => void): void {
+    try {
+      call();
+    } catch (cause) {
+      this.broken(handler, cause);
+    }
+  }
+
+  /** As every transport does: a handler that throws ends its connection. A defect ends the run. */
+  broken(handler: string, cause: unknown): void {
+    const peer = this.#peer;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const code = cause instanceof RaftError ? cause.code : "internal";
+    if (code === "internal") {
+      this.#network.world.fail(
+        new Error(`${this.process.name}: ${handler} threw ${why}`, { cause }),
+      );
+    }
+    this.end(new RaftError(code, `${handler} threw: ${why}`, { cause }));
+    if (peer !== null) this.#sendReset(peer);
+  }
+
   #delivered(bytes: number): void {
     if (this.ended) return;
     this.queuedBytes = Math.max(0, this.queuedBytes - bytes);
-    if (!this.#full || this.queuedBytes > lowWaterBytes) return;
+    if (!this.#full || this.queuedBytes > this.#network.lowWaterBytes) return;
     this.#full = false;
     this.#network.world.after(0, () =>
       this.process.run("network", "drain", () => {

@@ -149,6 +149,7 @@ class SimStorage implements Storage {
       commit: (snapshot) =>
         this.#perform(() => {
           const ok = this.#disk.group(group).replaceSnapshot(snapshot, pieces);
+          if (ok) this.#disk.marks.get(group)?.snapshot(snapshot.index);
           return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
         }),
       abort: noAnswer,
@@ -171,7 +172,7 @@ class SimStorage implements Storage {
   installSnapshot(group: GroupName, snapshot: SnapshotMeta): void {
     this.#perform(() => {
       const ok = this.#disk.group(group).install(snapshot);
-      if (ok) this.#disk.marks.get(group)?.installed(snapshot.index);
+      if (ok) this.#disk.marks.get(group)?.snapshot(snapshot.index);
       return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
     });
   }

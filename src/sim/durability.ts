@@ -17,15 +17,21 @@ const peerMessageCode = 4;
 export class DurableMark {
   hardState: HardState | null = null;
   lastIndex: LogIndex = 0;
+  #snapshotIndex: LogIndex = 0;
 
   store(batch: StoreBatch): void {
     if (batch.hardState !== null) this.hardState = batch.hardState;
-    if (batch.truncateFrom > 0) this.lastIndex = Math.min(this.lastIndex, batch.truncateFrom - 1);
+    if (batch.truncateFrom > 0) {
+      const kept = Math.min(this.lastIndex, batch.truncateFrom - 1);
+      this.lastIndex = Math.max(kept, this.#snapshotIndex);
+    }
     const last = batch.entries.at(-1);
     if (last !== undefined) this.lastIndex = last.index;
   }
 
-  installed(index: LogIndex): void {
+  /** A snapshot of one's own or of a leader stands for the entries up to there. */
+  snapshot(index: LogIndex): void {
+    this.#snapshotIndex = Math.max(this.#snapshotIndex, index);
     this.lastIndex = Math.max(this.lastIndex, index);
   }
 }

@@ -6,28 +6,34 @@
  * - A query that answers what was seen can be placed at once and needs no alternative: moving it here
  *   from any later place changes nothing for the others. (Not so a command that leaves the state as it
  *   is now: it may be needed later.)
- * - Calls of unknown outcome are tried last. Of several with the same effect the earliest stands for all.
+ * - Of several calls of unknown outcome with the same effect the earliest stands for all.
+ * - Silent calls (outcome unknown, or a reply that is always the same) fit everywhere, so that a wrong
+ *   one leads deep into nowhere. They are tried last, and in passes: at most 1, 2, 4 ... in a row. Only
+ *   a pass that met no such limit can say that there is no order.
  */
 import type { Model, ModelCall, ModelState } from "./model.js";
+import { PlacedCalls } from "./placed-calls.js";
 
-export type SearchCall = ModelCall & { readonly call: number; readonly return: number };
+export type SearchCall = ModelCall & {
+  readonly call: number;
+  readonly return: number;
+  /** Its answer says nothing about the state. */
+  readonly silent: boolean;
+};
 
 /** Where the search got furthest: what was placed and what could not follow. */
 export type Frontier = { readonly state: ModelState; readonly waiting: readonly SearchCall[] };
 
-export type SearchResult =
-  | { readonly type: "found"; readonly configurations: number }
-  | {
-      readonly type: "impossible";
-      readonly configurations: number;
-      readonly frontiers: readonly Frontier[];
-    }
-  | { readonly type: "gaveUp"; readonly configurations: number };
+export type Stuck = {
+  readonly type: "impossible" | "gaveUp";
+  readonly configurations: number;
+  readonly frontiers: readonly Frontier[];
+};
 
-export type Impossible = Extract<SearchResult, { type: "impossible" }>;
+export type SearchResult = { readonly type: "found"; readonly configurations: number } | Stuck;
 
 /** Of the calls that could not follow, the one whose return came first. */
-export function firstStuck(result: Impossible): SearchCall | null {
+export function firstStuck(result: Stuck): SearchCall | null {
   const waiting = result.frontiers.flatMap((frontier) => frontier.waiting);
   return waiting.reduce<SearchCall | null>(
     (first, call) => (first === null || call.return < first.return ? call : first),
@@ -37,14 +43,14 @@ export function firstStuck(result: Impossible): SearchCall | null {
 
 /** More than these are not worth showing. */
 const maxFrontiers = 4;
-
-type Frame = {
-  /** Index into `known`, `~index` into `unknown`; the call whose placing led here. */
-  readonly placed: number;
-  readonly state: ModelState;
-  readonly candidates: readonly number[];
-  next: number;
-};
+/** Longest run of silent calls, and the share of the configurations that the pass may use up. */
+const passes: readonly (readonly [maxSilent: number, share: number])[] = Object.freeze([
+  [1, 0.1],
+  [2, 0.1],
+  [4, 0.1],
+  [8, 0.2],
+  [Infinity, 1],
+]);
 
 /** `known` have returned and must be placed; `unknown` (return Infinity) may be. */
 export function searchOrder(
@@ -53,156 +59,134 @@ export function searchOrder(
   unknown: readonly SearchCall[],
   maxConfigurations: number,
 ): SearchResult {
-  const placed = new Placed(known, unknown, model);
-  const seen = new Set<string>();
-  const initial = model.initial();
-  const frames: Frame[] = [{ placed: 0, state: initial, candidates: placed.candidates(), next: 0 }];
-  let frontiers: Frontier[] = [{ state: initial, waiting: known.slice(0, 1) }];
-  let furthest = 0;
-  if (known.length === 0) return { type: "found", configurations: 0 };
-
-  while (frames.length > 0) {
-    const frame = frames[frames.length - 1]!;
-    if (frame.next >= frame.candidates.length) {
-      frames.pop();
-      if (frames.length > 0) placed.remove(frame.placed);
-      continue;
-    }
-    const candidate = frame.candidates[frame.next++]!;
-    const state = model.apply(frame.state, placed.callOf(candidate));
-    if (state === null) continue;
-    if (candidate < 0 && state === frame.state) continue;
-    if (candidate >= 0 && !isCommand(known[candidate]!)) frame.next = frame.candidates.length;
-    placed.add(candidate);
-    if (placed.knownCount === known.length) return { type: "found", configurations: seen.size };
-    const key = placed.key(state);
-    if (seen.has(key)) {
-      placed.remove(candidate);
-      continue;
-    }
-    if (seen.size >= maxConfigurations) return { type: "gaveUp", configurations: seen.size };
-    seen.add(key);
-    const candidates = placed.candidates();
-    frames.push({ placed: candidate, state, candidates, next: 0 });
-    if (placed.knownCount > furthest) {
-      furthest = placed.knownCount;
-      frontiers = [];
-    }
-    if (placed.knownCount === furthest && frontiers.length < maxFrontiers) {
-      frontiers.push({
-        state,
-        waiting: candidates.filter((at) => at >= 0).map((at) => known[at]!),
-      });
-    }
+  let configurations = 0;
+  let frontiers: readonly Frontier[] = [];
+  for (const [maxSilent, share] of passes) {
+    const most = Math.min(maxConfigurations * share, maxConfigurations - configurations);
+    const placed = new PlacedCalls(known, unknown, model, null);
+    const pass = new Pass(model, known, placed, maxSilent, most);
+    const outcome = pass.run();
+    configurations += pass.configurations;
+    if (outcome === "found") return { type: "found", configurations };
+    frontiers = pass.frontiers;
+    if (outcome === "impossible") return { type: "impossible", configurations, frontiers };
   }
-  return { type: "impossible", configurations: seen.size, frontiers };
+  return { type: "gaveUp", configurations, frontiers };
 }
 
-/** The set of calls placed so far. Both lists are sorted by the time of the call. */
-class Placed {
-  knownCount = 0;
+/**
+ * Tries one order of the commands only, given by a place for each of them; those without a place are
+ * left out. An order that holds proves the history; one that does not proves nothing.
+ */
+export function tryOrder(
+  model: Model,
+  known: readonly SearchCall[],
+  unknown: readonly SearchCall[],
+  placeOf: (call: SearchCall) => number | null,
+): SearchResult {
+  const placed = new PlacedCalls(known, unknown, model, placeOf);
+  const pass = new Pass(model, known, placed, Infinity, Infinity);
+  const outcome = pass.run();
+  const { configurations, frontiers } = pass;
+  return outcome === "found"
+    ? { type: "found", configurations }
+    : { type: "gaveUp", configurations, frontiers };
+}
+
+type Frame = {
+  /** Index into `known`, `~index` into `unknown`; the call whose placing led here. */
+  readonly placed: number;
+  readonly state: ModelState;
+  readonly candidates: readonly number[];
+  /** Silent calls placed one after the other up to here. */
+  readonly silentRun: number;
+  next: number;
+};
+
+class Pass {
+  configurations = 0;
+  frontiers: Frontier[] = [];
+  readonly #model: Model;
   readonly #known: readonly SearchCall[];
-  readonly #unknown: readonly SearchCall[];
-  readonly #knownBits: Uint8Array;
-  readonly #unknownBits: Uint8Array;
-  /** Per unknown call: the one before it with the same effect, or -1. */
-  readonly #twin: Int32Array;
-  #unknownCount = 0;
-  /** Everything before it is placed. */
-  #first = 0;
+  readonly #placed: PlacedCalls;
+  readonly #maxSilent: number;
+  readonly #maxConfigurations: number;
+  /** Per configuration: the shortest silent run with which it was entered. */
+  readonly #seen = new Map<string, number>();
+  readonly #frames: Frame[] = [];
+  #furthest = -1;
+  /** Something was left out because of the limit on silent runs. */
+  #limited = false;
 
-  constructor(known: readonly SearchCall[], unknown: readonly SearchCall[], model: Model) {
+  constructor(
+    model: Model,
+    known: readonly SearchCall[],
+    placed: PlacedCalls,
+    maxSilent: number,
+    maxConfigurations: number,
+  ) {
+    this.#model = model;
     this.#known = known;
-    this.#unknown = unknown;
-    this.#knownBits = new Uint8Array(known.length);
-    this.#unknownBits = new Uint8Array(unknown.length);
-    const last = new Map<string, number>();
-    this.#twin = Int32Array.from(unknown, ({ operation }, at) => {
-      const key = model.callKey(operation);
-      const twin = last.get(key) ?? -1;
-      last.set(key, at);
-      return twin;
-    });
+    this.#placed = placed;
+    this.#maxSilent = maxSilent;
+    this.#maxConfigurations = maxConfigurations;
   }
 
-  callOf(candidate: number): SearchCall {
-    return candidate >= 0 ? this.#known[candidate]! : this.#unknown[~candidate]!;
-  }
-
-  add(candidate: number): void {
-    if (candidate < 0) {
-      this.#unknownBits[~candidate] = 1;
-      this.#unknownCount += 1;
-      return;
-    }
-    this.#knownBits[candidate] = 1;
-    this.knownCount += 1;
-    while (this.#knownBits[this.#first] === 1) this.#first += 1;
-  }
-
-  remove(candidate: number): void {
-    if (candidate < 0) {
-      this.#unknownBits[~candidate] = 0;
-      this.#unknownCount -= 1;
-      return;
-    }
-    this.#knownBits[candidate] = 0;
-    this.knownCount -= 1;
-    if (candidate < this.#first) this.#first = candidate;
-  }
-
-  /** What may come next: queries, then commands by their return, then calls of unknown outcome. */
-  candidates(): number[] {
-    const known = this.#known;
-    let earliestReturn = Infinity;
-    const found: number[] = [];
-    for (let at = this.#first; at < known.length; at++) {
-      if (this.#knownBits[at] === 1) continue;
-      if (known[at]!.call > earliestReturn) break;
-      earliestReturn = Math.min(earliestReturn, known[at]!.return);
-      found.push(at);
-    }
-    const possible = found.filter((at) => known[at]!.call <= earliestReturn);
-    possible.sort((a, b) => {
-      const kinds = Number(isCommand(known[a]!)) - Number(isCommand(known[b]!));
-      return kinds !== 0 ? kinds : known[a]!.return - known[b]!.return;
-    });
-    for (let at = 0; at < this.#unknown.length; at++) {
-      if (this.#unknown[at]!.call > earliestReturn) break;
-      const twin = this.#twin[at]!;
-      if (this.#unknownBits[at] === 0 && (twin < 0 || this.#unknownBits[twin] === 1)) {
-        possible.push(~at);
+  run(): "found" | "impossible" | "limited" | "gaveUp" {
+    const frames = this.#frames;
+    if (this.#known.length === 0) return "found";
+    this.#enter(0, this.#model.initial(), 0);
+    while (frames.length > 0) {
+      const frame = frames[frames.length - 1]!;
+      if (frame.next >= frame.candidates.length) {
+        frames.pop();
+        if (frames.length > 0) this.#placed.remove(frame.placed);
+        continue;
       }
+      const outcome = this.#try(frame, frame.candidates[frame.next++]!);
+      if (outcome !== null) return outcome;
     }
-    return possible;
+    return this.#limited ? "limited" : "impossible";
   }
 
-  /** Exact: two configurations have the same key only if they are the same. */
-  key(state: ModelState): string {
-    let key = `${state.id},${this.#first}`;
-    key += bitsToText(this.#knownBits, this.#first, this.knownCount - this.#first);
-    if (this.#unknownCount > 0) key += `|${bitsToText(this.#unknownBits, 0, this.#unknownCount)}`;
-    return key;
-  }
-}
-
-/** The bits from `from` up to the last that is set; `count` of them are. */
-function bitsToText(bits: Uint8Array, from: number, count: number): string {
-  let text = ",";
-  let left = count;
-  for (let at = from; left > 0;) {
-    let unit = 0;
-    for (let bit = 0; bit < 15; bit++, at++) {
-      if (bits[at] === 1) {
-        unit |= 1 << bit;
-        left -= 1;
-      }
+  #try(frame: Frame, candidate: number): "found" | "gaveUp" | null {
+    const placed = this.#placed;
+    const call = placed.callOf(candidate);
+    const silentRun = call.silent ? frame.silentRun + 1 : 0;
+    if (silentRun > this.#maxSilent) {
+      this.#limited = true;
+      return null;
     }
-    text += String.fromCharCode(unit + 1);
+    const state = this.#model.apply(frame.state, call);
+    if (state === null) return null;
+    // Without effect it need not be placed, unless the order to be tried says so.
+    if (candidate < 0 && state === frame.state && !placed.ordered) return null;
+    if (call.operation.kind === "query") frame.next = frame.candidates.length;
+    placed.add(candidate);
+    if (placed.knownCount === this.#known.length) return "found";
+    const key = placed.key(state);
+    if ((this.#seen.get(key) ?? Infinity) <= silentRun) {
+      placed.remove(candidate);
+      return null;
+    }
+    if (this.configurations >= this.#maxConfigurations) return "gaveUp";
+    this.configurations += 1;
+    this.#seen.set(key, silentRun);
+    this.#enter(candidate, state, silentRun);
+    return null;
   }
-  return text;
-}
 
-function isCommand(call: SearchCall): boolean {
-  return call.operation.kind === "command";
+  #enter(candidate: number, state: ModelState, silentRun: number): void {
+    const placed = this.#placed;
+    const candidates = placed.candidates();
+    this.#frames.push({ placed: candidate, state, candidates, silentRun, next: 0 });
+    if (placed.knownCount > this.#furthest) {
+      this.#furthest = placed.knownCount;
+      this.frontiers = [];
+    }
+    if (placed.knownCount === this.#furthest && this.frontiers.length < maxFrontiers) {
+      const waiting = candidates.filter((at) => at >= 0).map((at) => this.#known[at]!);
+      this.frontiers.push({ state, waiting });
+    }
+  }
 }

@@ -11,13 +11,17 @@ import { RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import type { AnyDefinedValue, AppliedInfo } from "../value/types.js";
 import type { History, Operation } from "./history.js";
-import { firstStuck, searchOrder, type Impossible, type SearchCall } from "./linear-search.js";
+import { firstStuck, searchOrder, tryOrder, type Stuck, type SearchCall } from "./linear-search.js";
 import { createModel, type Model } from "./model.js";
 
 export type CheckOptions = {
   /** Encodes states to compare them. Default: the definition's own, or CBOR. */
   readonly codec?: Codec;
-  /** What a handler is told of the entry that it applied, if known. Default: zeros. */
+  /**
+   * The entry by which a command was applied, if somebody has watched: its handler is told so, and the
+   * order of the entries is tried first. It is only a guess that saves time: the verdict rests on the
+   * history alone. null: not known, or never applied. Default: zeros.
+   */
   readonly appliedOf?: (operation: Operation) => AppliedInfo | null;
   /** Give up beyond so many configurations per part. Default 2 million. */
   readonly maxConfigurations?: number;
@@ -36,6 +40,9 @@ export type CheckResult =
       readonly type: "undecided";
       readonly partition: string | null;
       readonly configurations: number;
+      /** Where it got furthest: what could not follow, and in which states. */
+      readonly window: readonly Operation[];
+      readonly states: readonly unknown[];
     };
 
 export type Violation = {
@@ -74,11 +81,19 @@ export function checkLinearizable(
   let configurations = 0;
   for (const [partition, part] of parts) {
     const model = createModel(definition, codec);
-    const calls = part.map((operation) => toCall(operation, options.appliedOf));
+    const silent = silentNames(part);
+    const calls = part.map((operation) => toCall(operation, silent, options.appliedOf));
+    operations += part.length;
+    if (options.appliedOf !== undefined) {
+      const { appliedOf } = options;
+      const placeOf = ({ operation }: SearchCall) => appliedOf(operation)?.index ?? null;
+      const guess = tryOrder(model, ...splitCalls(calls, Infinity), placeOf);
+      configurations += guess.configurations;
+      if (guess.type === "found") continue;
+    }
     const result = searchUntil(model, calls, Infinity, limit);
     configurations += result.configurations;
-    operations += part.length;
-    if (result.type === "gaveUp") return { type: "undecided", partition, configurations };
+    if (result.type === "gaveUp") return undecided(model, partition, result);
     if (result.type === "impossible") return explain(model, calls, partition, limit, result);
   }
   return { type: "linearizable", operations, partitions: parts.size, configurations };
@@ -120,9 +135,26 @@ function partitionHistory(
   return parts;
 }
 
-function toCall(operation: Operation, appliedOf: CheckOptions["appliedOf"]): SearchCall {
+/** Commands that have answered the same each time. */
+function silentNames(part: History): ReadonlySet<string> {
+  const replies = new Map<string, Set<string>>();
+  for (const { kind, name, reply, outcome } of part) {
+    if (kind !== "command" || outcome !== "ok") continue;
+    const seen = replies.get(name) ?? new Set<string>();
+    replies.set(name, seen.add(show(reply)));
+  }
+  return new Set([...replies].filter(([, seen]) => seen.size === 1).map(([name]) => name));
+}
+
+function toCall(
+  operation: Operation,
+  silent: ReadonlySet<string>,
+  appliedOf: CheckOptions["appliedOf"],
+): SearchCall {
+  const { kind, name, outcome } = operation;
   return {
     operation,
+    silent: kind === "command" && (outcome === "unknown" || silent.has(name)),
     applied: appliedOf?.(operation) ?? nothingApplied,
     call: operation.call,
     // A caller that gave up at some time has not bounded when the command takes effect.
@@ -132,6 +164,13 @@ function toCall(operation: Operation, appliedOf: CheckOptions["appliedOf"]): Sea
 
 /** The history as it was known at `untilNs`: what had not returned by then is unknown. */
 function searchUntil(model: Model, calls: readonly SearchCall[], untilNs: number, limit: number) {
+  return searchOrder(model, ...splitCalls(calls, untilNs), limit);
+}
+
+function splitCalls(
+  calls: readonly SearchCall[],
+  untilNs: number,
+): [known: SearchCall[], unknown: SearchCall[]] {
   const known: SearchCall[] = [];
   const unknown: SearchCall[] = [];
   for (const call of calls) {
@@ -140,13 +179,28 @@ function searchUntil(model: Model, calls: readonly SearchCall[], untilNs: number
     else if (call.operation.kind === "command") unknown.push(asUnknown(call));
   }
   const byCall = (a: SearchCall, b: SearchCall): number => a.call - b.call;
-  return searchOrder(model, known.sort(byCall), unknown.sort(byCall), limit);
+  return [known.sort(byCall), unknown.sort(byCall)];
+}
+
+function undecided(model: Model, partition: string | null, stuck: Stuck): CheckResult {
+  const { configurations, frontiers } = stuck;
+  return { type: "undecided", partition, configurations, ...windowOf(model, frontiers) };
+}
+
+function windowOf(model: Model, frontiers: Stuck["frontiers"]) {
+  const window = new Set<Operation>();
+  for (const { waiting } of frontiers) for (const call of waiting) window.add(call.operation);
+  return {
+    window: [...window].sort((a, b) => a.call - b.call),
+    states: frontiers.map(({ state }) => model.show(state)),
+  };
 }
 
 function asUnknown(call: SearchCall): SearchCall {
   return {
     ...call,
     return: Infinity,
+    silent: true,
     operation: { ...call.operation, outcome: "unknown", reply: undefined },
   };
 }
@@ -161,11 +215,11 @@ function explain(
   calls: readonly SearchCall[],
   partition: string | null,
   limit: number,
-  found: Impossible,
+  found: Stuck,
 ): Violation {
   const returned = calls.filter((call) => call.return !== Infinity);
   returned.sort((a, b) => a.return - b.return);
-  const placeOf = (result: Impossible): number => {
+  const placeOf = (result: Stuck): number => {
     const stuck = firstStuck(result);
     return stuck === null ? -1 : returned.indexOf(stuck);
   };
@@ -186,15 +240,9 @@ function explain(
     }
   }
   const culprit = returned[bad]!;
-  const window = new Set<Operation>([culprit.operation]);
-  for (const { waiting } of last.frontiers) for (const call of waiting) window.add(call.operation);
-  return {
-    type: "violation",
-    partition,
-    culprit: culprit.operation,
-    window: [...window].sort((a, b) => a.call - b.call),
-    states: last.frontiers.map(({ state }) => model.show(state)),
-  };
+  const { window, states } = windowOf(model, last.frontiers);
+  const all = window.includes(culprit.operation) ? window : [...window, culprit.operation];
+  return { type: "violation", partition, culprit: culprit.operation, window: all, states };
 }
 
 /** A few lines for people. */
@@ -203,15 +251,17 @@ export function describeCheck(result: CheckResult): string {
     return `linearizable: ${result.operations} operations, ${result.partitions} part(s)`;
   }
   const where = result.partition === null ? "" : ` (part ${JSON.stringify(result.partition)})`;
-  if (result.type === "undecided") {
-    return `undecided${where}: gave up after ${result.configurations} configurations`;
-  }
+  const culprit = result.type === "violation" ? result.culprit : null;
   const lines = result.window.map((operation) => {
-    const mark = operation === result.culprit ? " <- cannot be placed" : "";
+    const mark = operation === culprit ? " <- cannot be placed" : "";
     return `  ${describeOperation(operation)}${mark}`;
   });
   const states = result.states.map((state) => `  ${show(state)}`);
-  return [`not linearizable${where}; stuck in`, ...states, "with", ...lines].join("\n");
+  const verdict =
+    result.type === "violation"
+      ? "not linearizable"
+      : `undecided after ${result.configurations} configurations`;
+  return [`${verdict}${where}; stuck in`, ...states, "with", ...lines].join("\n");
 }
 
 function describeOperation(operation: Operation): string {

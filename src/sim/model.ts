@@ -12,6 +12,8 @@ export type ModelState = {
   readonly id: number;
   /** The value itself; for a mutable value its encoding, since handlers change what they are given. */
   readonly content: unknown;
+  /** What followed from here, by call: the search comes back to the same states again and again. */
+  readonly next: Map<Operation, ModelState | null>;
 };
 
 export type ModelCall = {
@@ -41,7 +43,7 @@ export function createModel(definition: AnyDefinedValue, codec: Codec): Model {
     const key = hashBytes(bytes);
     let state = states.get(key);
     if (state === undefined) {
-      state = { id: states.size, content };
+      state = { id: states.size, content, next: new Map() };
       states.set(key, state);
     }
     return state;
@@ -57,13 +59,17 @@ export function createModel(definition: AnyDefinedValue, codec: Codec): Model {
       return intern(definition.mutable ? bytes : value, bytes);
     },
     apply: (state, call) => {
+      const known = state.next.get(call.operation);
+      if (known !== undefined) return known;
       const { kind, name } = call.operation;
       const table = (kind === "command" ? definition.commands : definition.queries) as Record<
         string,
         Handler
       >;
       if (!Object.hasOwn(table, name)) return null;
-      return run(table[name]!, state, call);
+      const next = run(table[name]!, state, call);
+      state.next.set(call.operation, next);
+      return next;
     },
     callKey: ({ name, arg }) => `${name}:${arg === undefined ? "" : hashBytes(codec.encode(arg))}`,
     show: (state) =>

@@ -50,10 +50,14 @@ export class SimNetwork {
   readonly #connections = new Set<SimConnection>();
   /** `from>to`, by machine. */
   readonly #cut = new Set<string>();
+  readonly highWaterBytes: number;
+  readonly lowWaterBytes: number;
   #lastPort = 0;
 
-  constructor(world: World) {
+  constructor(world: World, highWaterBytes = 4 * 1024 * 1024, lowWaterBytes = 1024 * 1024) {
     this.world = world;
+    this.highWaterBytes = highWaterBytes;
+    this.lowWaterBytes = lowWaterBytes;
     this.random = world.random.fork();
   }
 
@@ -112,12 +116,17 @@ export class SimNetwork {
   }
 
   #listen(process: SimProcess, address: string, accept: SimListener["accept"]): Promise<Listener> {
+    if (address === "") {
+      return Promise.reject(new RaftError("invalidArgument", "listen: the address is empty"));
+    }
     const resolved = address.endsWith(":0")
       ? `${address.slice(0, -1)}${++this.#lastPort}`
       : address;
     const taken = this.#listeners.get(resolved);
     if (taken?.process.alive === true) {
-      return Promise.reject(new RaftError("listenFailed", `listen: ${resolved} is in use`));
+      return Promise.reject(
+        new RaftError("listenFailed", `listen: ${resolved} is in use; choose another`),
+      );
     }
     const listener: SimListener = { process, accept };
     this.#listeners.set(resolved, listener);
@@ -158,7 +167,12 @@ export class SimNetwork {
     const accepted = new SimConnection(this, process, dialled.process.name, null);
     dialled.pair(accepted);
     process.run("network", "accept", () => {
-      if (!accepted.ended) accepted.open(listener.accept(accepted));
+      if (accepted.ended) return;
+      try {
+        accepted.open(listener.accept(accepted));
+      } catch (cause) {
+        accepted.broken("accept", cause);
+      }
     });
     this.world.after(this.delayMs(), () =>
       dialled.process.run("network", "connected", () => dialled.open(null)),

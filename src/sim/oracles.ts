@@ -7,6 +7,7 @@
 import { lastIndex, termAt } from "../core/log.js";
 import type { Core } from "../core/state.js";
 import type { Entry, LogIndex, MemberId, Term } from "../core/types.js";
+import type { AppliedInfo } from "../value/types.js";
 import { TraceHash } from "./hash.js";
 
 export type Violate = (message: string) => void;
@@ -41,7 +42,7 @@ export class GroupOracle {
   >();
   readonly #committed: (Committed | undefined)[] = [];
   readonly #applied = new Map<LogIndex, string>();
-  readonly #operations = new Map<string | number, LogIndex>();
+  readonly #operations = new Map<string | number, AppliedInfo>();
   readonly #seen = new Map<Core, Seen>();
   #highestCommitted: LogIndex = 0;
 
@@ -90,7 +91,13 @@ export class GroupOracle {
   }
 
   /** A handler ran. `identity` names the caller's command: it may be applied once in all. */
-  applied(member: string, index: LogIndex, result: string, identity: string | number | null): void {
+  applied(
+    member: string,
+    applied: AppliedInfo,
+    result: string,
+    identity: string | number | null,
+  ): void {
+    const { index } = applied;
     const before = this.#applied.get(index);
     if (before === undefined) this.#applied.set(index, result);
     else if (before !== result) {
@@ -98,12 +105,17 @@ export class GroupOracle {
     }
     if (identity === null) return;
     const first = this.#operations.get(identity);
-    if (first === undefined) this.#operations.set(identity, index);
-    else if (first !== index) {
+    if (first === undefined) this.#operations.set(identity, applied);
+    else if (first.index !== index) {
       this.#fail(
-        `${member} applied command ${identity} at ${index} and at ${first}: not exactly once`,
+        `${member} applied command ${identity} at ${index} and at ${first.index}: not exactly once`,
       );
     }
+  }
+
+  /** The entry by which a caller's command was applied, or null. */
+  appliedBy(identity: string | number): AppliedInfo | null {
+    return this.#operations.get(identity) ?? null;
   }
 
   #fail(message: string): void {

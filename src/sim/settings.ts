@@ -23,7 +23,7 @@ const sizes = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7];
 
 export function drawSettings(seed: Seed): SimulationSettings {
   const random = new SeededRandom(seed).fork();
-  const electionTimeoutMs = pick(random, [100, 300, 300, 1000]);
+  const electionTimeoutMs = pick(random, [300, 1000, 1000, 2000]);
   const lease = random.next() < 0.4;
   const machines = pick(random, sizes);
   const small = random.next() < 0.5;
@@ -50,7 +50,7 @@ export function drawSettings(seed: Seed): SimulationSettings {
     },
     client: {
       pipeline: pick(random, [1, 1, 2, 4]),
-      pauseMs: electionTimeoutMs * between(random, 0.05, 0.5),
+      pauseMs: electionTimeoutMs * between(random, 0.1, 1),
       minTimeoutMs: electionTimeoutMs,
       maxTimeoutMs: electionTimeoutMs * 10,
     },

@@ -206,10 +206,7 @@ class Run {
       this.#allSettled(),
     );
     for (const { name } of this.#plans) this.#checkEqual(name);
-    this.#plans.forEach(({ definition }, group) => {
-      const result = checkLinearizable(definition, this.#recorders[group]!.operations);
-      if (result.type !== "linearizable") this.#fail(describeCheck(result));
-    });
+    this.#plans.forEach((plan, group) => this.#checkHistory(plan, group));
     this.#checkCounts();
   }
 
@@ -220,6 +217,18 @@ class Run {
       const list = members.map(({ machine }, at) => `${machine.name}: ${hashes[at]}`).join(", ");
       this.#fail(`members of ${group} differ at the end: ${list}`);
     }
+  }
+
+  #checkHistory({ name, definition }: GroupPlan, group: number): void {
+    const workload = this.#workloads[group]!;
+    const oracle = this.#cluster.oracles.get(name)!;
+    const result = checkLinearizable(definition, this.#recorders[group]!.operations, {
+      appliedOf: (operation) => {
+        const identity = workload.identify?.(operation.name, operation.arg) ?? null;
+        return identity === null ? null : oracle.appliedBy(identity);
+      },
+    });
+    if (result.type !== "linearizable") this.#fail(`${name}: ${describeCheck(result)}`);
   }
 
   /** A run in which nothing happened shows nothing. */
