@@ -79,7 +79,7 @@ async function judge(disk: FakeDisk, built: Built, where: string, goOn: boolean)
   for (const expected of built.groups) {
     const { group } = expected.identity;
     const found: RecoveredGroup | undefined = opened.group(group);
-    if (found?.damage != null) {
+    if (found !== undefined && found.damage !== null) {
       assert.match(found.damage, new RegExp(`"${group}".*(wal-|snapshot-)`), where);
       outcome = "damaged";
       continue;

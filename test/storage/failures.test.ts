@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RaftError } from "../../src/errors.js";
+import type { RaftError } from "../../src/errors.js";
 import { FakeDisk, type Operation, lost, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 

@@ -67,7 +67,7 @@ export class FakeDisk implements FileSystem {
   static readonly #never = new Promise<never>(() => undefined);
 
   async #act<T>(operation: Operation, work: () => T): Promise<T> {
-    await null;
+    await Promise.resolve();
     if (!this.#enter(operation)) return FakeDisk.#never;
     const result = work();
     // As a real disk it answers in a later round of the event loop.
@@ -82,12 +82,12 @@ export class FakeDisk implements FileSystem {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await null;
+    await Promise.resolve();
     this.#directories.add(path);
   }
 
   async list(path: string): Promise<readonly string[]> {
-    await null;
+    await Promise.resolve();
     const prefix = `${path}/`;
     return [...this.#names.keys()]
       .filter((name) => name.startsWith(prefix))
@@ -102,13 +102,13 @@ export class FakeDisk implements FileSystem {
         this.#names.set(path, { durable: none, content: none, pending: [] });
       });
     }
-    await null;
+    await Promise.resolve();
     const inode = this.#inode(path);
     this.openFiles++;
     let isOpen = true;
     return {
       read: async (position, sizeBytes) => {
-        await null;
+        await Promise.resolve();
         return inode.content.slice(position, position + sizeBytes);
       },
       write: (position, buffers) =>
@@ -121,7 +121,7 @@ export class FakeDisk implements FileSystem {
           inode.pending = [];
         }),
       close: async () => {
-        await null;
+        await Promise.resolve();
         if (!isOpen) throw systemError("EBADF");
         isOpen = false;
         this.openFiles--;
@@ -150,7 +150,7 @@ export class FakeDisk implements FileSystem {
   }
 
   async sizeOf(path: string): Promise<number> {
-    await null;
+    await Promise.resolve();
     return this.#inode(path).content.length;
   }
 
@@ -175,21 +175,26 @@ export class FakeDisk implements FileSystem {
   }
 
   async freeBytes(): Promise<number> {
-    await null;
+    await Promise.resolve();
     return this.capacityBytes - this.usedBytes;
   }
 
   async lock(directory: string, holder: LockHolder): Promise<Lock> {
-    await null;
+    await Promise.resolve();
     const by = this.#locked.get(directory);
     if (by !== undefined) throw new RaftError("storageLocked", `${directory} is held by ${by}`);
     this.#locked.set(directory, holder.hostId);
     return {
       release: async () => {
-        await null;
+        await Promise.resolve();
         this.#locked.delete(directory);
       },
     };
+  }
+
+  async lockHolder(directory: string): Promise<string | null> {
+    await Promise.resolve();
+    return this.#locked.get(directory) ?? null;
   }
 
   // -------------------------------------------------------------------------------------------

@@ -15,10 +15,9 @@ async function open(disk: FakeDisk, maxLogBytes = 1 << 30): Promise<Opened> {
 
 /** Appends `count` entries in batches of ten. */
 async function fill(opened: Opened, group: string, first: number, count: number): Promise<void> {
-  let last = 0;
   for (let at = 0; at < count; at += 10) {
-    last = opened.store(group, entriesOf(first + at, 10, 1, `entry of ${group}`));
-    await opened.stored(group, last);
+    const batch = entriesOf(first + at, 10, 1, `entry of ${group}`);
+    await opened.stored(group, opened.store(group, batch));
   }
 }
 
@@ -108,6 +107,21 @@ test("a group that needs most of the log is named instead of being written again
   const named = opened.warnings().filter((warning) => warning.includes('"hoarder"'));
   assert.equal(named.length, 1);
   assert.ok(segmentsOf(disk).includes("wal-00000001.log"));
+});
+
+test("closing while the next segment is prepared is no failure and leaves no part of it", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  opened.storage.createGroup(identityOf("a"));
+  await opened.stored("a", opened.store("a", entriesOf(1, 50)));
+  await opened.close();
+  assert.deepEqual(
+    opened.answers.filter(({ type }) => type !== "stored"),
+    [],
+  );
+  assert.deepEqual(segmentsOf(disk), ["wal-00000001.log"]);
+  assert.ok(disk.names().every((name) => !name.endsWith(".tmp")));
+  assert.equal(disk.openFiles, 0);
 });
 
 test("nothing of a damaged group is removed, until the group is", async () => {

@@ -4,7 +4,7 @@
  * own error (`code` is ENOSPC, EIO ...).
  */
 import * as nodeFs from "node:fs";
-import { type Lock, type LockHolder, lockDirectory } from "./lock.js";
+import { type Lock, type LockHolder, lockDirectory, lockHolderOf } from "./lock.js";
 
 export interface File {
   /** Fewer bytes only at the end of the file. */
@@ -33,6 +33,8 @@ export interface FileSystem {
   freeBytes(path: string): Promise<number>;
   /** Rejects with RaftError `storageLocked` while another process, or another opener here, holds it. */
   lock(directory: string, holder: LockHolder): Promise<Lock>;
+  /** Who holds it, in words, or null. Touches nothing. */
+  lockHolder(directory: string): Promise<string | null>;
 }
 
 function promised<T>(call: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
@@ -153,4 +155,5 @@ export const nodeFileSystem: FileSystem = Object.freeze({
     return stats.bavail * stats.bsize;
   },
   lock: lockDirectory,
+  lockHolder: lockHolderOf,
 });

@@ -109,9 +109,9 @@ function applyBlock(
 ): void {
   const where = `${segmentName(segment)} at offset ${offset}, block ${header.sequence}`;
   for (const [at, section] of header.sections.entries()) {
-    const body = bodies[at];
+    const body = bodies[at] ?? null;
     let message = `${where}: a record does not match its checksum`;
-    if (body != null) {
+    if (body !== null) {
       try {
         applySection(scan.replay, section, body, segment, where);
         continue;

@@ -46,6 +46,11 @@ export class Segments {
       Math.max(0, ...used.map((s) => s.segment), ...unused.map((s) => s.segment)) + 1;
   }
 
+  /** What is being prepared is given up. */
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
   get used(): readonly Segment[] {
     return this.#used;
   }

@@ -6,7 +6,7 @@
  * takes nothing more and never tries again (hazard 77).
  */
 import type { Ticket } from "../../core/types.js";
-import { RaftError } from "../../errors.js";
+import type { RaftError } from "../../errors.js";
 import { Batch } from "./batch.js";
 import { type Section, encodeBlockHeader, headerBytesFor } from "./block.js";
 import { PlaceSeeds, checksum } from "./checksum.js";
@@ -256,6 +256,7 @@ export class Wal {
   #prepareNext(): void {
     if (this.#active === null || this.#offset < this.#active.sizeBytes / 2) return;
     this.#segments.prepare().catch((error: unknown) => {
+      if (this.#segments.isClosing) return;
       const failure = storageError(error, "preparing a segment");
       if (failure.code === "diskFull") this.#events.unprepared(failure);
       else this.fail(failure);
