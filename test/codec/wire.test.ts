@@ -160,6 +160,7 @@ describe("hostile bytes", () => {
       [[4, 1, 0, 0, 0, 77], /message type 77 is unknown/],
       [[4, 1, 0, 0], /peerMessage\.channel needs 4 bytes, 3 are left/],
       [[9, 1, 0, 0, 0, 255, 255, 255, 255], /requests declares 4294967295/],
+      [[9, 1, 0, 0, 0, 2, 0, 0, 0, 1, 2, 3], /requests declares 2, more than 3 bytes can hold/],
       [[13, 2, 0, 0, 0, 0, 0, 0, 0, 0], /ping\.reply is neither 0 nor 1/],
       [[13, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f], /ping\.sentAtMs is not a finite number/],
       [[8, 1, 0, 0, 0, 0xff, 0, 0, 0, 0], /refuse\.code is not UTF-8/],

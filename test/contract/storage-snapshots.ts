@@ -330,9 +330,45 @@ function testInstalling(make: StorageFactory): void {
   });
 }
 
+function testCovered(make: StorageFactory): void {
+  test("entries that the snapshot covers are passed over, those behind it count", async (t) => {
+    const harness = await make(t);
+    const opened = await withEntries(harness, 20);
+    const data = patterned(500);
+    assert.equal(await opened.receive("queue", metaOf(40, 2, data), data), true);
+    await opened.stored("queue", opened.store("queue", { entries: entries(38, 42, 2) }));
+    const middle = await opened.reopen(harness);
+    checkRecovered(middle, metaOf(40, 2, data), 42);
+    const tail = plain(middle.group("queue").entries).filter(({ index }) => index > 40);
+    assert.deepEqual(tail, entries(41, 42, 2));
+    await middle.stored("queue", middle.store("queue", { truncateFrom: 39 }));
+    const again = await middle.reopen(harness);
+    checkRecovered(again, metaOf(40, 2, data), 40);
+    await again.storage.close();
+  });
+}
+
+function testCutWithin(make: StorageFactory): void {
+  test("a cut within what the snapshot covers leaves the snapshot and no log", async (t) => {
+    const harness = await make(t);
+    const opened = await withEntries(harness, 20);
+    const data = patterned(500);
+    assert.equal(await opened.save("queue", metaOf(12, 1, data), [data]), true);
+    opened.store("queue", { truncateFrom: 10 });
+    await opened.stored("queue", opened.store("queue", { entries: entries(13, 14, 2) }));
+    const again = await opened.reopen(harness);
+    checkRecovered(again, metaOf(12, 1, data), 14);
+    const tail = plain(again.group("queue").entries).filter(({ index }) => index > 12);
+    assert.deepEqual(tail, entries(13, 14, 2));
+    await again.storage.close();
+  });
+}
+
 export function testSnapshots(make: StorageFactory): void {
   testOwn(make);
   testReading(make);
   testReceiving(make);
   testInstalling(make);
+  testCovered(make);
+  testCutWithin(make);
 }

@@ -235,6 +235,26 @@ function testPressure(make: TransportFactory): void {
     assert.equal(dialler.drains, 1);
   });
 
+  test("queuedBytes is what was sent and has not left, over many turns and writes", async (t) => {
+    const { dialler, accepted } = await connect(t, make);
+    const connection = dialler.connection!;
+    let sentBytes = 0;
+    for (let turn = 1; turn <= 12; turn++) {
+      const before = connection.queuedBytes;
+      for (let i = 0; i < 5; i++) connection.send(patterned(100_000 * i + 1, turn));
+      sentBytes += 1_000_005;
+      assert.equal(connection.queuedBytes, before + 1_000_005);
+      await accepted.received(turn);
+      const arrivedBytes = accepted.payloads.reduce((sum, { length }) => sum + length, 0);
+      assert.ok(connection.queuedBytes >= 0 && connection.queuedBytes <= sentBytes);
+      assert.ok(arrivedBytes <= sentBytes);
+    }
+    await accepted.received(60);
+    accepted.connection!.send(patterned(1));
+    await dialler.received(1);
+    assert.equal(connection.queuedBytes, 0);
+  });
+
   test("below the high mark there is no onDrain", async (t) => {
     const { harness, dialler, accepted } = await connect(t, make);
     dialler.connection!.send(patterned(harness.highWaterBytes));

@@ -19,6 +19,13 @@ export function rawClosed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
+/** A reset at once: `resetAndDestroy` would first send what waits and an end, as `destroySoon` does. */
+export function rawReset(socket: Socket): void {
+  if (socket.destroyed) return;
+  Object.assign(socket, { resetAndClosing: !socket.connecting });
+  socket.destroy();
+}
+
 export type RawServer = {
   readonly address: string;
   /** Those accepted so far. */

@@ -6,6 +6,7 @@
  */
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { rawReset } from "./raw.js";
 
 export type Direction = "toTarget" | "fromTarget";
 
@@ -142,24 +143,17 @@ class Link {
 
   reset(): void {
     for (const pipe of this.#pipes) pipe.stop();
-    for (const socket of [this.#dialler, this.#target]) breakOff(socket);
+    for (const socket of [this.#dialler, this.#target]) rawReset(socket);
   }
 
   leaveHalfOpen(gone: "target" | "dialler"): void {
     for (const pipe of this.#pipes) pipe.stop();
-    breakOff(gone === "target" ? this.#target : this.#dialler);
+    rawReset(gone === "target" ? this.#target : this.#dialler);
   }
 
   #sideClosed(): void {
     if (this.#dialler.destroyed && this.#target.destroyed) this.#onGone();
   }
-}
-
-/** A reset at once: `resetAndDestroy` would first send what waits and an end, as `destroySoon` does. */
-function breakOff(socket: Socket): void {
-  if (socket.destroyed) return;
-  Object.assign(socket, { resetAndClosing: !socket.connecting });
-  socket.destroy();
 }
 
 /** One direction of a link. */

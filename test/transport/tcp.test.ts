@@ -11,7 +11,7 @@ import { formatAddress, parseAddress } from "../../src/transport/tcp-address.js"
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import type { TcpLimits } from "../../src/transport/tcp-limits.js";
 import { Peer, PeerServer, patterned } from "../tools/peer.js";
-import { rawClosed, rawConnect, rawListen } from "../tools/raw.js";
+import { rawClosed, rawConnect, rawListen, rawReset } from "../tools/raw.js";
 
 /** Node unwraps them in place when all are bytes. */
 type Chunk = { chunk: Uint8Array } | Uint8Array;
@@ -154,6 +154,19 @@ describe("limits in bytes and count", () => {
     assert.equal(connection.queuedBytes, 0);
   });
 
+  test("what one that takes nothing has not taken stays in queuedBytes", async (t) => {
+    const dialler = await dialRaw(t, {}, (socket) => socket.pause());
+    const connection = dialler.connection!;
+    const piece = patterned(mebibyte);
+    for (let i = 0; i < 96; i++) connection.send(piece);
+    while (connection.queuedBytes === 96 * mebibyte) await new Promise(setImmediate);
+    // Something has left; the system's own buffers are far smaller than the rest.
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    assert.ok(connection.queuedBytes > 48 * mebibyte, `${connection.queuedBytes}`);
+    assert.equal(connection.queuedBytes % mebibyte, 0);
+    assert.equal(dialler.drains, 0);
+  });
+
   test("a full listener turns newcomers away, says so once, and serves again", async (t) => {
     const warnings: string[] = [];
     const logger: Logger = {
@@ -223,6 +236,19 @@ describe("deadlines", () => {
     const dialler = await dialRaw(t, { closeTimeoutMs: 50 }, () => undefined);
     dialler.connection!.send(patterned(1000));
     dialler.connection!.close();
+    assert.equal(await dialler.closed(), null);
+  });
+
+  test("a reset that crosses our close is an orderly end if all had left", async (t) => {
+    let other: Socket | undefined;
+    const dialler = await dialRaw(t, {}, (socket) => {
+      other = socket;
+    });
+    dialler.connection!.send(patterned(1000));
+    while (dialler.connection!.queuedBytes > 0) await new Promise(setImmediate);
+    dialler.connection!.close();
+    for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+    rawReset(other!);
     assert.equal(await dialler.closed(), null);
   });
 
