@@ -151,6 +151,7 @@ export function createReplica(init: ReplicaInit, out: ReplicaEffect[]): Replica 
       snapshot: durable?.snapshot ?? null,
       entries: durable?.entries ?? [],
       config,
+      firstReadBatch: Math.max(1, Math.floor(init.timeMs) * 1024),
       restarted: start.type === "restore",
     },
     out as CoreEffect[],

@@ -36,7 +36,7 @@ export function hasCommittedInTerm(core: Core, role: LeaderRole): boolean {
  * Takes what is committed and not yet applied. Returns it for `apply`; what it means for this core
  * is done at once, and what has to be told after `apply` goes to `after`.
  */
-export function takeCommitted(core: Core, out: Out, after: Out): readonly Entry[] {
+export function takeCommitted(core: Core, after: Out): readonly Entry[] {
   const from = core.lastApplied + 1;
   const to = Math.min(core.commitIndex, lastIndex(core.log));
   if (to < from) return [];
@@ -51,7 +51,7 @@ export function takeCommitted(core: Core, out: Out, after: Out): readonly Entry[
   if (!special) return entries;
   for (const entry of entries) {
     if (entry.kind === "config") applyConfig(core, entry, after);
-    else if (entry.kind === "membership") applyMembership(core, entry, out, after);
+    else if (entry.kind === "membership") applyMembership(core, entry, after);
   }
   forgetOldMemberships(core, to);
   return entries;
@@ -69,13 +69,14 @@ function applyConfig(core: Core, entry: Entry, after: Out): void {
   });
 }
 
-function applyMembership(core: Core, entry: Entry, out: Out, after: Out): void {
+function applyMembership(core: Core, entry: Entry, after: Out): void {
   const membership = entry.payload as Membership;
   after.push({ type: "membershipChanged", membership, index: entry.index, committed: true });
   dropForcedRemovals(core, membership);
   const { role, self } = core;
+  if (isMember(membership, self.id)) core.wasMember = true;
   if (role.type === "leader" && entry.index === core.membershipIndex) {
-    onOwnMembershipCommitted(core, role, membership, out, after);
+    onOwnMembershipCommitted(core, role, membership, after);
   }
   if (core.wasMember && !isMember(membership, self.id) && entry.index === core.membershipIndex) {
     becomeRemoved(core, after);
@@ -86,13 +87,9 @@ function onOwnMembershipCommitted(
   core: Core,
   role: LeaderRole,
   membership: Membership,
-  out: Out,
   after: Out,
 ): void {
-  if (membership.outgoing.length > 0) {
-    leaveJoint(core, role, out);
-    return;
-  }
+  if (membership.outgoing.length > 0) return;
   const { membershipRequest: request } = role;
   if (request !== null) {
     role.membershipRequest = null;
@@ -102,9 +99,14 @@ function onOwnMembershipCommitted(
   if (!isVoter(membership, core.self.id)) becomeFollower(core, core.currentTerm, null, after);
 }
 
-/** C_old,new is committed: C_new follows by itself (thesis 4.3). */
-function leaveJoint(core: Core, role: LeaderRole, out: Out): void {
+/**
+ * C_old,new is committed: C_new follows by itself (thesis 4.3). A leader may inherit one that it had
+ * applied long before it was elected. Scenario: new-leader-leaves-an-applied-joint
+ */
+export function leaveJoint(core: Core, role: LeaderRole, out: Out): void {
   const { membership } = core;
+  if (membership.outgoing.length === 0 || core.membershipIndex > core.commitIndex) return;
+  if (!hasCommittedInTerm(core, role)) return;
   const stays = (id: string) =>
     membership.voters.includes(id) || membership.learners.some((learner) => learner.id === id);
   changeMembership(core, role, {

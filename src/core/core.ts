@@ -4,9 +4,10 @@ import {
   adaptPeers,
   advanceCommitIndex,
   cleanForcedRemovals,
+  leaveJoint,
   takeCommitted,
 } from "./commit.js";
-import { createDisk, emitStore, onStored } from "./disk.js";
+import { createDisk, emitStore, onStored, restartAfterSnapshot } from "./disk.js";
 import {
   onElectionTimer,
   onPreVote,
@@ -32,6 +33,7 @@ import { createLog, lastIndex, resetLog, termAt } from "./log.js";
 import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
 import { isSoleVoter, resetMemberships } from "./memberships.js";
 import {
+  answerWaiting,
   finishReads,
   onReadIndex,
   onReadIndexReply,
@@ -54,7 +56,8 @@ import {
   onSnapshotSaved,
   takeSnapshotIfGrown,
 } from "./take-snapshot.js";
-import { handOver, onTransferRequested, onTransferTimer, sendTimeoutNow } from "./transfer.js";
+import { onStorageFailed } from "./storage-failed.js";
+import { onTransferRequested, onTransferTimer, sendTimeoutNow } from "./transfer.js";
 import { appendSpecial } from "./append.js";
 import type {
   CoreEvent,
@@ -78,6 +81,12 @@ export type CoreInit = {
   readonly entries: readonly Entry[];
   /** In force until the log or the snapshot says otherwise. */
   readonly config: GroupConfig;
+  /**
+   * Reads that wait here are asked of the leader in batches with numbers from here on. An answer to a
+   * batch of an earlier life of this member must not be taken for one of this life, so lives
+   * begin far apart: the wall clock's milliseconds times a thousand will do.
+   */
+  readonly firstReadBatch: number;
   /** It came back with its storage, and may have promised patience to a leader (hazard 46). */
   readonly restarted: boolean;
 };
@@ -100,6 +109,11 @@ export function bootstrapEntries(
 export function createCore(init: CoreInit, out: Out): Core {
   const { snapshot, hardState } = init;
   const log = restoreLog(snapshot, init.entries);
+  const disk = createDisk(lastIndex(log));
+  // What storage still has of a log that the snapshot took the place of must not come before the
+  // next entry there.
+  const held = init.entries.at(-1)?.index ?? 0;
+  if (log.entries.length === 0 && held > 0) restartAfterSnapshot(disk, log.offset);
   const start = snapshot?.index ?? 0;
   const core: Core = {
     self: init.self,
@@ -110,7 +124,7 @@ export function createCore(init: CoreInit, out: Out): Core {
     commitIndex: start,
     lastApplied: start,
     role: { type: "removed", leader: null },
-    disk: createDisk(lastIndex(log)),
+    disk,
     membership: emptyMembership,
     membershipIndex: 0,
     memberships: [],
@@ -128,7 +142,7 @@ export function createCore(init: CoreInit, out: Out): Core {
     promisedUntilMs: -Infinity,
     rearmElection: false,
     nextGraceMs: -Infinity,
-    reads: { nextBatch: 1, collecting: [], asked: [], waiting: [] },
+    reads: { nextBatch: init.firstReadBatch, collecting: [], asked: [], waiting: [] },
     transferOutcome: null,
     awaitingStore: [],
     storageFailed: false,
@@ -218,7 +232,7 @@ export function step(core: Core, event: CoreEvent, out: Out): void {
     case "peerDisconnected":
       return onPeerDisconnected(core, event.peer);
     case "storageFailed":
-      return handOver(core, out);
+      return onStorageFailed(core, out);
     default:
       event satisfies never;
   }
@@ -320,11 +334,12 @@ export function flush(core: Core, out: Out): void {
   if (role.type === "leader") {
     applied = flushLeader(core, role, out, after);
   } else {
-    if (core.incoming?.installing !== true) applied = takeCommitted(core, out, after);
+    if (core.incoming?.installing !== true) applied = takeCommitted(core, after);
     sendFollowerReplies(core, out);
     sendSnapshotReply(core, out);
-    serveFollowerReads(core, out, after);
+    serveFollowerReads(core, out);
   }
+  answerWaiting(core, after);
   emitStore(core, out);
   // A vote that was stored before, or that storage will acknowledge in a moment.
   sendHeldVotes(core, out);
@@ -336,9 +351,10 @@ export function flush(core: Core, out: Out): void {
 
 function flushLeader(core: Core, role: LeaderRole, out: Out, after: Out): readonly Entry[] {
   if (role.matchChanged) advanceCommitIndex(core, role);
-  const applied = takeCommitted(core, out, after);
+  const applied = takeCommitted(core, after);
   // What was committed may have ended this leadership.
   if (core.role !== role) return applied;
+  leaveJoint(core, role, out);
   cleanForcedRemovals(core, role, out);
   promoteLearners(core, role, out);
   adaptPeers(core, role);

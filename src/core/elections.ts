@@ -17,6 +17,7 @@ import {
   becomePreCandidate,
   becomeRemoved,
   leadIfElected,
+  refuseAllReads,
 } from "./roles.js";
 import type { Core, Out } from "./state.js";
 import type {
@@ -31,7 +32,7 @@ import type {
 export function onElectionTimer(core: Core, out: Out): void {
   const { role } = core;
   if (role.type === "leader" || role.type === "removed" || core.storageFailed) return;
-  if (!isSelfVoter(core)) return;
+  if (!isSelfVoter(core)) return forgetLeader(core, out);
   if (core.incoming?.installing === true) {
     // The log is about to be replaced: nobody should be promised this one.
     core.rearmElection = true;
@@ -47,6 +48,12 @@ export function onElectionTimer(core: Core, out: Out): void {
     if (role.type !== "candidate") becomeCandidate(core, false, out);
     else core.rearmElection = true;
   } else becomePreCandidate(core, out);
+}
+
+/** A learner campaigns for nothing, but nobody shall wait here for a leader that has gone. */
+function forgetLeader(core: Core, out: Out): void {
+  refuseAllReads(core, "unavailable", out);
+  becomeFollower(core, core.currentTerm, null, out);
 }
 
 /** A leader that a quorum answers, or a promise to one, forbids helping anybody else (thesis 4.2.3). */
@@ -101,7 +108,7 @@ export function onPreVoteReply(
   if (message.term > core.currentTerm) {
     return becomeFollower(core, message.term, null, out);
   }
-  if (role.type !== "preCandidate" || !message.granted) return;
+  if (role.type !== "preCandidate" || !message.granted || core.storageFailed) return;
   if (message.requestTerm !== core.currentTerm + 1) return;
   if (!role.grants.includes(from)) role.grants.push(from);
   if (isQuorum(core.membership, (id) => role.grants.includes(id))) {
@@ -126,8 +133,10 @@ export function onRequestVote(core: Core, from: MemberId, message: RequestVote, 
     core.disk.hardStateDirty = true;
   }
   core.rearmElection = true;
-  const ticket = hardStateTicket(core.disk);
-  core.disk.heldVotes.push({ ticket, to: from, term: core.currentTerm });
+  const { disk, currentTerm: term } = core;
+  // Asked again before the disk answered: one grant will do (hazard 7).
+  if (disk.heldVotes.some((vote) => vote.term === term && vote.to === from)) return;
+  disk.heldVotes.push({ ticket: hardStateTicket(disk), to: from, term });
 }
 
 function denyVote(core: Core, to: MemberId, out: Out): void {

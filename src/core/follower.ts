@@ -84,7 +84,7 @@ export function onAppendEntries(
   role.replyWanted = true;
   if (message.entries.length === 0 || message.round > roundBefore) role.echoWanted = true;
   // While a snapshot replaces value and log, the old log is not touched any more (hazard 51).
-  if (core.incoming?.installing === true || !isWellFormed(message)) return;
+  if (core.incoming?.installing === true || !isWellFormed(core, message)) return showContact(role);
   const { prevLogIndex, entries } = message;
   let skip = 0;
   if (prevLogIndex <= core.commitIndex) {
@@ -103,15 +103,27 @@ export function onAppendEntries(
   );
 }
 
-/** Indices without gaps and terms that grow: whatever a message holds, the log stays a log. */
-function isWellFormed(message: AppendEntries): boolean {
+/**
+ * Indices without gaps and terms that grow, also from what is committed here: whatever a message
+ * holds, the log stays a log.
+ */
+function isWellFormed({ log, commitIndex }: Core, message: AppendEntries): boolean {
   let { prevLogIndex: index, prevLogTerm: term } = message;
   for (const entry of message.entries) {
     if (entry.index !== index + 1 || entry.term < term || entry.term > message.term) return false;
     index = entry.index;
     term = entry.term;
   }
-  return true;
+  const next = message.entries[commitIndex - message.prevLogIndex];
+  return next === undefined || next.term >= termAt(log, commitIndex)!;
+}
+
+/**
+ * An answer that shows nothing but that this member is there: the leader must not take it for an
+ * agreement where the logs were not compared. Refusing index 0 is never believed.
+ */
+function showContact(role: FollowerRole): void {
+  role.refusal ??= { prevLogIndex: 0, hintIndex: 0, hintTerm: 0 };
 }
 
 /** Appends what the log lacks; cuts it only where an entry has another term (hazards 20, 21). */
@@ -169,7 +181,8 @@ export function sendFollowerReplies(core: Core, out: Out): void {
   if (refusal !== null) {
     role.refusal = null;
     role.echoWanted = false;
-    role.replyWanted = false;
+    // What matched before is told once it is durable.
+    role.replyWanted = role.matchedIndex > role.ackedIndex;
     role.ackedRound = role.round;
     const message: AppendEntriesReply = {
       ...base,

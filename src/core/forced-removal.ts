@@ -20,6 +20,10 @@ export function onRemovalForced(
     out.push({ type: "refused", request, code, applied: "no" });
     return;
   }
+  if (core.storageFailed) {
+    out.push({ type: "refused", request, code: "unavailable", applied: "no" });
+    return;
+  }
   if (!core.forcedRemovals.includes(id)) core.forcedRemovals.push(id);
   core.disk.hardStateDirty = true;
   core.awaitingStore.push({ ticket: core.disk.nextTicket, request });

@@ -89,7 +89,8 @@ export function onPeerDisconnected(core: Core, id: MemberId): void {
   const peer = role.type === "leader" ? findPeer(role, id) : null;
   if (peer === null) return;
   if (peer.sending !== null) peer.sending.busy = false;
-  else becomeProbe(peer, peer.matchIndex + 1);
+  // Where a probe has got to is not lost with it.
+  else becomeProbe(peer, peer.mode === "probe" ? peer.nextIndex : peer.matchIndex + 1);
 }
 
 /** Returns the leader's view of the sender, after what every reply of this term tells. */

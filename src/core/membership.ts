@@ -12,7 +12,7 @@
  */
 import { changeMembership, hasCommittedInTerm } from "./commit.js";
 import { lastIndex } from "./log.js";
-import { hostIdOf, isChangePending } from "./memberships.js";
+import { appliedMembership, hostIdOf, isChangePending } from "./memberships.js";
 import { findPeer, hasLiveQuorum, isResponsive } from "./progress.js";
 import { isLearner, isMember, isVoter } from "./quorum.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
@@ -34,9 +34,10 @@ export function onMembershipChangeRequested(core: Core, event: ChangeRequest, ou
   };
   const { role } = core;
   if (role.type !== "leader") return refuse("notLeader");
-  if (change.type === "add" && isMember(core.membership, change.member.id)) {
+  const committed = appliedMembership(core);
+  if (change.type === "add" && isMember(committed.membership, change.member.id)) {
     // A repeated request whose first answer was lost.
-    out.push({ type: "accepted", request, index: core.membershipIndex });
+    out.push({ type: "accepted", request, index: committed.index });
     return;
   }
   const next = mayChange(core, role) ?? (change.type === "add"

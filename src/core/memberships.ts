@@ -28,7 +28,6 @@ export function enforceNewest(core: Core): void {
   const newest = core.memberships[core.memberships.length - 1]!;
   core.membership = withoutMembers(newest.membership, core.activeRemovals);
   core.membershipIndex = newest.index;
-  if (isMember(core.membership, core.self.id)) core.wasMember = true;
 }
 
 /** A membership entry was appended. */
@@ -78,6 +77,7 @@ export function resetMemberships(
   base: { index: LogIndex; membership: Membership } | null,
 ): void {
   core.memberships = [base ?? { index: 0, membership: emptyMembership }];
+  if (base !== null && isMember(base.membership, core.self.id)) core.wasMember = true;
   for (const entry of core.log.entries) {
     if (entry.kind === "membership" && entry.index > core.memberships[0]!.index) {
       core.memberships.push({ index: entry.index, membership: entry.payload as Membership });

@@ -4,7 +4,8 @@
  * - readRequested          -> onReadRequested, at any member
  * - readIndex (a follower) -> onReadIndex, at the leader
  * - readIndexReply         -> onReadIndexReply
- * - end of the turn        -> serveReads: lease, or a round for all that gathered; then answers
+ * - end of the turn        -> startReads, finishReads at the leader (lease, or a round for all that
+ *                             gathered); askLeader elsewhere; answerWaiting everywhere
  */
 import { hasCommittedInTerm } from "./commit.js";
 import { findPeer } from "./progress.js";
@@ -76,13 +77,17 @@ export function onReadIndexReply(core: Core, message: ReadIndexReply, out: Out):
 export function leaseUntilMs(core: Core, role: LeaderRole): Millis {
   const { config, membership, self } = core;
   if (!role.leaseAllowed || config.clockDriftMarginMs >= config.electionTimeoutMs) return -Infinity;
+  // On its way out it may lead on, but a voter left alone need not wait for anybody.
+  if (!membership.voters.includes(self.id)) return -Infinity;
   const sentAtMs = quorumValue(membership, (id) => {
     if (id === self.id) return Infinity;
     const peer = findPeer(role, id);
     const counts = peer !== null && peer.ackedSentAtMs >= role.leaseFloorMs;
-    return counts ? peer.ackedSentAtMs : -Infinity;
+    // After a restart it knows its promise from the configuration in its log alone (hazard 46).
+    return counts && peer.matchIndex >= core.configIndex ? peer.ackedSentAtMs : -Infinity;
   });
-  return sentAtMs + role.leasePatienceMs - config.clockDriftMarginMs;
+  const patienceMs = Math.min(role.leasePatienceMs, config.electionTimeoutMs);
+  return sentAtMs + patienceMs - config.clockDriftMarginMs;
 }
 
 /** Before the sends of a turn: new rounds beat everybody. */
@@ -139,17 +144,21 @@ function answer(
   after.push({ type: "answerReads", requests, readIndex, leaseUntilMs: untilMs });
 }
 
-/** A member that does not lead: ask the leader once a turn, answer what is applied. */
-export function serveFollowerReads(core: Core, out: Out, after: Out): void {
+/** A member that does not lead: asks the leader once a turn, and not for ever. */
+export function serveFollowerReads(core: Core, out: Out): void {
   const { reads } = core;
   if (reads.collecting.length > 0) askLeader(core, out);
   const oldest = reads.asked[0];
-  if (oldest !== undefined && core.nowMs - oldest.sinceMs >= core.config.electionTimeoutMs) {
-    reads.asked.shift();
-    for (const request of oldest.requests) {
-      out.push({ type: "refused", request, code: "unavailable", applied: "no" });
-    }
+  if (oldest === undefined || core.nowMs - oldest.sinceMs < core.config.electionTimeoutMs) return;
+  reads.asked.shift();
+  for (const request of oldest.requests) {
+    out.push({ type: "refused", request, code: "unavailable", applied: "no" });
   }
+}
+
+/** Reads whose index is known wait until it is applied, also if this member leads meanwhile. */
+export function answerWaiting(core: Core, after: Out): void {
+  const { reads } = core;
   if (reads.waiting.length === 0) return;
   reads.waiting = reads.waiting.filter((one) => {
     const fresh = one.readIndex <= core.lastApplied;

@@ -5,11 +5,13 @@
  * - snapshotChunkWritten   -> onChunkWritten: the next chunk, or install
  * - snapshotInstalled      -> onInstalled: value and log now begin there
  */
-import { coverBySnapshot, isHardStateStored, restartAfterSnapshot } from "./disk.js";
+import { assert } from "../errors.js";
+import { isHardStateStored, restartAfterSnapshot } from "./disk.js";
 import { acceptLeader } from "./follower.js";
-import { compactTo, resetLog, termAt } from "./log.js";
+import { resetLog, termAt } from "./log.js";
 import { resetMemberships, tellMembership } from "./memberships.js";
-import { adjustFollowerType } from "./roles.js";
+import { isMember } from "./quorum.js";
+import { adjustFollowerType, becomeRemoved } from "./roles.js";
 import type { Core, FollowerRole, Out } from "./state.js";
 import type { CoreEvent, InstallSnapshot, MemberId, SnapshotMeta } from "./types.js";
 
@@ -110,16 +112,13 @@ export function onInstalled(
     if (role !== null) role.snapshotReplyWanted = meta;
     return;
   }
-  if (termAt(core.log, meta.index) === meta.term) {
-    compactTo(core.log, meta.index);
-    coverBySnapshot(core.disk, meta.index);
-  } else {
-    // The entry there is another's, or missing: nothing of this log agrees (hazard 48).
-    resetLog(core.log, meta.index, meta.term);
-    restartAfterSnapshot(core.disk, meta.index);
-  }
+  // It was asked for because the entry there is another's, or missing: nothing of this log agrees
+  // (hazard 48), and nothing was appended while it was being installed.
+  assert(!holdsAlready(core, meta), `snapshot: ${meta.index} came in place of a log that has it`);
+  resetLog(core.log, meta.index, meta.term);
+  restartAfterSnapshot(core.disk, meta.index);
   core.snapshot = meta;
-  core.commitIndex = Math.max(core.commitIndex, meta.index);
+  core.commitIndex = meta.index;
   core.lastApplied = meta.index;
   core.appliedBytes = 0;
   core.takingSnapshotAt = 0;
@@ -134,6 +133,8 @@ export function onInstalled(
     role.matchedIndex = Math.max(role.matchedIndex, meta.index);
     role.snapshotReplyWanted = meta;
   }
+  // All that is left to hear for one that was taken out while it was away.
+  if (core.wasMember && !isMember(core.membership, core.self.id)) becomeRemoved(core, out);
 }
 
 /** At most one a turn. `installed` only when it is durable here. */

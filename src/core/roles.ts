@@ -4,12 +4,12 @@
  */
 import { appendSpecial } from "./append.js";
 import { adoptTerm } from "./disk.js";
-import { entrySizeBytes, lastIndex, lastTerm } from "./log.js";
+import { entrySizeBytes, lastIndex, termAt } from "./log.js";
 import { isSelfVoter, isSoleVoter } from "./memberships.js";
 import { createPeer } from "./progress.js";
 import { allMembers, allVoters, isQuorum } from "./quorum.js";
 import type { Core, FollowerRole, LeaderRole, Out } from "./state.js";
-import type { MemberId, RequestId, Term } from "./types.js";
+import type { LogIndex, MemberId, RefusalCode, RequestId, Term } from "./types.js";
 
 export function tellRole(core: Core, out: Out): void {
   const { role, currentTerm: term } = core;
@@ -48,6 +48,16 @@ export function becomeFollower(core: Core, term: Term, leader: MemberId | null, 
   settleTransfer(core, out);
 }
 
+/**
+ * The log that a candidate may speak of: what it would still have after a crash. It asks before its
+ * own term is stored, so it may crash, begin the same term anew with less of its log, and then count
+ * grants that were given for more. Scenario: grant-of-an-earlier-life
+ */
+function lastDurable(core: Core): { lastLogIndex: LogIndex; lastLogTerm: Term } {
+  const lastLogIndex = core.disk.durableIndex;
+  return { lastLogIndex, lastLogTerm: termAt(core.log, lastLogIndex)! };
+}
+
 /** Asks whether an election could be won, without a new term (thesis 9.6). */
 export function becomePreCandidate(core: Core, out: Out): void {
   refuseAskedReads(core, out);
@@ -57,8 +67,7 @@ export function becomePreCandidate(core: Core, out: Out): void {
   const message = {
     type: "preVote",
     term: core.currentTerm + 1,
-    lastLogIndex: lastIndex(core.log),
-    lastLogTerm: lastTerm(core.log),
+    ...lastDurable(core),
   } as const;
   for (const to of allVoters(core.membership)) {
     if (to !== core.self.id) out.push({ type: "send", to, message });
@@ -82,8 +91,7 @@ export function becomeCandidate(core: Core, transfer: boolean, out: Out): void {
   const message = {
     type: "requestVote",
     term: core.currentTerm,
-    lastLogIndex: lastIndex(core.log),
-    lastLogTerm: lastTerm(core.log),
+    ...lastDurable(core),
     transfer,
   } as const;
   for (const to of allVoters(core.membership)) {
@@ -98,12 +106,16 @@ export function becomeCandidate(core: Core, transfer: boolean, out: Out): void {
 export function leadIfElected(core: Core, out: Out): void {
   const { role, disk } = core;
   if (role.type !== "candidate" || disk.storedTicket < role.selfVoteTicket) return;
+  // A leader's log is never replaced: first the snapshot, then perhaps another election.
+  if (core.incoming?.installing === true) return;
   if (isQuorum(core.membership, (id) => role.grants.includes(id))) becomeLeader(core, out);
 }
 
 function becomeLeader(core: Core, out: Out): void {
   const { log, nowMs } = core;
   const next = lastIndex(log) + 1;
+  // A leader has every committed entry: what another one was sending is of no use any more.
+  core.incoming = null;
   const role: LeaderRole = {
     type: "leader",
     leader: core.self.id,
@@ -129,6 +141,7 @@ function becomeLeader(core: Core, out: Out): void {
     if (id !== core.self.id) role.peers.push(createPeer(id, next, nowMs));
   }
   tellRole(core, out);
+  settleTransfer(core, out);
   core.rearmElection = false;
   out.push({ type: "cancelTimer", timer: "election" });
   setHeartbeat(core, out);
@@ -153,7 +166,7 @@ export function becomeRemoved(core: Core, out: Out): void {
   const { role } = core;
   if (role.type === "removed") return;
   if (role.type === "leader") stopLeading(role, out);
-  refuseAskedReads(core, out);
+  refuseAllReads(core, "notLeader", out);
   core.role = { type: "removed", leader: null };
   core.rearmElection = false;
   out.push({ type: "cancelTimer", timer: "election" });
@@ -172,15 +185,14 @@ export function adjustFollowerType(core: Core, out: Out): void {
   const type = isSelfVoter(core) ? "follower" : "learner";
   if (role.type === type) return;
   role.type = type;
-  core.rearmElection = type === "follower";
-  if (type === "learner") out.push({ type: "cancelTimer", timer: "election" });
+  core.rearmElection = true;
   tellRole(core, out);
 }
 
 function refuse(
   out: Out,
   requests: readonly RequestId[],
-  code: "notLeader" | "unavailable",
+  code: RefusalCode,
   applied: "no" | "maybe",
 ): void {
   for (const request of requests) out.push({ type: "refused", request, code, applied });
@@ -205,10 +217,20 @@ export function refuseAskedReads(core: Core, out: Out): void {
   reads.asked = [];
 }
 
-/** A transfer that this member began has come to its end if the new leader is known. */
+/** Nothing will be applied here any more, so nobody can be answered. */
+export function refuseAllReads(core: Core, code: RefusalCode, out: Out): void {
+  refuseAskedReads(core, out);
+  const { reads } = core;
+  refuse(out, reads.collecting, code, "no");
+  for (const { requests } of reads.waiting) refuse(out, requests, code, "no");
+  reads.collecting = [];
+  reads.waiting = [];
+}
+
+/** A transfer that this member began has come to its end if the new leader is known: it may be us. */
 export function settleTransfer(core: Core, out: Out): void {
   const { transferOutcome: outcome, role } = core;
-  if (outcome === null || role.leader === null || role.leader === core.self.id) return;
+  if (outcome === null || role.leader === null) return;
   core.transferOutcome = null;
   out.push({ type: "cancelTimer", timer: "transfer" });
   const { request } = outcome;
@@ -219,7 +241,9 @@ export function settleTransfer(core: Core, out: Out): void {
 export function armElection(core: Core, out: Out): void {
   core.rearmElection = false;
   const { role } = core;
-  if (role.type === "leader" || role.type === "removed" || !isSelfVoter(core)) return;
+  if (role.type === "leader" || role.type === "removed") return;
+  // Nothing to wait for: a leader will find it.
+  if (role.leader === null && !isSelfVoter(core)) return;
   const { electionTimeoutMs } = core.config;
   // A sole voter waits for nobody, except a candidate that only waits for its own disk.
   const alone = isSoleVoter(core) && role.type === "follower";

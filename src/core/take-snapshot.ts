@@ -17,7 +17,8 @@ const patienceForSending = 4;
 
 export function onSnapshotRequested(core: Core, request: RequestId, out: Out): void {
   const blocked = core.takingSnapshotAt !== 0 || core.snapshotRequest !== null;
-  if (blocked || core.lastApplied === 0 || core.storageFailed || core.incoming !== null) {
+  const installing = core.incoming?.installing === true;
+  if (blocked || core.lastApplied === 0 || core.storageFailed || installing) {
     out.push({ type: "refused", request, code: "overloaded", applied: "no" });
     return;
   }

@@ -5,13 +5,12 @@
  * - transferRequested -> onTransferRequested
  * - end of the turn   -> sendTimeoutNow, when the target holds our last entry (hazard 71)
  * - transfer timer    -> onTransferTimer
- * - storageFailed     -> handOver
+ * - storageFailed     -> handOver, see storage-failed.ts
  */
 import { lastIndex } from "./log.js";
 import { isChangePending } from "./memberships.js";
 import { findPeer, isResponsive } from "./progress.js";
 import { isMember } from "./quorum.js";
-import { becomeFollower } from "./roles.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
 import type { CoreEvent, MemberId, RefusalCode, RequestId } from "./types.js";
 
@@ -88,16 +87,12 @@ function tellToCampaign(core: Core, role: LeaderRole, peer: Peer, out: Out): voi
   out.push({ type: "send", to: peer.id, message: { type: "timeoutNow", term: core.currentTerm } });
 }
 
-/** The disk refuses writes: whoever has most of the log takes over, and we lead no more. */
-export function handOver(core: Core, out: Out): void {
-  core.storageFailed = true;
-  const { role } = core;
-  if (role.type !== "leader") return;
+/** Whoever has most of the log may take over at once: this member leads no more. */
+export function handOver(core: Core, role: LeaderRole, out: Out): void {
   let best: Peer | null = null;
   for (const peer of role.peers) {
     if (!core.membership.voters.includes(peer.id) || !isResponsive(core, peer)) continue;
     if (best === null || peer.matchIndex > best.matchIndex) best = peer;
   }
   if (best !== null) tellToCampaign(core, role, best, out);
-  becomeFollower(core, core.currentTerm, null, out);
 }

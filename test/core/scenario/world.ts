@@ -48,6 +48,7 @@ export class World {
   readonly names: string[] = ["none"];
   config: GroupConfig;
   nowMs = 0;
+  private readBatch = 1;
   lines: string[] = [];
   muted = false;
   showsTimers = false;
@@ -87,6 +88,7 @@ export class World {
   boot(node: Node, restarted: boolean): void {
     const out: CoreEffect[] = [];
     node.timers.clear();
+    if (restarted) this.readBatch += 100;
     node.core = createCore(
       {
         self: { id: node.id, address: `${node.id}:1` },
@@ -95,6 +97,7 @@ export class World {
         snapshot: node.disk.snapshot,
         entries: node.disk.entries.slice(),
         config: this.config,
+        firstReadBatch: this.readBatch,
         restarted,
       },
       out,
