@@ -23,6 +23,7 @@ import { HostedGroup } from "./hosted-group.js";
 import { askToJoin } from "./join.js";
 import { handOver } from "./hand-over.js";
 import { dialLocal } from "./local.js";
+import { askWhetherRemoved, isLost } from "./lost-learner.js";
 import {
   checkDefinition,
   checkGroupName,
@@ -176,11 +177,10 @@ export class Host {
       const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
       const { signal } = this.#closing;
       if (joinThrough !== null) {
-        const reply = await askToJoin(this.#context, group, {
-          addresses: joinThrough,
-          timeoutMs,
-          signal,
-        });
+        const addresses = joinThrough;
+        group.asking = true;
+        const reply = await askToJoin(this.#context, group, { addresses, timeoutMs, signal });
+        group.asking = false;
         if (group.member.groupId === null) adopt(this.#context, group, reply.groupId);
         else checkSameGroup(group, reply.groupId);
       }
@@ -211,6 +211,7 @@ export class Host {
         definition,
         hooks: options.hooks ?? {},
         start,
+        joinedThrough: options.start === "create" ? [] : options.start.join,
       },
       (ended, error) => this.#ended(ended, error),
     );
@@ -288,11 +289,14 @@ export class Host {
 
   #onTick(): void {
     if (this.#closing.signal.aborted) return;
-    const { clock, turns, links, announced } = this.#context;
+    const { clock, turns, links, announced, groups } = this.#context;
     const nowMs = clock.nowMs();
     turns.noteDelay(nowMs - this.#tickDueMs, nowMs);
     links.tick(nowMs);
     this.#accepted.tick(nowMs);
+    for (const group of groups.values()) {
+      if (isLost(group, nowMs)) void askWhetherRemoved(this.#context, group);
+    }
     if (announced.size > maxAnnounced) this.#forgetStrangers();
     this.#armTick();
   }

@@ -18,6 +18,7 @@ export type HostedGroupOptions = {
   readonly definition: AnyDefinedValue;
   readonly hooks: GroupHooks;
   readonly start: MemberOptions["start"];
+  readonly joinedThrough: readonly string[];
 };
 
 export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
@@ -34,6 +35,10 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly peers = new Map<MemberId, PeerChannel>();
   /** Called after every change of role, leader or membership, and when the member ends. */
   readonly watchers = new Set<() => void>();
+  /** Addresses that the member was told to join through, if any. */
+  readonly joinedThrough: readonly string[];
+  /** It is asking to be taken in, or whether the group still knows it. */
+  asking = false;
   woken = false;
   /** Set once the member has ended: why, or null for an orderly end. */
   ended: { readonly error: RaftError | null } | null = null;
@@ -51,6 +56,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     this.name = options.name;
     this.self = options.self;
     this.definition = options.definition;
+    this.joinedThrough = options.joinedThrough;
     this.clock = context.clock;
     this.random = context.random;
     this.storage = context.storage;

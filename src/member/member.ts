@@ -92,6 +92,7 @@ export class Member {
       committed: null,
       restored: options.start.type === "restore",
       divergedAt: null,
+      lastHeardMs: clock.nowMs(),
       stopped: false,
     };
     const init: ReplicaInit = {
@@ -153,6 +154,10 @@ export class Member {
     return this.#state.replica;
   }
 
+  get lastHeardMs(): number {
+    return this.#state.lastHeardMs;
+  }
+
   addressOf(id: MemberId): string | null {
     return addressOf(this.#state, id);
   }
@@ -186,6 +191,7 @@ export class Member {
   receive(from: MemberId, message: Message, sizeBytes: number): void {
     if (isInboxFull(this.#state, sizeBytes)) return;
     const nowMs = this.#state.services.clock.nowMs();
+    this.#state.lastHeardMs = nowMs;
     post(this.#state, { type: "messageReceived", from, message, nowMs }, sizeBytes);
   }
 
@@ -291,6 +297,11 @@ export class Member {
     const removed = performAll(state, out);
     if (removed) this.#end(this.#removedError());
     runHooks(state.hooks);
+  }
+
+  /** The group has taken this member out while it could not hear of it. */
+  removedUnheard(): void {
+    if (!this.#state.stopped) this.#end(this.#removedError());
   }
 
   /** Ends the member: everybody who waits is answered. Idempotent. */

@@ -35,6 +35,8 @@ export type MemberState = {
   /** Restored from storage, and has not led since. */
   restored: boolean;
   divergedAt: number | null;
+  /** When a peer's message last came in; at first, when the member began. */
+  lastHeardMs: number;
   stopped: boolean;
 };
 

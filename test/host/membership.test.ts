@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { GroupHandle } from "../../src/host/handle.js";
+import { createMemoryStorage } from "../../src/storage/memory.js";
 import { Cluster, type Counter, counter } from "./cluster.js";
 
 const three = ["foo", "bar", "baz"];
@@ -75,6 +76,36 @@ describe("removing a member", () => {
     await cluster.pass(10_000);
     const after = await cluster.run(bar.status());
     assert.deepEqual([after.term, after.leader], [term, leader]);
+    await cluster.close();
+  });
+});
+
+describe("a learner that was removed while it could not hear of it", () => {
+  test("asks in the end, and ends; its host may join again", async () => {
+    const { cluster, foo } = await trio();
+    // Its storage acknowledges nothing, so it stays a learner.
+    const storage = createMemoryStorage();
+    storage.holdAnswers();
+    await cluster.start("new", { storage });
+    const start = { join: ["foo:1"] };
+    const open = (timeoutMs: number): Promise<GroupHandle<Counter>> =>
+      cluster.host("new").group("counter", counter, { start, timeoutMs });
+    const joining = open(120_000);
+    const outcome = assert.rejects(joining, { code: "removed" });
+    await cluster.until("it is a learner that has heard of the leader", () => {
+      const member = cluster.host("new").memberOf("counter");
+      return member?.role === "learner" && member.leader !== null;
+    });
+    const { id } = cluster.host("new").memberOf("counter")!;
+    for (const other of three) cluster.network.cut("new", other);
+    await cluster.run(foo.removeMember(id));
+    await cluster.pass(5000);
+    cluster.network.healAll();
+    await cluster.run(outcome);
+    storage.releaseAnswers();
+    const again = await cluster.run(open(5000));
+    assert.notEqual(again.id, id);
+    assert.equal(await cluster.run(again.command("inc", 1)), 1);
     await cluster.close();
   });
 });
