@@ -39,6 +39,8 @@ export async function beginBirth(
     valueName: definition.name,
   };
   const stored = found !== undefined;
+  // Whatever comes of this try, the next one must not take it for stored again.
+  if (blank) recovered.delete(name);
   if (blank && start === "create") {
     return { identity, start: { type: "create", config: checked }, joinThrough: null, stored };
   }

@@ -153,3 +153,37 @@ describe("hosts that start in any order", () => {
     await cluster.close();
   });
 });
+
+describe("a newcomer whose storage knows its name and nothing else", () => {
+  test("gets in at the second try, when nobody was there at the first", async () => {
+    const cluster = new Cluster();
+    const storage = createMemoryStorage({ durable: true });
+    const nobody = {
+      onStored: () => undefined,
+      onSnapshotChunkWritten: () => undefined,
+      onSnapshotSaved: () => undefined,
+      onSnapshotChunkRead: () => undefined,
+      onFailed: () => undefined,
+      onWarning: () => undefined,
+    };
+    await storage.open("bar", nobody);
+    storage.createGroup({
+      group: "counter",
+      groupId: "a group that is gone",
+      memberId: "bar#first",
+      address: "bar:1",
+      valueName: "counter",
+    });
+    storage.flush();
+    await storage.close();
+    await cluster.start("bar", { storage });
+    const join = { start: { join: ["foo:1"] }, timeoutMs: 500 };
+    await assert.rejects(cluster.run(cluster.host("bar").group("counter", counter, join)));
+    await cluster.start("foo");
+    await open(cluster, "foo");
+    const bar = await open(cluster, "bar");
+    assert.equal(await cluster.run(bar.command("inc", 1)), 1);
+    assert.notEqual(bar.id, "bar#first");
+    await cluster.close();
+  });
+});
