@@ -22,7 +22,7 @@ import { createSystemClock, createSystemRandom } from "./clock/system.js";
 import { createCborCodec } from "./codec/values.js";
 import { RaftError } from "./errors.js";
 import type { Host } from "./host/host.js";
-import { type HostOptions, silentLogger } from "./host/options.js";
+import { checkHostOptions, type HostOptions, silentLogger } from "./host/options.js";
 import { startHostWith } from "./host/start.js";
 import { createMemoryStorage } from "./storage/memory.js";
 import { createTcpTransport } from "./transport/tcp.js";
@@ -46,6 +46,7 @@ export type StartHostOptions = HostOptions & {
  * ```
  */
 export async function startHost(options: StartHostOptions): Promise<Host> {
+  checkHostOptions(options);
   const { tls, transport } = options;
   if (tls !== undefined && transport !== undefined) {
     const why = "tls: it is for the default transport; give it to your own `transport` instead";

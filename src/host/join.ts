@@ -32,12 +32,13 @@ export async function askToJoin(
   group: HostedGroup,
   options: JoinOptions,
 ): Promise<JoinReply> {
-  const seen = { welcomed: false };
+  const seen: Seen = { welcomed: false, malformed: new AbortController() };
   const client = createGroupClient({
     definition: null,
     group: group.name,
     hosts: options.addresses,
-    dial: (address, handlers) => context.transport.dial(address, watchDial(handlers, seen)),
+    dial: (address, handlers) =>
+      context.transport.dial(address, watchDial(address, handlers, seen)),
     clock: context.clock,
     random: context.random,
     codec: context.codec,
@@ -50,10 +51,12 @@ export async function askToJoin(
     valueVersion: group.definition.version,
     compatibleVersions: group.definition.compatibleVersions,
   };
+  const signal = AbortSignal.any([options.signal, seen.malformed.signal]);
+  const asking = { ...options, signal };
   try {
-    return await askUntilTaken(context, client, request, options);
+    return await askUntilTaken(context, client, request, asking);
   } catch (error) {
-    throw explain(error, group.name, options, seen.welcomed);
+    throw explain(error, group.name, asking, seen.welcomed);
   } finally {
     await client.close();
   }
@@ -125,8 +128,14 @@ function pause(context: HostContext, delayMs: number, signal: AbortSignal): Prom
   });
 }
 
-/** Learns whether anybody ever answered, to tell "not there" from "there, but no". */
-function watchDial(handlers: ConnectionHandlers, seen: { welcomed: boolean }): ConnectionHandlers {
+type Seen = {
+  /** Anybody ever answered: tells "not there" from "there, but no". */
+  welcomed: boolean;
+  /** Fired by an address that the transport cannot even try. */
+  readonly malformed: AbortController;
+};
+
+function watchDial(address: string, handlers: ConnectionHandlers, seen: Seen): ConnectionHandlers {
   return {
     onOpen: () => handlers.onOpen(),
     onPayload(payload): void {
@@ -134,7 +143,12 @@ function watchDial(handlers: ConnectionHandlers, seen: { welcomed: boolean }): C
       handlers.onPayload(payload);
     },
     onDrain: () => handlers.onDrain(),
-    onClose: (error) => handlers.onClose(error),
+    onClose(error): void {
+      handlers.onClose(error);
+      if (!(error instanceof RaftError) || error.code !== "invalidArgument") return;
+      const why = `start.join: ${JSON.stringify(address)} is no address: ${error.message}`;
+      seen.malformed.abort(new RaftError("invalidArgument", why));
+    },
   };
 }
 

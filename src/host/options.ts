@@ -77,6 +77,11 @@ function refuse(message: string): never {
   throw new RaftError("invalidArgument", message);
 }
 
+export function checkHostOptions(options: unknown): asserts options is HostOptions {
+  if (typeof options === "object" && options !== null) return;
+  refuse(`options: expected an object such as { id: "foo", listen: "127.0.0.1:7101" }`);
+}
+
 export function checkHostId(id: unknown): void {
   if (typeof id === "string" && /^[A-Za-z0-9_.-]{1,64}$/.test(id)) return;
   refuse(`id: expected 1 to 64 letters, digits or _ . - , got ${show(id)}`);

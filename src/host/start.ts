@@ -5,6 +5,7 @@ import { checkLimits } from "./limits.js";
 import {
   checkAddress,
   checkHostId,
+  checkHostOptions,
   checkPort,
   type HostOptions,
   type HostPorts,
@@ -18,6 +19,7 @@ export type DefaultPorts = Pick<HostPorts, "clock" | "random" | "codec" | "logge
 
 /** Checks every field by name, then opens the storage and the port. */
 export async function startHostWith(options: HostOptions, defaults: DefaultPorts): Promise<Host> {
+  checkHostOptions(options);
   const { id, listen } = options;
   checkHostId(id);
   checkAddress("listen", listen);

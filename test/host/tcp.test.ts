@@ -86,6 +86,33 @@ describe("over TCP", () => {
     await foo.close();
   });
 
+  test("an address that cannot be one is refused at once, by the field", async () => {
+    const host = await startHost({ id: "foo", listen: loopback });
+    for (const address of ["nowhere", "127.0.0.1", "127.0.0.1:99999"]) {
+      const start = { join: ["127.0.0.1:1", address] };
+      await assert.rejects(
+        host.group("counter", counter, { start, timeoutMs: 60_000 }),
+        (error) => {
+          assert.ok(error instanceof RaftError);
+          assert.equal(error.code, "invalidArgument");
+          assert.ok(
+            error.message.startsWith(`start.join: "${address}" is no address`),
+            error.message,
+          );
+          return true;
+        },
+      );
+      const listening = startHost({ id: "bar", listen: address });
+      await assert.rejects(listening, { code: "invalidArgument", message: /^listen: / });
+    }
+    await host.close();
+    await assert.rejects(startHost(undefined as never), { code: "invalidArgument" });
+    const tls = { key: "k", cert: "c" };
+    const transport = { listen: () => undefined, dial: () => undefined } as never;
+    const both = startHost({ id: "foo", listen: loopback, tls, transport });
+    await assert.rejects(both, { code: "invalidArgument", message: /^tls: / });
+  });
+
   test("joining through a port of something else says what it looks like", async () => {
     const server = createServer((socket) => {
       socket.on("error", () => undefined);
