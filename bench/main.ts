@@ -10,12 +10,7 @@ import { failoverSuite } from "./suites/failover.js";
 import { joinSuite } from "./suites/join.js";
 import { recoverySuite } from "./suites/recovery.js";
 import { scaleSuite } from "./suites/scale.js";
-import {
-  commandsSuite,
-  durableSuite,
-  payloadSuite,
-  queriesSuite,
-} from "./suites/throughput.js";
+import { commandsSuite, durableSuite, payloadSuite, queriesSuite } from "./suites/throughput.js";
 
 type Suite = (options: CompareOptions, rounds: number) => Promise<unknown>;
 
@@ -41,7 +36,9 @@ async function main(): Promise<number> {
   });
   const unknown = positionals.filter((name) => suites[name] === undefined);
   if (unknown.length > 0) {
-    console.error(`no such suite: ${unknown.join(", ")}; there are ${Object.keys(suites).join(", ")}`);
+    console.error(
+      `no such suite: ${unknown.join(", ")}; there are ${Object.keys(suites).join(", ")}`,
+    );
     return 2;
   }
   const rounds = Number(values.rounds);
@@ -54,11 +51,15 @@ async function main(): Promise<number> {
   for (const name of positionals.length > 0 ? positionals : Object.keys(suites)) {
     const machine = machineFacts();
     const before = readCpuTicks();
-    console.log(`\n${name}: ${machine.cores} cores, ${machine.cpu}, node ${machine.node}, load ${machine.load.join(" ")}`);
+    console.log(
+      `\n${name}: ${machine.cores} cores, ${machine.cpu}, node ${machine.node}, load ${machine.load.join(" ")}`,
+    );
     const result = await suites[name]!(options, rounds);
     const shares = cpuShares(before, readCpuTicks());
     if (shares !== null) {
-      console.log(`cores in use ${shares.busyPercent} %, taken by other machines ${shares.stolenPercent} %`);
+      console.log(
+        `cores in use ${shares.busyPercent} %, taken by other machines ${shares.stolenPercent} %`,
+      );
     }
     saveResult(name, machine, { ...(result as object), shares });
   }

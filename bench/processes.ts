@@ -45,7 +45,8 @@ export async function stopWorkers(workers: readonly Worker[]): Promise<void> {
     workers.map(
       (worker) =>
         new Promise<void>((resolve) => {
-          if (worker.process.exitCode !== null || worker.process.signalCode !== null) return resolve();
+          if (worker.process.exitCode !== null || worker.process.signalCode !== null)
+            return resolve();
           worker.process.once("exit", () => resolve());
           worker.process.kill("SIGKILL");
         }),

@@ -21,7 +21,10 @@ async function discard(dir: string | null): Promise<void> {
   if (dir !== null) await rm(dir, { recursive: true, force: true });
 }
 
-export async function startCeiling(options: { durable: boolean; bodyBytes: number }): Promise<System> {
+export async function startCeiling(options: {
+  durable: boolean;
+  bodyBytes: number;
+}): Promise<System> {
   const dir = await scratch(options.durable);
   const data = dir === null ? [] : ["--data", dir];
   const followers = await Promise.all([1, 2].map(() => startWorker("./ceiling/server.js", data)));

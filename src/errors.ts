@@ -27,7 +27,8 @@ export const errorCodes = {
   groupMismatch: "another group id, value name or value version on the other side",
   listenFailed: "the listen address is in use or not available",
   overloaded: "a limit is reached; retry later",
-  sessionExpired: "the session or the kept reply is gone; whether an earlier try was applied is unknown",
+  sessionExpired:
+    "the session or the kept reply is gone; whether an earlier try was applied is unknown",
   // Membership and leadership.
   alreadyMember: "a live member of that host id belongs to the group already",
   notMember: "the group has no such member",
@@ -75,7 +76,11 @@ export class RaftError extends Error {
   /** "no": certainly without effect. "maybe": the outcome is unknown, it may still be applied. */
   readonly applied: Applied;
 
-  constructor(code: RaftErrorCode, message: string, options: { applied?: Applied; cause?: unknown } = {}) {
+  constructor(
+    code: RaftErrorCode,
+    message: string,
+    options: { applied?: Applied; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.applied = options.applied ?? "no";

@@ -126,11 +126,13 @@ const option = (name: string): string | null => {
 const dir = option("data");
 const disk = dir === null ? noDisk : new GroupCommit(join(dir, `ceiling-${process.pid}.log`));
 const followers = option("followers");
-const accept =
-  followers === null ? follow.bind(null, disk) : lead(disk, followers.split(","));
+const accept = followers === null ? follow.bind(null, disk) : lead(disk, followers.split(","));
 const server = createServer({ noDelay: true }, accept);
 server.listen(0, "127.0.0.1", () => {
   const address = server.address();
-  process.send?.({ type: "ready", address: typeof address === "object" ? `127.0.0.1:${address?.port}` : "" });
+  process.send?.({
+    type: "ready",
+    address: typeof address === "object" ? `127.0.0.1:${address?.port}` : "",
+  });
 });
 process.on("disconnect", () => process.exit(0));

@@ -94,7 +94,12 @@ export async function failoverSuite(kills: number): Promise<FailoverResult[]> {
 
 async function planned(
   workers: ReadonlyMap<string, Worker>,
-  client: { status(): Promise<{ leader: string | null; members: readonly { id: string; address: string; state: string }[] }> },
+  client: {
+    status(): Promise<{
+      leader: string | null;
+      members: readonly { id: string; address: string; state: string }[];
+    }>;
+  },
 ): Promise<number> {
   const status = await client.status();
   const leader = status.members.find((one) => one.id === status.leader)!;

@@ -25,10 +25,14 @@ export async function recoverySuite(rounds: number): Promise<RecoveryResult> {
     ...defaults,
     durable: true,
     // No snapshot within a million small commands.
-    config: { minSnapshotLogBytes: 2 ** 32 - 1, maxSnapshotLogBytes: 2 ** 33, maxUncommittedBytes: 2 ** 28 },
+    config: {
+      minSnapshotLogBytes: 2 ** 32 - 1,
+      maxSnapshotLogBytes: 2 ** 33,
+      maxUncommittedBytes: 2 ** 28,
+    },
   };
   const restartMs: number[] = [];
-  let emptyRestartMs = 0;
+  let emptyRestartMs: number;
   try {
     const empty = await startMember(options, 2, null, dir);
     await stopWorkers([empty]);

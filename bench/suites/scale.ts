@@ -9,16 +9,16 @@ import { ask, type Worker } from "../processes.js";
 import { startOurs } from "../systems.js";
 
 type Ratio = { readonly what: string; readonly rounds: readonly number[]; readonly ratio: number };
-export type ScaleResult = { readonly suite: string; readonly ratios: readonly Ratio[]; readonly idle: unknown };
+export type ScaleResult = {
+  readonly suite: string;
+  readonly ratios: readonly Ratio[];
+  readonly idle: unknown;
+};
 
 const load: LoadOptions = { outstanding: 64, warmupMs: 500, measureMs: 1500 };
 
 export async function scaleSuite(rounds: number): Promise<ScaleResult> {
-  const ratios = [
-    await valueSize(rounds),
-    await liveSessions(rounds),
-    await moreMembers(rounds),
-  ];
+  const ratios = [await valueSize(rounds), await liveSessions(rounds), await moreMembers(rounds)];
   for (const one of ratios) console.log(`${one.what}: ${one.ratio.toFixed(2)}`);
   const idle = await idleCosts();
   console.log(`idle: ${JSON.stringify(idle)}`);

@@ -16,7 +16,11 @@ describe("scenarios", () => {
     test(name.slice(0, -".txt".length).replaceAll("-", " "), () => {
       const path = join(folder, name);
       const text = readFileSync(path, "utf8");
-      assert.match(text, /^(# .*\n)*# .*\.\n\n/, "a scenario opens with the sentence that it proves");
+      assert.match(
+        text,
+        /^(# .*\n)*# .*\.\n\n/,
+        "a scenario opens with the sentence that it proves",
+      );
       const now = rewriteScenario(text);
       if (rewrite) writeFileSync(path, now);
       else assert.equal(now, text);

@@ -22,6 +22,7 @@
  *     crash a | restart a | wipe a  (a#2 style ids are members like any other)
  *     hold a | stored a [n] | release a   storage acknowledgements by hand
  *     holdSnapshots a        snapshots are finished by `snapshotDone`
+ *     holdChunks a | chunk a storage's answers about a leader's snapshot, one by one by hand
  *     pass 500               time goes by; timers fire by hand only
  *     timers                 from here on, timers that are set or cancelled are printed
  *     state a                role, term, log, commit
@@ -76,14 +77,20 @@ function extendLog(world: World, id: string, terms: readonly string[]): void {
   world.boot(node, false);
 }
 
-function request(world: World, id: string, name: string, make: (request: number) => CoreEvent): void {
+function request(
+  world: World,
+  id: string,
+  name: string,
+  make: (request: number) => CoreEvent,
+): void {
   world.handle(id, make(world.request(name)));
 }
 
 function find(world: World, route: string, type: string | undefined): number {
   const at = world.bag.findIndex(
     (letter) =>
-      `${letter.from}->${letter.to}` === route && (type === undefined || letter.message.type === type),
+      `${letter.from}->${letter.to}` === route &&
+      (type === undefined || letter.message.type === type),
   );
   assert.ok(at >= 0, `nothing ${type ?? ""} is on its way ${route}`);
   return at;
@@ -189,6 +196,14 @@ const moving: Record<string, Command> = {
   holdSnapshots: (world, [id]) => {
     world.node(id!).snapshotsAtOnce = false;
   },
+  holdChunks: (world, [id]) => {
+    world.node(id!).chunksAtOnce = false;
+  },
+  chunk: (world, [id]) => {
+    const held = world.node(id!).heldChunks.shift();
+    assert.ok(held, `${id} has no answer about a chunk`);
+    world.handle(id!, held);
+  },
   pass: (world, [ms]) => {
     world.nowMs += Number(ms);
   },
@@ -205,12 +220,10 @@ const moving: Record<string, Command> = {
 
 const asking: Record<string, Command> = {
   propose: (world, [id, ...bodies]) => {
-    const events = bodies.map(
-      (body): CoreEvent => ({
-        ...{ type: "commandProposed", kind: "command", request: world.request(body), session: 0 },
-        ...{ sequence: 0, lowestOutstanding: 0, timeMs: wallMs, body: bodyOf(body) },
-      }),
-    );
+    const events = bodies.map((body): CoreEvent => ({
+      ...{ type: "commandProposed", kind: "command", request: world.request(body), session: 0 },
+      ...{ sequence: 0, lowestOutstanding: 0, timeMs: wallMs, body: bodyOf(body) },
+    }));
     world.handle(id!, ...events);
   },
   register: (world, [id, name]) =>
@@ -220,9 +233,11 @@ const asking: Record<string, Command> = {
     })),
   read: (world, [id, ...names]) => {
     const { nowMs } = world;
-    const events = names.map(
-      (name): CoreEvent => ({ type: "readRequested", request: world.request(name), nowMs }),
-    );
+    const events = names.map((name): CoreEvent => ({
+      type: "readRequested",
+      request: world.request(name),
+      nowMs,
+    }));
     world.handle(id!, ...events);
   },
   add: (world, [id, member, stays]) =>
@@ -265,8 +280,7 @@ const asking: Record<string, Command> = {
   storageFailed: (world, [id]) => world.handle(id!, { type: "storageFailed" }),
   stalled: (world, [id]) =>
     world.handle(id!, { type: "stalled", lateMs: 5000, nowMs: world.nowMs }),
-  disconnected: (world, [id, peer]) =>
-    world.handle(id!, { type: "peerDisconnected", peer: peer! }),
+  disconnected: (world, [id, peer]) => world.handle(id!, { type: "peerDisconnected", peer: peer! }),
 };
 
 function obey(world: World, line: string): void {

@@ -34,6 +34,9 @@ export type Node = {
   pending: Store[];
   storesAtOnce: boolean;
   snapshotsAtOnce: boolean;
+  chunksAtOnce: boolean;
+  /** What storage will say about chunks that a leader sent. */
+  heldChunks: CoreEvent[];
   pendingSnapshot: SnapshotMeta | null;
   readonly timers: Set<TimerName>;
 };
@@ -77,6 +80,8 @@ export class World {
       pending: [],
       storesAtOnce: true,
       snapshotsAtOnce: true,
+      chunksAtOnce: true,
+      heldChunks: [],
       pendingSnapshot: null,
       timers: new Set(),
     };
@@ -111,6 +116,7 @@ export class World {
     node.core = null;
     node.pending = [];
     node.pendingSnapshot = null;
+    node.heldChunks = [];
     for (let i = this.bag.length - 1; i >= 0; i--) {
       if (this.bag[i]!.to === id) this.bag.splice(i, 1);
     }
@@ -188,7 +194,8 @@ export class World {
       case "writeSnapshotChunk": {
         const { index, term } = effect.snapshot;
         const sizeBytes = effect.offset + effect.data.length;
-        answers.push({ type: "snapshotChunkWritten", index, term, sizeBytes });
+        const written = { type: "snapshotChunkWritten", index, term, sizeBytes } as const;
+        (node.chunksAtOnce ? answers : node.heldChunks).push(written);
         return;
       }
       case "installSnapshot": {
@@ -198,14 +205,24 @@ export class World {
         const at = node.disk.entries.find((entry) => entry.index === snapshot.index);
         if (at?.term !== snapshot.term) node.disk.entries = [];
         const { index, term } = snapshot;
-        answers.push({ type: "snapshotInstalled", index, term, ok: true });
+        const installed = { type: "snapshotInstalled", index, term, ok: true } as const;
+        (node.chunksAtOnce ? answers : node.heldChunks).push(installed);
         return;
       }
       case "compactLog":
         node.disk.entries = node.disk.entries.filter((entry) => entry.index >= effect.firstIndex);
         return;
-      default:
+      case "apply":
+      case "answerReads":
+      case "accepted":
+      case "refused":
+      case "roleChanged":
+      case "membershipChanged":
+      case "configChanged":
+      case "removed":
         return;
+      default:
+        effect satisfies never;
     }
   }
 
@@ -239,7 +256,7 @@ export class World {
   deliver(letter: Letter): void {
     const { from, to, message } = letter;
     const node = this.nodes.get(to);
-    if (node?.core == null || this.isCut(from, to)) {
+    if (node === undefined || node.core === null || this.isCut(from, to)) {
       this.print(`(lost) ${from}->${to} ${showMessage(message)}`);
       return;
     }
