@@ -58,6 +58,23 @@ test("a truncated suffix does not come back, also when less is appended in its p
     await second.close();
   }));
 
+test("a truncation without entries is remembered", () =>
+  inDirectory(async (dir) => {
+    const first = await Opened.open(dir);
+    first.storage.createGroup(identityOf("queue"));
+    first.store("queue", entriesOf(1, 8));
+    await first.stored("queue", first.store("queue", [], { truncateFrom: 6 }));
+    await first.close();
+    const second = await Opened.open(dir);
+    assert.equal(second.group("queue")!.entries.at(-1)!.index, 5);
+    await second.stored("queue", second.store("queue", [], { truncateFrom: 1 }));
+    await second.close();
+    const third = await Opened.open(dir);
+    assert.deepEqual(third.group("queue")!.entries, []);
+    await third.stored("queue", third.store("queue", entriesOf(1, 1, 7)));
+    await third.close();
+  }));
+
 test("opening and closing changes no byte and no name", () =>
   inDirectory(async (dir) => {
     const first = await Opened.open(dir);

@@ -232,6 +232,26 @@ test("entries that do not follow the log are a defect of the caller and end the 
   await opened.close();
 });
 
+test("a log that goes on behind an orderly close is not believed to end there", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.close();
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  await again.stored("queue", again.store("queue", entriesOf(4, 3)));
+  const from = disk.file("/data/wal-00000001.log").length;
+  await again.stored("queue", again.store("queue", entriesOf(7, 3)));
+  // The power goes, and takes what the mark was told without a sync; the first new block is gone.
+  const image = disk.crashImage(lost, true);
+  const bytes = image.file("/data/wal-00000001.log");
+  assert.equal(bytes.length, from);
+  const text = Buffer.from(bytes);
+  bytes.fill(0, text.lastIndexOf("RVB1", text.indexOf("entry 4")), text.indexOf("entry 6") + 7);
+  image.setFile("/data/wal-00000001.log", bytes);
+  const damaged = await Opened.open("/data", { ...options, fs: image });
+  assert.match(damaged.group("queue")!.damage!, /wal-00000001\.log at offset/);
+  await damaged.close();
+});
+
 test("a torn tail is cut, reported once, and everything before it is kept (hazard 78)", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);

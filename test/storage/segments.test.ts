@@ -98,6 +98,63 @@ test("above maxLogBytes a slow group's entries are written again, so that it hol
   await again.close();
 });
 
+test("entries that are cut off while they are being written again stay cut off", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk, 40_000);
+  for (const name of ["busy", "slow"]) opened.storage.createGroup(identityOf(name));
+  await fill(opened, "slow", 1, 20);
+  let cut = 0;
+  disk.onOpen = (path, mode) => {
+    if (cut > 0 || mode !== "read" || !path.endsWith("wal-00000001.log")) return;
+    // A write is under way, the truncation gathers, and the copies queue up behind it.
+    opened.store("busy", []);
+    opened.store("busy", entriesOf(next, 10));
+    next += 10;
+    cut = opened.store("slow", entriesOf(11, 2, 2, "new"), { truncateFrom: 11 });
+  };
+  let next = 1;
+  while (segmentsOf(disk)[0] === "wal-00000001.log") {
+    const from = next;
+    next += 10;
+    await opened.stored("busy", opened.store("busy", entriesOf(from, 10, 1, "of some length")));
+    assert.ok(next < 10_000, "the oldest segment is never let go");
+    if (next % 100 !== 1) continue;
+    await opened.snapshot("busy", from, 1, noise(10, from));
+    opened.storage.compactLog("busy", from);
+  }
+  assert.ok(cut > 0);
+  await opened.stored("slow", cut);
+  await opened.close();
+  const again = await open(disk);
+  const texts = [...textsOf(entriesOf(1, 10, 1, "entry of slow")), "new 11", "new 12"];
+  assert.equal(again.group("slow")!.damage, null);
+  assert.deepEqual(textsOf(again.group("slow")!.entries), texts);
+  await again.close();
+});
+
+test("segments of two histories of one directory do not pass for one (a copy put back in part)", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  opened.storage.createGroup(identityOf("a"));
+  await fill(opened, "a", 1, 10);
+  await opened.close();
+  const histories: FakeDisk[] = [];
+  for (const text of ["one", "two"]) {
+    const copy = disk.crashImage(kept, true);
+    const history = await open(copy);
+    for (let first = 11; first < 200; first += 10) {
+      await history.stored("a", history.store("a", entriesOf(first, 10, 1, text)));
+    }
+    await history.close();
+    histories.push(copy);
+  }
+  const [one, two] = histories as [FakeDisk, FakeDisk];
+  one.setFile("/data/wal-00000002.log", two.file("/data/wal-00000002.log"));
+  const mixed = await open(one);
+  assert.match(mixed.group("a")!.damage!, /wal-00000002\.log/);
+  await mixed.close();
+});
+
 test("a group that needs most of the log is named instead of being written again and again", async () => {
   const disk = new FakeDisk();
   const opened = await open(disk, 20_000);
