@@ -109,12 +109,17 @@ export function leaveJoint(core: Core, role: LeaderRole, out: Out): void {
   if (!hasCommittedInTerm(core, role)) return;
   const stays = (id: string) =>
     membership.voters.includes(id) || membership.learners.some((learner) => learner.id === id);
-  changeMembership(core, role, {
-    voters: membership.voters,
-    outgoing: [],
-    learners: membership.learners,
-    members: membership.members.filter((member) => stays(member.id)),
-  }, out);
+  changeMembership(
+    core,
+    role,
+    {
+      voters: membership.voters,
+      outgoing: [],
+      learners: membership.learners,
+      members: membership.members.filter((member) => stays(member.id)),
+    },
+    out,
+  );
 }
 
 /** Appends a membership, which is in force at once, and adapts the peers to it. */

@@ -75,15 +75,24 @@ export function validateGroupConfig(
     }
     if (given === undefined) continue;
     const whole = name !== "snapshotLogFactor";
-    if (typeof given !== "number" || !Number.isFinite(given) || (whole && !Number.isInteger(given))) {
-      refuse(`config.${name}: expected ${whole ? "a whole number" : "a number"}, not ${String(given)}`);
+    if (
+      typeof given !== "number" ||
+      !Number.isFinite(given) ||
+      (whole && !Number.isInteger(given))
+    ) {
+      refuse(
+        `config.${name}: expected ${whole ? "a whole number" : "a number"}, not ${String(given)}`,
+      );
     }
     if (given < range[0] || given > range[1]) {
       refuse(`config.${name}: ${given} is out of range; from ${range[0]} to ${range[1]}`);
     }
     merged[name] = given;
   }
-  if (change.clockDriftMarginMs === undefined && base.clockDriftMarginMs >= base.electionTimeoutMs) {
+  if (
+    change.clockDriftMarginMs === undefined &&
+    base.clockDriftMarginMs >= base.electionTimeoutMs
+  ) {
     merged["clockDriftMarginMs"] = merged["electionTimeoutMs"]!;
   }
   // Built field by field, so that every configuration has the same hidden class and key order.

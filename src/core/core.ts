@@ -165,7 +165,10 @@ export function createCore(init: CoreInit, out: Out): Core {
 function restoreLog(snapshot: SnapshotMeta | null, entries: readonly Entry[]) {
   const first = entries[0];
   if (snapshot === null) {
-    assert(first === undefined || first.index === 1, "storage: the log begins late, without a snapshot");
+    assert(
+      first === undefined || first.index === 1,
+      "storage: the log begins late, without a snapshot",
+    );
     return createLog(0, 0, entries);
   }
   if (first === undefined) return createLog(snapshot.index, snapshot.term, []);

@@ -75,7 +75,8 @@ export function emitStore(core: Core, out: Out): void {
   const { disk, log } = core;
   const last = lastIndex(log);
   const hasEntries = last > disk.handedIndex;
-  if ((!hasEntries && !disk.hardStateDirty && disk.truncateFrom === 0) || core.storageFailed) return;
+  if ((!hasEntries && !disk.hardStateDirty && disk.truncateFrom === 0) || core.storageFailed)
+    return;
   const ticket = disk.nextTicket;
   disk.nextTicket += 1;
   out.push({

@@ -97,12 +97,7 @@ function isKnownRemoved(core: Core, from: MemberId, message: PreVote): boolean {
   return message.lastLogIndex < committed.index;
 }
 
-export function onPreVoteReply(
-  core: Core,
-  from: MemberId,
-  message: PreVoteReply,
-  out: Out,
-): void {
+export function onPreVoteReply(core: Core, from: MemberId, message: PreVoteReply, out: Out): void {
   const { role } = core;
   if (message.removed && role.type === "preCandidate") return becomeRemoved(core, out);
   if (message.term > core.currentTerm) {

@@ -38,7 +38,8 @@ export function acceptLeader(
   const { role } = core;
   if (role.type === "removed") return null;
   // Two leaders of one term cannot be: whoever sent this is not one.
-  if (message.term === core.currentTerm && role.leader !== null && role.leader !== from) return null;
+  if (message.term === core.currentTerm && role.leader !== null && role.leader !== from)
+    return null;
   becomeFollower(core, message.term, from, out);
   const follower = core.role as FollowerRole;
   const promiseMs = Math.min(Math.max(message.promiseMs, 0), maxPromiseMs);
@@ -97,10 +98,7 @@ export function onAppendEntries(
   role.refusal = null;
   role.matchedIndex = Math.max(role.matchedIndex, prevLogIndex + entries.length);
   // Never past what is known to be the leader's (hazard 22).
-  core.commitIndex = Math.max(
-    core.commitIndex,
-    Math.min(message.commitIndex, role.matchedIndex),
-  );
+  core.commitIndex = Math.max(core.commitIndex, Math.min(message.commitIndex, role.matchedIndex));
 }
 
 /**

@@ -19,8 +19,14 @@ export function checkCore(core: Core): string[] {
   expect(lastApplied <= commitIndex, `lastApplied ${lastApplied} > commitIndex ${commitIndex}`);
   expect((core.snapshot?.index ?? 0) <= lastApplied, "the snapshot is ahead of lastApplied");
   expect(log.offset <= (core.snapshot?.index ?? 0), "compacted beyond the snapshot");
-  expect(commitIndex <= last || role.type !== "leader", `commitIndex ${commitIndex} > last ${last}`);
-  expect(disk.durableIndex <= Math.max(last, log.offset), `durable ${disk.durableIndex} > last ${last}`);
+  expect(
+    commitIndex <= last || role.type !== "leader",
+    `commitIndex ${commitIndex} > last ${last}`,
+  );
+  expect(
+    disk.durableIndex <= Math.max(last, log.offset),
+    `durable ${disk.durableIndex} > last ${last}`,
+  );
   expect(disk.storedTicket < disk.nextTicket, "a ticket was stored that was never handed out");
   expect(lastTerm(log) <= core.currentTerm, "the log's last term is above currentTerm");
   let before = log.offsetTerm;
@@ -91,7 +97,9 @@ function checkLeaders(cores: readonly Core[]): string[] {
   for (const leader of leaders) {
     for (const other of leaders) {
       if (leader !== other && leader.currentTerm === other.currentTerm) {
-        broken.push(`two leaders of term ${leader.currentTerm}: ${leader.self.id}, ${other.self.id}`);
+        broken.push(
+          `two leaders of term ${leader.currentTerm}: ${leader.self.id}, ${other.self.id}`,
+        );
       }
     }
     for (const core of cores) {
@@ -141,7 +149,8 @@ function checkElectable(cores: readonly Core[]): string[] {
       const voter = byId.get(id);
       return voter !== undefined && grants(voter);
     });
-    if (wins) broken.push(`${core.self.id} lacks committed entry ${commitIndex} and could be elected`);
+    if (wins)
+      broken.push(`${core.self.id} lacks committed entry ${commitIndex} and could be elected`);
   }
   return broken;
 }

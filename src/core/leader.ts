@@ -48,7 +48,8 @@ function whyNot(core: Core, bodyBytes: number): RefusalCode | null {
   if (role.type !== "leader") return "notLeader";
   if (role.transfer !== null) return "pendingLeaderChange";
   if (bodyBytes > config.maxCommandBytes) return "commandTooLarge";
-  const full = role.uncommittedBytes > 0 && role.uncommittedBytes + bodyBytes > config.maxUncommittedBytes;
+  const full =
+    role.uncommittedBytes > 0 && role.uncommittedBytes + bodyBytes > config.maxUncommittedBytes;
   return full ? "overloaded" : null;
 }
 
@@ -140,7 +141,8 @@ function onSuccess(core: Core, peer: Peer, matchIndex: LogIndex): void {
   }
   freeInFlight(peer, matchIndex);
   if (peer.mode === "probe") becomeReplicate(peer);
-  else if (peer.mode === "snapshot" && matchIndex >= peer.sending!.meta.index) becomeReplicate(peer);
+  else if (peer.mode === "snapshot" && matchIndex >= peer.sending!.meta.index)
+    becomeReplicate(peer);
 }
 
 /** Goes back to where the logs may agree; skips a whole term of ours or theirs at a time. */
@@ -177,7 +179,11 @@ function sendAppends(core: Core, role: LeaderRole, peer: Peer, out: Out): void {
       peer.inFlightBytes += bytes;
       peer.nextIndex = to + 1;
     }
-  } else if (peer.mode === "probe" && !peer.probeSent && (peer.beatWanted || peer.nextIndex <= last)) {
+  } else if (
+    peer.mode === "probe" &&
+    !peer.probeSent &&
+    (peer.beatWanted || peer.nextIndex <= last)
+  ) {
     const { to, bytes } = fitEntries(log, peer.nextIndex, config.maxAppendBytes);
     peer.probeSent = true;
     peer.inFlight = to < peer.nextIndex ? [] : [{ to, bytes }];

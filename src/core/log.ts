@@ -18,7 +18,11 @@ export type Log = {
   /** Sum of `entrySizeBytes` over `entries`. */
   sizeBytes: number;
   /** The newest slice handed out: several readers of one turn share one array. */
-  shared: { readonly from: LogIndex; readonly to: LogIndex; readonly entries: readonly Entry[] } | null;
+  shared: {
+    readonly from: LogIndex;
+    readonly to: LogIndex;
+    readonly entries: readonly Entry[];
+  } | null;
 };
 
 /** Bookkeeping that an entry costs beside its body; makes limits in bytes hold for tiny commands. */
@@ -117,7 +121,11 @@ export function sliceEntries(log: Log, from: LogIndex, to: LogIndex): readonly E
  * The last index of a packet that begins at `from`: it stops at the first entry that does not fit
  * and never skips one (hazard 29), but always carries one.
  */
-export function fitEntries(log: Log, from: LogIndex, maxBytes: number): { to: LogIndex; bytes: number } {
+export function fitEntries(
+  log: Log,
+  from: LogIndex,
+  maxBytes: number,
+): { to: LogIndex; bytes: number } {
   const last = lastIndex(log);
   let to = from - 1;
   let bytes = 0;

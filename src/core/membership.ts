@@ -16,14 +16,7 @@ import { appliedMembership, hostIdOf, isChangePending } from "./memberships.js";
 import { findPeer, hasLiveQuorum, isResponsive } from "./progress.js";
 import { isLearner, isMember, isVoter } from "./quorum.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
-import type {
-  CoreEvent,
-  Learner,
-  MemberId,
-  MemberInfo,
-  Membership,
-  RefusalCode,
-} from "./types.js";
+import type { CoreEvent, Learner, MemberId, MemberInfo, Membership, RefusalCode } from "./types.js";
 
 type ChangeRequest = Extract<CoreEvent, { type: "membershipChangeRequested" }>;
 
@@ -40,9 +33,11 @@ export function onMembershipChangeRequested(core: Core, event: ChangeRequest, ou
     out.push({ type: "accepted", request, index: committed.index });
     return;
   }
-  const next = mayChange(core, role) ?? (change.type === "add"
-    ? withNewcomer(core, role, change.member, change.promote)
-    : withoutMember(core, role, change.id));
+  const next =
+    mayChange(core, role) ??
+    (change.type === "add"
+      ? withNewcomer(core, role, change.member, change.promote)
+      : withoutMember(core, role, change.id));
   if (typeof next === "string") return refuse(next);
   role.membershipRequest = request;
   changeMembership(core, role, next, out, event.timeMs);

@@ -69,11 +69,7 @@ export function isResponsive(core: Core, peer: Peer): boolean {
 }
 
 /** Whether those heard from lately, and we, are a quorum of `membership`. */
-export function hasLiveQuorum(
-  core: Core,
-  role: LeaderRole,
-  membership = core.membership,
-): boolean {
+export function hasLiveQuorum(core: Core, role: LeaderRole, membership = core.membership): boolean {
   return isQuorum(membership, (id) => {
     if (id === core.self.id) return true;
     const peer = findPeer(role, id);

@@ -64,7 +64,10 @@ export function isMember(membership: Membership, id: MemberId): boolean {
 /** Voters of either half, once each. */
 export function allVoters(membership: Membership): readonly MemberId[] {
   if (membership.outgoing.length === 0) return membership.voters;
-  return [...membership.voters, ...membership.outgoing.filter((id) => !membership.voters.includes(id))];
+  return [
+    ...membership.voters,
+    ...membership.outgoing.filter((id) => !membership.voters.includes(id)),
+  ];
 }
 
 export function allMembers(membership: Membership): readonly MemberId[] {

@@ -51,7 +51,13 @@ export function onReadIndex(core: Core, from: MemberId, message: ReadIndex, out:
   else sendReadIndex(core, from, message.batch, 0, out);
 }
 
-function sendReadIndex(core: Core, to: MemberId, batch: number, readIndex: LogIndex, out: Out): void {
+function sendReadIndex(
+  core: Core,
+  to: MemberId,
+  batch: number,
+  readIndex: LogIndex,
+  out: Out,
+): void {
   const message = { type: "readIndexReply", term: core.currentTerm, batch, readIndex } as const;
   out.push({ type: "send", to, message });
 }

@@ -60,9 +60,7 @@ function takeChunk(core: Core, role: FollowerRole, message: InstallSnapshot, out
 }
 
 function holdsAlready(core: Core, snapshot: SnapshotMeta): boolean {
-  return (
-    snapshot.index <= core.commitIndex || termAt(core.log, snapshot.index) === snapshot.term
-  );
+  return snapshot.index <= core.commitIndex || termAt(core.log, snapshot.index) === snapshot.term;
 }
 
 function isSame(a: SnapshotMeta, b: SnapshotMeta): boolean {

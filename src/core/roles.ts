@@ -234,7 +234,8 @@ export function settleTransfer(core: Core, out: Out): void {
   core.transferOutcome = null;
   out.push({ type: "cancelTimer", timer: "transfer" });
   const { request } = outcome;
-  if (role.leader === outcome.target) out.push({ type: "accepted", request, index: core.commitIndex });
+  if (role.leader === outcome.target)
+    out.push({ type: "accepted", request, index: core.commitIndex });
   else refuse(out, [request], "unavailable", "maybe");
 }
 

@@ -5,6 +5,10 @@
  * by the core after it was emitted, so a shell may keep it without copying.
  */
 
+import type { Message } from "./messages.js";
+
+export type * from "./messages.js";
+
 /** A soft brand: arithmetic needs no cast, but a term is not assignable to an index. */
 export type Unit<T, Name extends string> = T & { readonly __unit?: Name };
 
@@ -119,122 +123,6 @@ export type SnapshotMeta = {
 };
 
 // ---------------------------------------------------------------------------------------------
-// Messages between members (Figure 2 and thesis). The envelope (from, to, group) is the shell's.
-
-export type PreVote = {
-  readonly type: "preVote";
-  /** The term that the sender would campaign in, one above its current one. */
-  readonly term: Term;
-  readonly lastLogIndex: LogIndex;
-  readonly lastLogTerm: Term;
-};
-export type PreVoteReply = {
-  readonly type: "preVoteReply";
-  /** The replier's current term. */
-  readonly term: Term;
-  /** Echo of the request's term, so that an older round is not counted. */
-  readonly requestTerm: Term;
-  readonly granted: boolean;
-  /** The replier knows a committed membership that no longer names the asker. */
-  readonly removed: boolean;
-};
-export type RequestVote = {
-  readonly type: "requestVote";
-  readonly term: Term;
-  readonly lastLogIndex: LogIndex;
-  readonly lastLogTerm: Term;
-  /** Asked for by the leader itself (timeoutNow), so voters need not wait out its lease. */
-  readonly transfer: boolean;
-};
-export type RequestVoteReply = {
-  readonly type: "requestVoteReply";
-  readonly term: Term;
-  readonly granted: boolean;
-};
-export type AppendEntries = {
-  readonly type: "appendEntries";
-  readonly term: Term;
-  readonly prevLogIndex: LogIndex;
-  readonly prevLogTerm: Term;
-  readonly commitIndex: LogIndex;
-  readonly round: Round;
-  /** The leader's own clock when it sent this; echoed, so that a lease counts from sending. */
-  readonly sentAtMs: Millis;
-  /** The patience that the leader counts on for its lease: no vote for anybody for so long. */
-  readonly promiseMs: number;
-  readonly entries: readonly Entry[];
-};
-export type AppendEntriesReply = {
-  readonly type: "appendEntriesReply";
-  readonly term: Term;
-  readonly success: boolean;
-  /** success: everything up to here is the leader's and durable. refused: the refused prevLogIndex. */
-  readonly matchIndex: LogIndex;
-  /** refused: the highest index that may still agree, and the term there (fast backtracking). */
-  readonly hintIndex: LogIndex;
-  readonly hintTerm: Term;
-  readonly round: Round;
-  readonly sentAtMs: Millis;
-};
-export type InstallSnapshot = {
-  readonly type: "installSnapshot";
-  readonly term: Term;
-  readonly snapshot: SnapshotMeta;
-  readonly offset: number;
-  readonly data: Uint8Array;
-  readonly round: Round;
-  readonly sentAtMs: Millis;
-  readonly promiseMs: number;
-};
-export type InstallSnapshotReply = {
-  readonly type: "installSnapshotReply";
-  readonly term: Term;
-  readonly snapshotIndex: LogIndex;
-  readonly snapshotTerm: Term;
-  /** Bytes that the receiver holds durably: the offset to go on from (resume). */
-  readonly offset: number;
-  /** The snapshot is installed (or was not needed): go on with appendEntries after it. */
-  readonly installed: boolean;
-  readonly round: Round;
-  readonly sentAtMs: Millis;
-};
-export type TimeoutNow = { readonly type: "timeoutNow"; readonly term: Term };
-export type ReadIndex = {
-  readonly type: "readIndex";
-  readonly term: Term;
-  /** The follower's own number for its batch of reads. */
-  readonly batch: number;
-};
-export type ReadIndexReply = {
-  readonly type: "readIndexReply";
-  readonly term: Term;
-  readonly batch: number;
-  /** 0 means refused: not the leader, or overloaded. */
-  readonly readIndex: LogIndex;
-};
-/** Hashes of the replies at some applied indices: the net for non-deterministic handlers. */
-export type CompareHashes = {
-  readonly type: "compareHashes";
-  readonly term: Term;
-  readonly indices: readonly LogIndex[];
-  readonly hashes: readonly number[];
-};
-
-export type Message =
-  | PreVote
-  | PreVoteReply
-  | RequestVote
-  | RequestVoteReply
-  | AppendEntries
-  | AppendEntriesReply
-  | InstallSnapshot
-  | InstallSnapshotReply
-  | TimeoutNow
-  | ReadIndex
-  | ReadIndexReply
-  | CompareHashes;
-
-// ---------------------------------------------------------------------------------------------
 // Events: what the shell tells the core. One `step` each.
 
 export type TimerName = "election" | "heartbeat" | "commitNotify" | "transfer";
@@ -299,7 +187,12 @@ export type CoreEvent =
       readonly target: MemberId | null;
       readonly nowMs: Millis;
     }
-  | { readonly type: "removalForced"; readonly request: RequestId; readonly id: MemberId; readonly nowMs: Millis }
+  | {
+      readonly type: "removalForced";
+      readonly request: RequestId;
+      readonly id: MemberId;
+      readonly nowMs: Millis;
+    }
   /** This member's snapshot at `snapshot.index` is whole and durable: the log behind may go. */
   | { readonly type: "snapshotSaved"; readonly snapshot: SnapshotMeta }
   /** Somebody wants a snapshot now; answered by `takeSnapshot` with the same request, or refused. */
@@ -316,9 +209,19 @@ export type CoreEvent =
       readonly nowMs: Millis;
     }
   /** Answer to `writeSnapshotChunk`: the first `sizeBytes` of the incoming snapshot are held. */
-  | { readonly type: "snapshotChunkWritten"; readonly index: LogIndex; readonly term: Term; readonly sizeBytes: number }
+  | {
+      readonly type: "snapshotChunkWritten";
+      readonly index: LogIndex;
+      readonly term: Term;
+      readonly sizeBytes: number;
+    }
   /** Answer to `installSnapshot`: durable, and the value restored. `ok` false: it was damaged. */
-  | { readonly type: "snapshotInstalled"; readonly index: LogIndex; readonly term: Term; readonly ok: boolean }
+  | {
+      readonly type: "snapshotInstalled";
+      readonly index: LogIndex;
+      readonly term: Term;
+      readonly ok: boolean;
+    }
   /** The shell slept (`lateMs` past a deadline): what peers said meanwhile has been delivered. */
   | { readonly type: "stalled"; readonly lateMs: number; readonly nowMs: Millis }
   /** The transport lost what was in flight to a peer (connection closed). */
@@ -340,7 +243,12 @@ export type CoreEffect =
       readonly truncateFrom: LogIndex;
       readonly entries: readonly Entry[];
     }
-  | { readonly type: "setTimer"; readonly timer: TimerName; readonly minMs: number; readonly maxMs: number }
+  | {
+      readonly type: "setTimer";
+      readonly timer: TimerName;
+      readonly minMs: number;
+      readonly maxMs: number;
+    }
   | { readonly type: "cancelTimer"; readonly timer: TimerName }
   /** Committed entries, in order, each exactly once. */
   | { readonly type: "apply"; readonly entries: readonly Entry[] }
@@ -351,12 +259,27 @@ export type CoreEffect =
       readonly readIndex: LogIndex;
       readonly leaseUntilMs: Millis | null;
     }
-  | { readonly type: "refused"; readonly request: RequestId; readonly code: RefusalCode; readonly applied: "no" | "maybe" }
+  | {
+      readonly type: "refused";
+      readonly request: RequestId;
+      readonly code: RefusalCode;
+      readonly applied: "no" | "maybe";
+    }
   /** A membership, configuration, transfer or forced-removal request came to its end. */
   | { readonly type: "accepted"; readonly request: RequestId; readonly index: LogIndex }
-  | { readonly type: "roleChanged"; readonly role: RoleName; readonly term: Term; readonly leader: MemberId | null }
+  | {
+      readonly type: "roleChanged";
+      readonly role: RoleName;
+      readonly term: Term;
+      readonly leader: MemberId | null;
+    }
   /** `committed` false also when a truncation rolled an uncommitted one back. */
-  | { readonly type: "membershipChanged"; readonly membership: Membership; readonly index: LogIndex; readonly committed: boolean }
+  | {
+      readonly type: "membershipChanged";
+      readonly membership: Membership;
+      readonly index: LogIndex;
+      readonly committed: boolean;
+    }
   | { readonly type: "configChanged"; readonly config: GroupConfig; readonly index: LogIndex }
   /** This member was taken out of the group by a committed change: it may close. */
   | { readonly type: "removed" }
@@ -372,9 +295,21 @@ export type CoreEffect =
       readonly membershipIndex: LogIndex;
       readonly config: GroupConfig;
     }
-  | { readonly type: "readSnapshotChunk"; readonly to: MemberId; readonly index: LogIndex; readonly offset: number; readonly maxBytes: number }
+  | {
+      readonly type: "readSnapshotChunk";
+      readonly to: MemberId;
+      readonly index: LogIndex;
+      readonly offset: number;
+      readonly maxBytes: number;
+    }
   /** Offset 0 begins anew and discards an unfinished other one. */
-  | { readonly type: "writeSnapshotChunk"; readonly snapshot: SnapshotMeta; readonly offset: number; readonly data: Uint8Array; readonly last: boolean }
+  | {
+      readonly type: "writeSnapshotChunk";
+      readonly snapshot: SnapshotMeta;
+      readonly offset: number;
+      readonly data: Uint8Array;
+      readonly last: boolean;
+    }
   /** All bytes are written: verify, make durable, restore the value from them, say `snapshotInstalled`. */
   | { readonly type: "installSnapshot"; readonly snapshot: SnapshotMeta }
   /** The log in storage before `firstIndex` is no longer needed. */

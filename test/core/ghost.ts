@@ -3,7 +3,14 @@
  * was asked for and what became of it. Nothing here is known to the cores.
  */
 import type { Core } from "../../src/core/state.js";
-import type { CoreEffect, Entry, LogIndex, MemberId, Membership, Message } from "../../src/core/types.js";
+import type {
+  CoreEffect,
+  Entry,
+  LogIndex,
+  MemberId,
+  Membership,
+  Message,
+} from "../../src/core/types.js";
 import { checksumOf, type HarnessDisk } from "./harness-disk.js";
 
 export type RequestKind = "command" | "read" | "membership" | "config" | "transfer" | "snapshot";
@@ -145,7 +152,8 @@ export class Ghost {
     const key = `${voter} ${term}`;
     const other = this.#votes.get(key) ?? candidate;
     this.#votes.set(key, other);
-    if (other !== candidate) this.violate(`${voter} voted for ${other} and ${candidate} in ${term}`);
+    if (other !== candidate)
+      this.violate(`${voter} voted for ${other} and ${candidate} in ${term}`);
   }
 
   ask(request: Request): void {

@@ -146,7 +146,7 @@ function moveMessage(walk: Walk): void {
   // Sometimes a turn takes more than one message.
   if (next?.to === letter.to && random.below(3) === 0) {
     const machine = cluster.machines.get(letter.to);
-    if (machine?.core == null) return;
+    if (machine === undefined || machine.core === null) return;
     bag.shift();
     const nowMs = cluster.nowOf(machine);
     cluster.handle(
@@ -216,7 +216,7 @@ function ask(walk: Walk): void {
   }
   if (happens(walk, "member", 0.6)) return changeMembers(walk);
   const machine = someLeader(walk);
-  if (machine?.core == null) return;
+  if (machine === null || machine.core === null) return;
   const nowMs = cluster.nowOf(machine);
   if (happens(walk, "transfer", 0.5)) {
     const request = cluster.ask(machine, "transfer");
