@@ -115,7 +115,8 @@ export function promoteLearners(core: Core, role: LeaderRole, out: Out): void {
   for (const learner of learners) {
     const peer = findPeer(role, learner.id);
     if (!learner.promote || peer?.caughtUp !== true || !isResponsive(core, peer)) continue;
-    const joint = promoted(core, role, learner);
+    if (seemsAlive(core, role, learner.replaces)) continue;
+    const joint = promoted(core, learner);
     if (!hasLiveQuorum(core, role, joint)) continue;
     changeMembership(core, role, joint, out);
     return;
@@ -135,13 +136,20 @@ function followCatchUp(core: Core, peer: Peer): void {
   peer.catchUpSinceMs = core.nowMs;
 }
 
-/** The dead predecessor leaves in the same change (DESIGN 7), unless it came back to life. */
-function promoted(core: Core, role: LeaderRole, learner: Learner): Membership {
+/**
+ * While the predecessor seems alive its successor waits: two incarnations of a host are never voters
+ * together. A fresh leader has not heard from anybody yet, so it waits an election timeout as well.
+ */
+function seemsAlive(core: Core, role: LeaderRole, id: MemberId | null): boolean {
+  const peer = id === null ? null : findPeer(role, id);
+  return peer !== null && isResponsive(core, peer);
+}
+
+/** The dead predecessor leaves in the same change (DESIGN 7). */
+function promoted(core: Core, learner: Learner): Membership {
   const { membership } = core;
-  const old = learner.replaces === null ? null : findPeer(role, learner.replaces);
-  const leaves = old !== null && !isResponsive(core, old) ? learner.replaces : null;
   return {
-    voters: [...membership.voters.filter((voter) => voter !== leaves), learner.id],
+    voters: [...membership.voters.filter((voter) => voter !== learner.replaces), learner.id],
     outgoing: membership.voters,
     learners: membership.learners.filter((other) => other.id !== learner.id),
     members: membership.members,
