@@ -90,7 +90,8 @@ class SimStorage implements Storage {
   #unflushed: Operation[] = [];
   /** On their way to the platter, oldest first. */
   #writing: Operation[] = [];
-  #lastDoneMs = 0;
+  /** So many of them, the oldest, are in the sync under way. */
+  #syncing = 0;
 
   constructor(disk: SimDisk, process: SimProcess) {
     this.#disk = disk;
@@ -216,19 +217,25 @@ class SimStorage implements Storage {
 
   #write(operations: readonly Operation[]): void {
     if (this.#handlers === null || this.failed) return;
-    const { world, random, settings } = this.#disk;
     this.#writing.push(...operations);
-    const startMs = Math.max(world.nowMs(), this.#lastDoneMs);
-    this.#lastDoneMs = startMs + between(random, settings.minSyncMs, settings.maxSyncMs);
-    world.after(this.#lastDoneMs - world.nowMs(), () => this.#done(operations));
+    if (this.#syncing === 0) this.#sync();
+  }
+
+  /** One sync at a time: what comes meanwhile gathers for the next one. */
+  #sync(): void {
+    const { world, random, settings } = this.#disk;
+    this.#syncing = this.#writing.length;
+    world.after(between(random, settings.minSyncMs, settings.maxSyncMs), () => this.#done());
   }
 
   /** The sync has come back: durable from now on, whether or not the process hears of it. */
-  #done(operations: readonly Operation[]): void {
+  #done(): void {
     if (this.#handlers === null || this.failed) return;
     if (this.failNext) return this.#fail();
-    const answers = operations.map(({ perform }) => perform());
-    this.#writing.splice(0, operations.length);
+    const done = this.#writing.splice(0, this.#syncing);
+    this.#syncing = 0;
+    const answers = done.map(({ perform }) => perform());
+    if (this.#writing.length > 0) this.#sync();
     this.#process.run("disk", "disk answers", () => {
       for (const answer of answers) if (this.#handlers !== null) answer(this.#handlers);
     });
