@@ -86,9 +86,23 @@ export { silentLogger } from "./host/options.js";
 export type { GroupOptions, GroupStart, HostOptions } from "./host/options.js";
 export type { GroupHooks } from "./member/types.js";
 export type { Clock, Codec, Connection, Logger, Random, Storage, Transport } from "./ports.js";
-export { fileStorage } from "./storage/file/index.js";
-export type { FileStorageOptions } from "./storage/file/index.js";
+export {
+  doctorDirectory as doctor,
+  fileStorage,
+  inspectDirectory as inspect,
+} from "./storage/file/index.js";
+export type { Diagnosis, FileStorageOptions, Inspection, Problem } from "./storage/file/index.js";
+export { setGroupAside } from "./storage/file/tools.js";
+export type { Ranking, SetAside, Survivor } from "./storage/file/tools.js";
 export { createMemoryStorage as memoryStorage } from "./storage/memory.js";
+export { backup, rank, recover, restore } from "./tools.js";
+export type {
+  BackupOptions,
+  BackupResult,
+  RecoverOptions,
+  RestoreOptions,
+  RestoreResult,
+} from "./tools.js";
 export { createTcpTransport } from "./transport/tcp.js";
 export type { TlsOptions } from "./transport/tls-options.js";
 export { defineValue, isDefinedValue } from "./value/define.js";

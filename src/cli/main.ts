@@ -16,6 +16,11 @@ const loaders: Readonly<Record<string, () => Promise<Verb>>> = Object.freeze({
   transfer: async () => (await import("./verbs/transfer.js")).transferVerb,
   "force-remove": async () => (await import("./verbs/force-remove.js")).forceRemoveVerb,
   snapshot: async () => (await import("./verbs/snapshot.js")).snapshotVerb,
+  inspect: async () => (await import("./verbs/inspect.js")).inspectVerb,
+  doctor: async () => (await import("./verbs/doctor.js")).doctorVerb,
+  backup: async () => (await import("./verbs/backup.js")).backupVerb,
+  restore: async () => (await import("./verbs/restore.js")).restoreVerb,
+  recover: async () => (await import("./verbs/recover.js")).recoverVerb,
   version: async () => (await import("./verbs/version.js")).versionVerb,
   help: async () => (await import("./verbs/help.js")).createHelpVerb(loadAll),
 });

@@ -40,9 +40,14 @@ const commonOptions: Readonly<Record<string, OptionSpec>> = Object.freeze({
   help: { value: null, help: "print this help" },
 });
 
+/** The verb's own first; where it explains a common one itself, its words count. */
+function optionsOf(verb: Verb): Readonly<Record<string, OptionSpec>> {
+  return { ...verb.options, ...commonOptions, ...verb.options };
+}
+
 /** Reads what follows the verb. Refuses with UsageError that names the option. */
 export function readInput(verb: Verb, args: readonly string[]): VerbInput & { help: boolean } {
-  const options = { ...verb.options, ...commonOptions };
+  const options = optionsOf(verb);
   const table = Object.fromEntries(
     Object.entries(options).map(([name, spec]) => [
       name,
@@ -92,7 +97,7 @@ function seeHelp(verb: Verb): string {
 
 /** The help of one verb. */
 export function verbHelp(verb: Verb): string {
-  const options = { ...verb.options, ...commonOptions };
+  const options = optionsOf(verb);
   const names = Object.entries(options).map(([name, spec]) => ({
     left: `--${name}${spec.value === null ? "" : ` ${spec.value}`}`,
     help: spec.help,

@@ -53,11 +53,15 @@ export function mayRepeat(call: Call): boolean {
   return call.verb !== "remove" || call.name.includes("#");
 }
 
+const idleVerbs: readonly string[] = [
+  ...["status", "subscribe", "unsubscribe", "snapshot", "readSnapshot", "barrier"],
+];
+
 /** Whether calls of this kind change anything at all. */
 export function hasEffect(call: Call): boolean {
   if (call.type === "query") return false;
   if (call.type !== "admin") return true;
-  return !["status", "subscribe", "unsubscribe", "snapshot", "barrier"].includes(call.verb);
+  return !idleVerbs.includes(call.verb);
 }
 
 /** What can truly be said of a call that ends without an answer from the log. */

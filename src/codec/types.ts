@@ -5,7 +5,7 @@
  * other. Then channels are opened on it: one per (group, member pair) between hosts, one per group
  * for a client. A channel is a small number chosen by the dialling side.
  */
-import type { MemberId, Message } from "../core/types.js";
+import type { LogIndex, MemberId, Message, SnapshotMeta } from "../core/types.js";
 
 /** Raised when frames change so that older code cannot read them. */
 export const protocolVersion = 1;
@@ -156,6 +156,8 @@ export type Frame =
  * - `join`, leader only -> once the newcomer is a learner by a committed entry.
  * - `remove`, `transfer` (id null takes a pending one back), `changeConfig` -> when done; leader only.
  * - `forceRemove`: local to the member asked, unsafe. `snapshot`: of the member asked.
+ * - `barrier` -> once the member asked has applied what was committed when it was asked.
+ * - `readSnapshot`: a piece of the snapshot that the member asked took at `index`; see its reply.
  * - `subscribe` -> then `notify` frames under the same request number, each body one `GroupEvent`.
  */
 export type AdminVerbs = {
@@ -170,6 +172,8 @@ export type AdminVerbs = {
     readonly body: null;
     readonly reply: { readonly index: number; readonly sizeBytes: number };
   };
+  readonly barrier: { readonly body: null; readonly reply: null };
+  readonly readSnapshot: { readonly body: ReadSnapshot; readonly reply: SnapshotPiece };
   readonly subscribe: { readonly body: null; readonly reply: null };
   readonly unsubscribe: { readonly body: { readonly request: number }; readonly reply: null };
 };
@@ -182,3 +186,15 @@ export type JoinRequest = {
   readonly compatibleVersions: readonly number[];
 };
 export type JoinReply = { readonly groupId: string; readonly hosts: readonly string[] };
+
+export type ReadSnapshot = {
+  readonly index: LogIndex;
+  readonly offset: number;
+  readonly maxBytes: number;
+};
+export type SnapshotPiece = {
+  /** What the pieces make together; null unless `index` is the member's current snapshot. */
+  readonly snapshot: SnapshotMeta | null;
+  /** null: that snapshot is not there any more, or cannot be read. Empty at its end. */
+  readonly data: Uint8Array | null;
+};

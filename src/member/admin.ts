@@ -7,6 +7,7 @@ import { RaftError } from "../errors.js";
 import { findMismatch } from "./compatible.js";
 import { barrierRequested } from "./reads.js";
 import { refuseIfFull, replyError } from "./replies.js";
+import { snapshotPieceRequested } from "./snapshot-pieces.js";
 import { addressOf, memberAddresses, type MemberState, post, wait } from "./state.js";
 import { groupStatus } from "./status.js";
 import type { ReplySink } from "./types.js";
@@ -59,6 +60,12 @@ function perform(
       return barrierRequested(state, sink, request);
     case "snapshot":
       return snapshotRequested(state, sink, request);
+    case "readSnapshot":
+      return snapshotPieceRequested(state, sink, request, {
+        index: wholeField(body, verb, "index", 1),
+        offset: wholeField(body, verb, "offset", 0),
+        maxBytes: wholeField(body, verb, "maxBytes", 1),
+      });
     default:
       throw new RaftError("invalidArgument", `no administrative request is named "${verb}"`);
   }
@@ -92,6 +99,15 @@ function textField(body: unknown, verb: string, name: string): string {
 
 function optionalTextField(body: unknown, verb: string, name: string): string | null {
   return fieldOf(body, name) === null ? null : textField(body, verb, name);
+}
+
+function wholeField(body: unknown, verb: string, name: string, least: number): number {
+  const field = fieldOf(body, name);
+  if (typeof field === "number" && Number.isSafeInteger(field) && field >= least) return field;
+  throw new RaftError(
+    "invalidArgument",
+    `${verb}: ${name} must be a whole number from ${least} on`,
+  );
 }
 
 function checkJoin(body: unknown): JoinRequest {

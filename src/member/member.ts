@@ -42,6 +42,7 @@ import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
 import { snapshotAborted, snapshotWasSaved } from "./saved.js";
+import { snapshotPieceRead } from "./snapshot-pieces.js";
 import { continueTaking, createSnapshots, isPulling } from "./snapshots.js";
 import { addressOf, isInboxFull, memberAddresses, type MemberState, post } from "./state.js";
 import { currentEvents } from "./status.js";
@@ -213,6 +214,7 @@ export class Member {
   }
 
   snapshotChunkRead(to: MemberId, index: LogIndex, offset: number, data: Uint8Array | null): void {
+    if (snapshotPieceRead(this.#state, to, index, data)) return;
     const nowMs = this.#state.services.clock.nowMs();
     post(
       this.#state,

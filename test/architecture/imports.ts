@@ -26,7 +26,11 @@ export const rooms: Readonly<Record<string, Allowed>> = Object.freeze({
   client: { values: ["value", "codec", "errors"], types: ["ports", "core"] },
   host: { values: [...engine, "member", "client"], types: ["ports"] },
   sim: { values: [...engine, ...adapters, "member", "client", "host"], types: ["ports"] },
-  index: { values: [...engine, ...adapters, "member", "client", "host"], types: ["ports"] },
+  tools: { values: [...engine, ...adapters, "client", "host"], types: ["ports"] },
+  index: {
+    values: [...engine, ...adapters, "member", "client", "host", "tools"],
+    types: ["ports"],
+  },
   cli: { values: [...engine, ...adapters, "member", "client", "host", "index"], types: ["ports"] },
 });
 

@@ -53,11 +53,21 @@ export const startVerb: Verb = {
     const shutdown = listenForShutdown();
     try {
       return await serve(plan, definition, shutdown);
+    } catch (error) {
+      throw withRemedy(error, plan);
     } finally {
       shutdown.dispose();
     }
   },
 };
+
+/** Damage is explained by a verb, which only this program can name. */
+function withRemedy(error: unknown, { data }: Plan): unknown {
+  if (data === null || !(error instanceof RaftError) || error.code !== "storageCorrupt")
+    return error;
+  const message = `${error.message}; see: rafted-value doctor ${data}`;
+  return new RaftError(error.code, message, { applied: error.applied, cause: error });
+}
 
 type Plan = {
   readonly id: string;

@@ -1,0 +1,46 @@
+/** A member's own snapshot, read piece by piece by a client: what a backup is made of. */
+import type { ReadSnapshot, SnapshotPiece } from "../codec/types.js";
+import type { LogIndex } from "../core/types.js";
+import { replyError } from "./replies.js";
+import { type MemberState, wait } from "./state.js";
+import type { ReplySink } from "./types.js";
+import { takeRequest } from "./waiting.js";
+
+/** The largest piece: what a reply may hold the event loop up for. */
+const maxPieceBytes = 1024 * 1024;
+/** No member's id begins so. */
+const prefix = "#client-";
+
+export function snapshotPieceRequested(
+  state: MemberState,
+  sink: ReplySink,
+  callerRequest: number,
+  { index, offset, maxBytes }: ReadSnapshot,
+): void {
+  if (state.groupId === null) {
+    const why = `member ${state.self.id} has no storage of the group yet`;
+    return replyError(sink, callerRequest, "unavailable", "no", why);
+  }
+  // A query: when the member ends, it had no effect.
+  const request = wait(state, sink, callerRequest, "query");
+  const { storage } = state.services;
+  const bytes = Math.min(maxBytes, maxPieceBytes);
+  storage.readSnapshotChunk(state.group, `${prefix}${request}`, index, offset, bytes);
+}
+
+/** False: the piece is for a peer, and the core's business. */
+export function snapshotPieceRead(
+  state: MemberState,
+  to: string,
+  index: LogIndex,
+  data: Uint8Array | null,
+): boolean {
+  if (!to.startsWith(prefix)) return false;
+  const waiter = takeRequest(state.waiting, Number(to.slice(prefix.length)));
+  // Who asked may be gone, and the member as well.
+  if (waiter === null) return true;
+  const { snapshot } = state.replica.core;
+  const piece: SnapshotPiece = { snapshot: snapshot?.index === index ? snapshot : null, data };
+  waiter.sink.reply(waiter.request, "ok", "no", index, state.services.codec.encode(piece));
+  return true;
+}

@@ -1,0 +1,148 @@
+/**
+ * Takes a group that is damaged here out of a data directory, so that its host can join the group again
+ * as a new member. Nothing is deleted: the directory as it was is kept beside the new one.
+ */
+import { open, cp, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { RaftError } from "../../errors.js";
+import { attempt, systemCode } from "./failure.js";
+import { fileStorage } from "./file-storage.js";
+import { nodeFileSystem } from "./fs.js";
+import { identifyDirectory, type Survey, surveyDirectory } from "./inspect.js";
+import { identityName, lockName } from "./names.js";
+
+export type SetAside = {
+  /** Where the directory as it was is kept. */
+  readonly kept: string;
+  /** Groups that go on in the directory. */
+  readonly others: readonly string[];
+};
+
+/**
+ * Rejects with `storageLocked` while a host has it open, `storageMismatch` if it is no data directory or
+ * holds no such group, `invalidArgument` if the group is not damaged: to throw a good copy away
+ * costs the group a vote that it can count on.
+ */
+export async function setGroupAside(dir: string, group: string): Promise<SetAside> {
+  const fs = nodeFileSystem;
+  await identifyDirectory(fs, dir);
+  const lock = await fs.lock(dir, { hostId: "doctor" });
+  let others: readonly string[];
+  let hostId: string | null;
+  let kept: string;
+  try {
+    const survey = await surveyDirectory(fs, dir, true);
+    others = isLost(survey) ? [] : checkDamaged(survey, dir, group);
+    hostId = survey.identity.type === "found" ? survey.identity.identity.hostId : null;
+    if (hostId === null && others.length > 0) throw needsRepair(dir);
+    kept = await freeName(dir);
+    await attempt(`setting ${dir} aside`, () =>
+      others.length === 0 ? moveDirectory(dir, kept) : copyDirectory(dir, kept),
+    );
+  } finally {
+    await lock.release();
+  }
+  if (others.length > 0) await deleteGroup(dir, hostId!, group);
+  return { kept, others };
+}
+
+/** Which groups there are is not known any more. */
+function isLost({ log }: Survey): boolean {
+  return log === null || log.lost !== null;
+}
+
+function needsRepair(dir: string): RaftError {
+  const why = `${dir}/${identityName} is not intact: repair that first, for the other groups`;
+  return new RaftError("storageCorrupt", why);
+}
+
+/** The other groups of the directory. */
+function checkDamaged({ log }: Survey, dir: string, group: string): readonly string[] {
+  const groups = log!.groups.map(({ state }) => state);
+  const found = groups.find(({ identity }) => identity.group === group);
+  const names = groups.map(({ identity }) => identity.group);
+  if (found === undefined) {
+    const there = names.join(", ") || "none";
+    throw new RaftError(
+      "storageMismatch",
+      `${dir} holds no group "${group}" (it holds: ${there}): check the group's name`,
+    );
+  }
+  if (found.damage === null) {
+    throw new RaftError(
+      "invalidArgument",
+      `group "${group}" is not damaged in ${dir}: start its host, there is nothing to set aside`,
+    );
+  }
+  return names.filter((name) => name !== group);
+}
+
+async function freeName(dir: string): Promise<string> {
+  const base = dir.replace(/[/\\]+$/, "");
+  for (let number = 1; ; number++) {
+    const name = `${base}.set-aside-${number}`;
+    try {
+      await nodeFileSystem.sizeOf(name);
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return name;
+      throw error;
+    }
+  }
+}
+
+/** Leaves an empty directory in its place. */
+async function moveDirectory(dir: string, kept: string): Promise<void> {
+  try {
+    await rename(dir, kept);
+  } catch (error) {
+    // A mounted directory cannot be renamed: its files are copied, then removed.
+    if (!["EBUSY", "EXDEV", "EPERM", "EACCES"].includes(systemCode(error))) throw error;
+    await copyDirectory(dir, kept);
+    // Without its identity nobody takes the rest for a data directory, whatever happens meanwhile.
+    for (const name of [identityName, ...(await readdir(dir))]) {
+      if (name !== lockName) await rm(join(dir, name), { force: true, recursive: true });
+    }
+    await nodeFileSystem.syncDirectory(dir);
+    return;
+  }
+  await mkdir(dir);
+  await nodeFileSystem.syncDirectory(`${dir}/..`);
+}
+
+async function copyDirectory(dir: string, kept: string): Promise<void> {
+  await cp(dir, kept, {
+    recursive: true,
+    errorOnExist: true,
+    force: false,
+    filter: (from) => !from.endsWith(`/${lockName}`),
+  });
+  for (const name of await readdir(kept)) {
+    const file = await open(join(kept, name), "r");
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+  await nodeFileSystem.syncDirectory(kept);
+}
+
+/** The log that the others share goes on, and says that this one is gone. */
+async function deleteGroup(dir: string, hostId: string, group: string): Promise<void> {
+  const failure: { error: Error | null } = { error: null };
+  const storage = fileStorage(dir, { lowSpaceBytes: 0 });
+  await storage.open(hostId, {
+    onStored: () => undefined,
+    onSnapshotChunkWritten: () => undefined,
+    onSnapshotSaved: () => undefined,
+    onSnapshotChunkRead: () => undefined,
+    onFailed: (error) => {
+      failure.error = error;
+    },
+    onWarning: () => undefined,
+  });
+  storage.deleteGroup(group);
+  storage.flush();
+  await storage.close();
+  if (failure.error !== null) throw failure.error;
+}
