@@ -1,0 +1,22 @@
+/**
+ * Deliberate bugs: each is one that an implementation of Raft has had, or could have had here. They
+ * show whether the tests, taken together, would have seen it (`npm run mutants`).
+ */
+import { clients } from "./catalogue/clients.js";
+import { elections } from "./catalogue/elections.js";
+import { memberships } from "./catalogue/membership.js";
+import { reads } from "./catalogue/reads.js";
+import { replication } from "./catalogue/replication.js";
+import { snapshots } from "./catalogue/snapshots.js";
+import { storage } from "./catalogue/storage.js";
+import type { Mutant } from "./types.js";
+
+export const catalogue: readonly Mutant[] = [
+  ...elections,
+  ...replication,
+  ...reads,
+  ...snapshots,
+  ...memberships,
+  ...storage,
+  ...clients,
+];

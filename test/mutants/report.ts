@@ -1,0 +1,55 @@
+/** The table of a run, for the terminal and for the documentation. */
+import type { Verdict } from "./catch.js";
+import type { Judgement } from "./judge.js";
+import { nameOf } from "./types.js";
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+function describe(verdict: Verdict): string {
+  const { catcher, result, by, seeds, ms } = verdict;
+  const after = seeds === null ? seconds(ms) : `seed ${seeds}, ${seconds(ms)}`;
+  if (result === "late") return `${nameOf(catcher)}: hangs`;
+  if (result === "passed") {
+    return seeds === null ? `not by ${nameOf(catcher)}` : `not by ${seeds} seeds, ${seconds(ms)}`;
+  }
+  if (catcher.type === "scenario") return `${nameOf(catcher)}, ${after}`;
+  return `${nameOf(catcher)}: ${by}, ${after}`;
+}
+
+export function lineOf({ mutant, verdicts, caught }: Judgement): string {
+  const said = verdicts.map(describe).join("; ");
+  return `${caught ? "caught  " : "SURVIVED"} ${mutant.id}: ${said || "nobody was asked"}`;
+}
+
+/** Columns: the bug, its hazards, who noticed first, and what the simulator made of it if it was asked. */
+export function tableOf(judgements: readonly Judgement[]): string {
+  const rows = judgements.map(({ mutant, verdicts }) => {
+    const near = verdicts.filter(({ catcher }) => catcher.type !== "simulator");
+    const far = verdicts.find(({ catcher }) => catcher.type === "simulator");
+    const noticed = near.filter(({ result }) => result !== "passed").map(describe);
+    return [
+      `\`${mutant.id}\`: ${mutant.bug}`,
+      mutant.hazards.join(", ") || "-",
+      noticed.join("; ") || "-",
+      far === undefined ? "" : describe(far).replace(/^simulator( --\S+ \S+)*: /, ""),
+    ];
+  });
+  const header = ["bug", "hazards", "noticed by scenario or test", "by the simulator"];
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
+}
+
+/** How many were noticed, and by what kind of catcher first. */
+export function sumOf(judgements: readonly Judgement[]): string {
+  const first = judgements
+    .filter(({ caught }) => caught)
+    .map(({ verdicts }) => verdicts.find(({ result }) => result !== "passed")!);
+  const of = (type: string): number => first.filter(({ catcher }) => catcher.type === type).length;
+  const longest = Math.max(0, ...first.map(({ ms }) => ms));
+  return (
+    `${first.length} of ${judgements.length} deliberate bugs noticed: ${of("scenario")} by a ` +
+    `scenario, ${of("test")} by a test, ${of("simulator")} by the simulator alone; the slowest ` +
+    `after ${seconds(longest)}`
+  );
+}
