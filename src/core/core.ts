@@ -29,7 +29,7 @@ import {
   replicate,
   scheduleCommitNotify,
 } from "./leader.js";
-import { createLog, lastIndex, resetLog, termAt } from "./log.js";
+import { createLog, lastIndex, lastTerm, type Log, resetLog, termAt } from "./log.js";
 import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
 import { isSoleVoter, resetMemberships } from "./memberships.js";
 import {
@@ -49,7 +49,14 @@ import {
 } from "./receive-snapshot.js";
 import { armElection, createFollowerRole, leadIfElected } from "./roles.js";
 import { onInstallSnapshotReply, onSnapshotChunkRead, requestChunks } from "./send-snapshot.js";
-import { emptyBody, emptyMembership, type Core, type LeaderRole, type Out } from "./state.js";
+import {
+  emptyBody,
+  emptyMembership,
+  type Core,
+  type Disk,
+  type LeaderRole,
+  type Out,
+} from "./state.js";
 import {
   onSnapshotFailed,
   onSnapshotRequested,
@@ -109,17 +116,13 @@ export function bootstrapEntries(
 export function createCore(init: CoreInit, out: Out): Core {
   const { snapshot, hardState } = init;
   const log = restoreLog(snapshot, init.entries);
-  const disk = createDisk(lastIndex(log));
-  // What storage still has of a log that the snapshot took the place of must not come before the
-  // next entry there.
-  const held = init.entries.at(-1)?.index ?? 0;
-  if (log.entries.length === 0 && held > 0) restartAfterSnapshot(disk, log.offset);
+  const disk = restoreDisk(log, init);
   const start = snapshot?.index ?? 0;
   const core: Core = {
     self: init.self,
     nowMs: init.nowMs,
-    currentTerm: hardState?.currentTerm ?? 0,
-    votedFor: hardState?.votedFor ?? null,
+    currentTerm: Math.max(hardState?.currentTerm ?? 0, lastTerm(log)),
+    votedFor: disk.hardStateDirty ? null : (hardState?.votedFor ?? null),
     log,
     commitIndex: start,
     lastApplied: start,
@@ -185,6 +188,17 @@ function restoreLog(snapshot: SnapshotMeta | null, entries: readonly Entry[]) {
     resetLog(log, snapshot.index, snapshot.term);
   }
   return log;
+}
+
+function restoreDisk(log: Log, { hardState, entries }: CoreInit): Disk {
+  const disk = createDisk(lastIndex(log));
+  // What storage still has of a log that the snapshot took the place of must not come before the
+  // next entry there.
+  if (log.entries.length === 0 && entries.length > 0) restartAfterSnapshot(disk, log.offset);
+  // A snapshot may have become durable before the term of its last entry. Nobody has heard anything
+  // of this member in that term. Scenario: snapshot-ahead-of-the-term
+  disk.hardStateDirty = lastTerm(log) > (hardState?.currentTerm ?? 0);
+  return disk;
 }
 
 function longestPatienceMs(core: Core): number {

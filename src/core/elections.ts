@@ -7,7 +7,7 @@
  * - timeoutNow                -> onTimeoutNow
  */
 import { hardStateTicket, isHardStateStored } from "./disk.js";
-import { isUpToDate } from "./log.js";
+import { isUpToDate, termAt } from "./log.js";
 import { isSelfVoter, isSoleVoter } from "./memberships.js";
 import { hasLiveQuorum } from "./progress.js";
 import { isMember, isQuorum } from "./quorum.js";
@@ -83,9 +83,9 @@ export function onPreVote(core: Core, from: MemberId, message: PreVote, out: Out
 }
 
 /**
- * A committed membership does not name the asker, and the asker's log does not reach that far: it
- * was taken out and never heard of it (hazard 12). An asker whose log is newer may have been added
- * by an entry that we lack.
+ * A committed membership does not name the asker, and the asker's log ends before it or is the
+ * beginning of ours: it was taken out and never heard of it (hazard 12). An asker that has something
+ * else may have been added by an entry that we lack.
  */
 function isKnownRemoved(core: Core, from: MemberId, message: PreVote): boolean {
   if (isMember(core.membership, from)) return false;
@@ -93,8 +93,8 @@ function isKnownRemoved(core: Core, from: MemberId, message: PreVote): boolean {
   if (committed === undefined || committed.index === 0 || isMember(committed.membership, from)) {
     return false;
   }
-  // Terms grow along the log, so a last entry before that index is a log without that entry.
-  return message.lastLogIndex < committed.index;
+  const { lastLogIndex, lastLogTerm } = message;
+  return lastLogIndex < committed.index || termAt(core.log, lastLogIndex) === lastLogTerm;
 }
 
 export function onPreVoteReply(core: Core, from: MemberId, message: PreVoteReply, out: Out): void {

@@ -3,6 +3,7 @@
  * Checks that need history (committed entries stay committed) are the caller's: `CommittedLedger`.
  */
 import { firstIndex, lastIndex, lastTerm, termAt } from "./log.js";
+import { isSelfVoter } from "./memberships.js";
 import { isQuorum } from "./quorum.js";
 import type { Core } from "./state.js";
 import type { Entry, LogIndex } from "./types.js";
@@ -137,7 +138,7 @@ function checkElectable(cores: readonly Core[]): string[] {
   const broken: string[] = [];
   for (const core of cores) {
     if (core.membership.voters.length === 0 || core.activeRemovals.length > 0) continue;
-    if (!core.membership.voters.includes(core.self.id)) continue;
+    if (!isSelfVoter(core)) continue;
     const lacks =
       lastIndex(core.log) < commitIndex ||
       (commitIndex > core.log.offset && differs(core, committer, commitIndex));

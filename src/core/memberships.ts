@@ -91,8 +91,19 @@ export function isChangePending(core: Core): boolean {
   return core.membershipIndex > core.commitIndex || core.membership.outgoing.length > 0;
 }
 
+/**
+ * Whether this member may campaign. One that a membership leaves out goes on until that is known to
+ * be committed: it may be the only one that can bring it about (thesis 4.2.2, Figure 4.6). Scenario:
+ * left-out-but-needed
+ */
 export function isSelfVoter(core: Core): boolean {
-  return isVoter(core.membership, core.self.id);
+  const { memberships, self } = core;
+  if (isVoter(core.membership, self.id)) return true;
+  for (let i = memberships.length - 2; i >= 0; i--) {
+    if (memberships[i + 1]!.index <= core.commitIndex) return false;
+    if (isVoter(memberships[i]!.membership, self.id)) return true;
+  }
+  return false;
 }
 
 export function isSelfLearner(core: Core): boolean {

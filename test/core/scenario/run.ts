@@ -32,7 +32,7 @@ import assert from "node:assert/strict";
 import { bootstrapEntries, readStatus } from "../../../src/core/index.js";
 import { validateGroupConfig } from "../../../src/core/config.js";
 import type { CoreEvent, Entry, MemberId, Membership, TimerName } from "../../../src/core/types.js";
-import { showEntry, showMembership, showMessage } from "./print.js";
+import { showEntry, showMembership, showMessage } from "../../../src/sim/explorer-show.js";
 import { World } from "./world.js";
 
 const encoder = new TextEncoder();

@@ -16,7 +16,7 @@ import type {
   SnapshotMeta,
   TimerName,
 } from "../../../src/core/types.js";
-import { showEffect, showMessage } from "./print.js";
+import { showEffect, showMessage } from "../../../src/sim/explorer-show.js";
 
 type Store = Extract<CoreEffect, { type: "store" }>;
 

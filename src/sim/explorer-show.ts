@@ -6,7 +6,7 @@ import type {
   Membership,
   MemberId,
   Message,
-} from "../../../src/core/types.js";
+} from "../core/types.js";
 
 const decoder = new TextDecoder();
 
