@@ -204,6 +204,11 @@ test("nothing of a damaged group is removed, until the group is", async () => {
   const still = await open(disk.crashImage(kept, true));
   assert.match(still.group("b")!.damage!, /group "b"/);
   await still.close();
+  const names = disk.crashImage(kept, true);
+  await (await open(names)).close();
+  const files = names.names();
+  await (await open(names)).close();
+  assert.deepEqual(names.names(), files, "to open a damaged directory costs no file each time");
   damaged.storage.deleteGroup("b");
   await fill(damaged, "a", 311, 10);
   await damaged.close();

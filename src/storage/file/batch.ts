@@ -73,8 +73,9 @@ export class Batch {
     return this.#staged.length === 0;
   }
 
-  get sectionCount(): number {
-    return this.#staged.length;
+  /** Nothing to write, and nobody to answer. */
+  get isIdle(): boolean {
+    return this.isEmpty && this.acks.size === 0 && this.waiters.length === 0;
   }
 
   get bodies(): Uint8Array {

@@ -4,6 +4,7 @@
  * own error (`code` is ENOSPC, EIO ...).
  */
 import * as nodeFs from "node:fs";
+import { dirname, resolve } from "node:path";
 import { type Lock, type LockHolder, lockDirectory, lockHolderOf } from "./lock.js";
 
 export interface File {
@@ -119,7 +120,11 @@ async function makeDirectory(path: string): Promise<void> {
   const first = await nodeFs.promises.mkdir(path, { recursive: true });
   if (first === undefined) return;
   // A new directory is in its parent's list of names only once the parent is synced.
-  await syncDirectory(`${first}/..`);
+  const top = dirname(resolve(first));
+  for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
+    await syncDirectory(parent);
+    if (parent === top || parent === dirname(parent)) return;
+  }
 }
 
 async function syncDirectory(path: string): Promise<void> {

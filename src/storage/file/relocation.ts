@@ -96,7 +96,8 @@ export class Relocation {
     for (const [number, entries] of found) {
       for (const portion of portionsOf(entries)) {
         const group = wal.groups.get(number);
-        if (group === undefined || !isAlive(number) || wal.failed !== null) break;
+        if (this.#closing || wal.failed !== null) return;
+        if (group === undefined || !isAlive(number)) break;
         const needed = portion.filter((entry) => isIn(group, segment.segment, entry.index));
         for (const run of runsOf(needed)) wal.batch.moved(number, segment.segment, run);
         const durable = wal.durable();

@@ -62,15 +62,7 @@ export async function readyLog(
 ): Promise<ReadyLog> {
   const { scan } = log;
   const { end } = scan;
-  if (isDamaged(log)) {
-    // What is bad stays as it is, to be seen again; the log goes on behind a new checkpoint.
-    for (const name of log.orphans) {
-      if (name.endsWith(temporarySuffix)) await fs.remove(`${dir}/${name}`);
-    }
-    const all = scan.segments.map(({ segment, sizeBytes }) => ({ segment, sizeBytes }));
-    const nextSequence = Math.max(scan.expected, scan.mark.sequence + 1);
-    return { used: all, unused: [], active: null, nextSequence };
-  }
+  if (isDamaged(log)) return readyDamaged(fs, dir, log, opened);
   for (const litter of scan.litter) await clearLitter(fs, dir, litter);
   for (const name of log.orphans) await fs.remove(`${dir}/${name}`);
   const unused = await readyUnused(fs, dir, scan, opened);
@@ -86,6 +78,33 @@ export async function readyLog(
     active: { segment, offset: end.offset },
     nextSequence,
   };
+}
+
+/**
+ * What is bad stays as it is, to be seen again; the log goes on in a new segment, whose checkpoint
+ * carries the damage on. One that an earlier opening has prepared for that, and not used, will do.
+ */
+async function readyDamaged(
+  fs: FileSystem,
+  dir: string,
+  log: ReadLog,
+  opened: OpenSegment[],
+): Promise<ReadyLog> {
+  const { scan } = log;
+  for (const name of log.orphans) {
+    if (name.endsWith(temporarySuffix)) await fs.remove(`${dir}/${name}`);
+  }
+  const used = scan.segments.map(({ segment, sizeBytes }) => ({ segment, sizeBytes }));
+  const nextSequence = Math.max(scan.expected, scan.mark.sequence + 1);
+  const last = scan.segments.at(-1);
+  const isBlank =
+    last !== undefined &&
+    !last.used &&
+    scan.findings.every(({ file }) => file !== segmentName(last.segment));
+  if (!isBlank) return { used, unused: [], active: null, nextSequence };
+  const blank = await openForWriting(fs, dir, last.segment);
+  opened.push(blank);
+  return { used: used.slice(0, -1), unused: [blank], active: null, nextSequence };
 }
 
 /** Keeps the one unused segment that comes next. */

@@ -101,7 +101,7 @@ export class Wal {
 
   /** Everything gathered so far goes out, at once or when the sync under way has returned. */
   flush(): void {
-    if (this.#failed !== null) return;
+    if (this.#failed !== null || this.#gathering.isIdle) return;
     this.#due = true;
     if (this.#writing === null) this.#startWrite();
   }
@@ -125,6 +125,7 @@ export class Wal {
     this.#spareWriter = null;
     this.#due = false;
     if (batch.isEmpty) {
+      this.#spareWriter = batch.reusableWriter;
       this.#complete(batch);
       return;
     }
