@@ -60,7 +60,8 @@ export class SimConnection implements Connection {
     if (this.ended) return;
     this.#handlers ??= handlers;
     this.#opened = true;
-    this.#call("onOpen", () => this.#handlers!.onOpen());
+    // Closed before it was open: what is queued still leaves, but nobody asks any more.
+    if (!this.#closing) this.#call("onOpen", () => this.#handlers!.onOpen());
     if (this.#gathering !== null) this.#schedule();
   }
 
@@ -76,7 +77,7 @@ export class SimConnection implements Connection {
   close(): void {
     if (this.ended || this.#closing) return;
     this.#closing = true;
-    if (this.#peer === null) return this.end(null);
+    if (this.#peer === null && this.#gathering === null) return this.end(null);
     this.#gather().end = true;
   }
 
