@@ -90,6 +90,36 @@ describe("a process that stood still", () => {
     await cluster.close();
   });
 
+  test("as a follower, reads what came meanwhile before it campaigns, however often it sleeps", async () => {
+    const { cluster, leader } = await group();
+    const follower = ids.find((id) => id !== leader)!;
+    const { term } = cluster.host(leader).memberOf("counter")!;
+    for (let i = 0; i < 6; i++) {
+      // Longer than its patience; the grace that it gives itself is not given so often.
+      cluster.clocks.get(follower)!.freeze();
+      await cluster.pass(2500);
+      cluster.clocks.get(follower)!.thaw();
+      await cluster.pass(10);
+      const { role, leader: known } = cluster.host(follower).memberOf("counter")!;
+      assert.deepEqual([role, known !== null], ["follower", true], `after sleep ${i + 1}`);
+      await cluster.pass(300);
+    }
+    assert.equal(cluster.host(leader).memberOf("counter")!.term, term);
+    await cluster.close();
+  });
+
+  test("together with all the others, goes on under the same leader", async () => {
+    const { cluster, leader, handles } = await group();
+    const before = await cluster.run(handles.get(leader)!.status());
+    for (const clock of cluster.clocks.values()) clock.freeze();
+    await cluster.pass(5000);
+    for (const clock of cluster.clocks.values()) clock.thaw();
+    await cluster.pass(3000);
+    const after = await cluster.run(handles.get(leader)!.status());
+    assert.deepEqual([after.term, after.leader], [before.term, before.leader]);
+    await cluster.close();
+  });
+
   test("tells how long in its status", async () => {
     const { cluster, leader, handles } = await group();
     cluster.clocks.get(leader)!.freeze();

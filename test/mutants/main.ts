@@ -37,17 +37,32 @@ function distinctCatchers(court: Court, mutants: readonly Mutant[]): readonly Ca
   return [...new Map(all.map((catcher) => [nameOf(catcher), catcher])).values()];
 }
 
+/** How long each catcher takes for the program as it is; null if one of them does not pass it. */
+async function measureInnocent(
+  court: Court,
+  trees: readonly Tree[],
+  mutants: readonly Mutant[],
+): Promise<Map<string, number> | null> {
+  const baseline = new Map<string, number>();
+  const catchers = distinctCatchers(court, mutants);
+  let failed = 0;
+  say(`${catchers.length} catchers, first of all before the program as it is ...`);
+  await onTrees(trees, catchers, async (tree, catcher) => {
+    const { result, by, ms } = await askInnocent(court, tree, catcher);
+    baseline.set(nameOf(catcher), ms);
+    if (result === "passed") return;
+    failed += 1;
+    say(`without any bug: ${nameOf(catcher)}: ${result === "late" ? "not done in time" : by}`);
+  });
+  return failed === 0 ? baseline : null;
+}
+
 async function judgeAll(
   court: Court,
   trees: readonly Tree[],
   mutants: readonly Mutant[],
+  baseline: ReadonlyMap<string, number>,
 ): Promise<Judgement[]> {
-  const baseline = new Map<string, number>();
-  const catchers = distinctCatchers(court, mutants);
-  say(`${catchers.length} catchers, first of all before the program as it is ...`);
-  await onTrees(trees, catchers, async (tree, catcher) => {
-    baseline.set(nameOf(catcher), await askInnocent(court, tree, catcher));
-  });
   const judgements: Judgement[] = [];
   await onTrees(trees, mutants, async (tree, mutant, at) => {
     const judgement = await judge(court, tree, baseline, mutant);
@@ -71,7 +86,9 @@ async function run(options: Options): Promise<number> {
     copyTree(compiled, join(process.cwd(), `build-mutants-${process.pid}-${at + 1}`)),
   );
   try {
-    const judgements = await judgeAll(court, trees, mutants);
+    const baseline = await measureInnocent(court, trees, mutants);
+    if (baseline === null) return 1;
+    const judgements = await judgeAll(court, trees, mutants, baseline);
     if (markdown !== null) writeFileSync(markdown, tableOf(judgements));
     say(sumOf(judgements));
     return judgements.every(({ caught }) => caught) ? 0 : 1;

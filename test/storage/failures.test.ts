@@ -74,6 +74,23 @@ for (const type of ["write", "sync"] as const) {
   });
 }
 
+test("a batch that is being written while something else fails is never acknowledged (hazard 77)", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await settle(disk);
+  disk.before = (operation) => {
+    if (operation.type === "write" && operation.path.endsWith("/mark")) throw systemError("EIO");
+  };
+  // The mark is written when the first is durable, and the second is on its way by then.
+  const first = opened.store("queue", entriesOf(4, 1));
+  opened.store("queue", entriesOf(5, 1));
+  await opened.until((answer) => answer.type === "failed");
+  await settle(disk);
+  assert.equal(opened.storedTicket("queue"), first);
+  assert.equal(disk.operations.filter(isLog).at(-1)?.type, "sync", "the second was written out");
+  await opened.close();
+});
+
 test("what a failed sync left in the system's memory is not taken for stored after a restart", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);

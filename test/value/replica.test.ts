@@ -173,7 +173,11 @@ test("hazard 50: a snapshot nobody waits for, or older than what was applied, ch
   group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, pieces });
   group.settle();
   assert.deepEqual(fingerprint(b.replica.applier), before);
-  // Even if the core were waiting for it.
+  const newer = { ...snapshot!, index: b.replica.applier.lastApplied + 1 };
+  group.post("b", { type: "snapshotLoaded", snapshot: newer, pieces });
+  group.settle();
+  assert.deepEqual(fingerprint(b.replica.applier), before);
+  // Even if the core were waiting for the old one.
   b.replica.core.incoming = {
     meta: snapshot!,
     requestedBytes: snapshot!.sizeBytes,

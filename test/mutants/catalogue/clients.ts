@@ -224,7 +224,7 @@ const callers: readonly Mutant[] = [
     file: "src/host/turns.ts",
     find: "if (lateMs >= lateFromMs && unread && rounds < maxDrainRounds) {",
     replace: "if (false) {",
-    catchers: [unit("test/host/stalls.test")],
+    catchers: [unit("test/host/turns.test")],
   },
 ];
 

@@ -1,0 +1,98 @@
+/** When a host acts on its timers: after its sockets were read, and not too long after (hazard 94). */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type TurnTaker, Turns } from "../../src/host/turns.js";
+import type { Clock, Storage } from "../../src/ports.js";
+
+/** A loop whose rounds are run by hand. */
+class Loop implements Clock {
+  now = 0;
+  #soon: (() => void)[] = [];
+  #timers: { readonly dueMs: number; readonly callback: () => void }[] = [];
+
+  nowMs(): number {
+    return this.now;
+  }
+
+  wallMs(): number {
+    return this.now;
+  }
+
+  soon(callback: () => void): void {
+    this.#soon.push(callback);
+  }
+
+  after(delayMs: number, callback: () => void): { cancel(): void } {
+    const timer = { dueMs: this.now + delayMs, callback };
+    this.#timers.push(timer);
+    return { cancel: () => void (this.#timers = this.#timers.filter((one) => one !== timer)) };
+  }
+
+  /** Timers, then `sockets`, then what was wanted soon: a round of Node's event loop. */
+  round(sockets: () => void = () => undefined): void {
+    const due = this.#timers.filter(({ dueMs }) => dueMs <= this.now);
+    this.#timers = this.#timers.filter(({ dueMs }) => dueMs > this.now);
+    for (const { callback } of due) callback();
+    sockets();
+    for (const callback of this.#soon.splice(0)) callback();
+  }
+}
+
+class Taker implements TurnTaker {
+  woken = false;
+  earliestMs = 100;
+  readonly stallMs = 50;
+  readonly fired: number[] = [];
+
+  turn(): void {
+    // Nothing to do: only timers are of interest.
+  }
+
+  fireTimers(_nowMs: number, lateMs: number): void {
+    this.fired.push(lateMs);
+    this.earliestMs = Infinity;
+  }
+}
+
+function start(): { loop: Loop; turns: Turns; taker: Taker } {
+  const loop = new Loop();
+  const storage = { flush: () => undefined } as unknown as Storage;
+  const onDefect = (error: unknown): void => assert.fail(String(error));
+  const turns = new Turns({ clock: loop, storage, onDefect, onTurnEnd: () => undefined });
+  const taker = new Taker();
+  turns.add(taker);
+  turns.deadlineSet(taker.earliestMs);
+  loop.round();
+  return { loop, turns, taker };
+}
+
+describe("the turns of a host", () => {
+  test("act on a timer that is on time at once", () => {
+    const { loop, taker } = start();
+    loop.now = 101;
+    loop.round();
+    assert.deepEqual(taker.fired, [1]);
+  });
+
+  test("read the sockets dry before they act on a timer that is late", () => {
+    const { loop, turns, taker } = start();
+    loop.now = 1100;
+    for (let round = 0; round < 3; round++) {
+      loop.round(() => turns.payloadArrived());
+      assert.deepEqual(taker.fired, [], `round ${round + 1}: there may be more to read`);
+    }
+    loop.round();
+    assert.deepEqual(taker.fired, [1000], "as late as it was when the loop came back");
+  });
+
+  test("act on it nevertheless when the sockets never fall silent", () => {
+    const { loop, turns, taker } = start();
+    loop.now = 1100;
+    let rounds = 0;
+    while (taker.fired.length === 0 && rounds < 100) {
+      rounds += 1;
+      loop.round(() => turns.payloadArrived());
+    }
+    assert.ok(rounds >= 3 && rounds <= 20, `after ${rounds} rounds`);
+  });
+});
