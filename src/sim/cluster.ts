@@ -10,7 +10,7 @@ import { SimNetwork } from "./network.js";
 import type { AppliedCall } from "./observe.js";
 import { GroupOracle } from "./oracles.js";
 import { SimClient, type AnyClient, type ClientSettings } from "./sim-client.js";
-import { settle, type World } from "./world.js";
+import { settleMostly, type World } from "./world.js";
 
 export type ClusterOptions = {
   readonly world: World;
@@ -39,6 +39,7 @@ export class SimCluster {
   readonly #identify: ClusterOptions["identify"];
   readonly #operators = new Map<string, SimClient>();
   #clientNumber = 0;
+  #steps = 0;
 
   constructor(options: ClusterOptions) {
     const { world, plans } = options;
@@ -158,7 +159,7 @@ export class SimCluster {
       const dueMs = world.nextDueMs();
       if (dueMs === null || dueMs > untilMs) return false;
       world.step();
-      await settle();
+      await settleMostly(this.#steps++);
       this.#look();
     }
   }

@@ -12,6 +12,8 @@ import type { SimProcess } from "./process.js";
 /** First bytes of the frames that matter (codec/wire.ts). */
 const openPeerCode = 3;
 const peerMessageCode = 4;
+/** Messages that promise nothing are many and large. */
+const largestPromiseBytes = 256;
 
 /** What is durable of one group, kept up to date as it becomes so. */
 export class DurableMark {
@@ -52,6 +54,7 @@ export class DurabilityOracle {
   sent(process: SimProcess, connection: Connection, payload: Uint8Array): void {
     const code = payload[0];
     if (code !== openPeerCode && code !== peerMessageCode) return;
+    if (payload.length > largestPromiseBytes && code === peerMessageCode) return;
     const disk = this.#diskOf(process.machine);
     if (disk === null) return;
     const frame = decodeFrame(payload);

@@ -50,7 +50,7 @@ export function drawSettings(seed: Seed): SimulationSettings {
     },
     client: {
       pipeline: pick(random, [1, 1, 2, 4]),
-      pauseMs: electionTimeoutMs * between(random, 0.1, 1),
+      pauseMs: electionTimeoutMs * between(random, 0.2, 3),
       minTimeoutMs: electionTimeoutMs,
       maxTimeoutMs: electionTimeoutMs * 10,
     },

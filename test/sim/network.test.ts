@@ -4,8 +4,9 @@ import { describe, test } from "node:test";
 import type { ConnectionHandlers } from "../../src/ports.js";
 import { SimNetwork } from "../../src/sim/network.js";
 import { SimProcess } from "../../src/sim/process.js";
-import { settle, World } from "../../src/sim/world.js";
+import { World } from "../../src/sim/world.js";
 import { transportContract } from "../contract/transport.js";
+import { pump } from "./pump.js";
 
 const highWaterBytes = 256 * 1024;
 const lowWaterBytes = 64 * 1024;
@@ -14,17 +15,7 @@ transportContract("simulated", (t) => {
   const world = new World({ seed: 1 });
   const network = new SimNetwork(world, highWaterBytes, lowWaterBytes);
   const process = new SimProcess(world, "a", "a.1", world.random.fork());
-  let over = false;
-  const pump = async (): Promise<void> => {
-    while (!over) {
-      world.step();
-      await settle();
-    }
-  };
-  void pump();
-  t.after(() => {
-    over = true;
-  });
+  pump(t, world);
   return {
     transport: network.transport(process),
     listenAddress: "a:0",
