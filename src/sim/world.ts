@@ -97,5 +97,5 @@ const eventsPerSettle = 64;
 /** Cheaper than `settle` after each event, and just as reproducible: it counts instead of waiting. */
 export async function settleMostly(event: number): Promise<void> {
   if (event % eventsPerSettle === 0) return settle();
-  for (let depth = 0; depth < usualDepth; depth++) await null;
+  for (let depth = 0; depth < usualDepth; depth++) await Promise.resolve();
 }
