@@ -41,6 +41,31 @@ test("segments grow from small to full size, and a large batch gets one that hol
   await again.close();
 });
 
+test("a batch too large for the segment that is ready meets the preparation of another", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  opened.storage.createGroup(identityOf("a"));
+  let next = 1;
+  const store = (count: number): number => {
+    const ticket = opened.store("a", entriesOf(next, count, 1, "an entry of some length"));
+    next += count;
+    return ticket;
+  };
+  for (let round = 0; round < 6; round++) {
+    for (let small = 0; small < 12; small++) await opened.stored("a", store(7));
+    // The second gathers behind the first, and finds what was prepared too small.
+    store(1);
+    store(400);
+    await opened.stored("a", store(1));
+  }
+  await opened.close();
+  const again = await open(disk);
+  assert.equal(again.group("a")!.damage, null);
+  assert.equal(again.group("a")!.entries.length, next - 1);
+  await again.close();
+  assert.equal(disk.openFiles, 0);
+});
+
 test("a segment goes when every group on it has compacted past it, and not before", async () => {
   const disk = new FakeDisk();
   const opened = await open(disk);

@@ -271,6 +271,7 @@ class FileStorage implements Storage {
   }
 
   compactLog(group: GroupName, firstIndex: LogIndex): void {
+    if (firstIndex <= 1) return;
     this.#accepting()?.wal.batch.compacted(this.#numberOf(group), firstIndex);
   }
 

@@ -8,7 +8,7 @@ import { wideEntryBytes } from "../../codec/entries.js";
 import { PlaceSeeds } from "./checksum.js";
 import { storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
-import { type GroupState, bytesIn } from "./group-state.js";
+import { type GroupState, bytesIn, termAt } from "./group-state.js";
 import { segmentName } from "./names.js";
 import { readMoved, readStored, sectionType } from "./records.js";
 import { segmentHeaderBytes } from "./segment-header.js";
@@ -122,7 +122,7 @@ export class Relocation {
         for (const { group, type, bytes } of header.sections) {
           const state = wal.groups.get(group);
           if (state !== undefined && bytesIn(state, segment) > 0) {
-            collect(found, group, type, bodies.subarray(at, at + bytes));
+            collect(found, state, type, bodies.subarray(at, at + bytes));
           }
           at += bytes;
         }
@@ -156,19 +156,21 @@ function isIn(group: GroupState, segment: number, index: LogIndex): boolean {
   );
 }
 
-/** Later records of the segment overrule earlier ones. */
+/** What was cut off since it was written has another term than what the log has at its index now. */
 function collect(
   found: Map<number, Map<LogIndex, Entry>>,
-  group: number,
+  group: GroupState,
   type: number,
   body: Uint8Array,
 ): void {
   if (type !== sectionType.stored && type !== sectionType.moved) return;
   const reader = new ByteReader(body);
   const { entries } = type === sectionType.stored ? readStored(reader) : readMoved(reader);
-  let known = found.get(group);
-  if (known === undefined) found.set(group, (known = new Map()));
-  for (const entry of entries) known.set(entry.index, entry);
+  let known = found.get(group.number);
+  if (known === undefined) found.set(group.number, (known = new Map()));
+  for (const entry of entries) {
+    if (entry.term === termAt(group, entry.index)) known.set(entry.index, entry);
+  }
 }
 
 function* portionsOf(entries: readonly Entry[]): Generator<Entry[]> {

@@ -16,6 +16,7 @@ import {
   createGroupState,
   moveEntries,
   replaceSnapshot,
+  termAt,
   truncateGroup,
 } from "./group-state.js";
 import {
@@ -169,11 +170,11 @@ function applyMoved(group: ReplayedGroup, reader: ByteReader, segment: number): 
   const { fromSegment, firstIndex, entries } = readMoved(reader);
   const last = firstIndex + entries.length - 1;
   moveEntries(group.state, fromSegment, { segment, first: firstIndex, last, bytes });
-  // Only what is missing: what is there may be newer than what was moved.
+  // An entry that was cut off while it was copied has another term than the one in its place now, and
+  // index and term together name an entry (paper Figure 3, log matching).
   for (const entry of entries) {
-    const { firstIndex: from, lastIndex: to } = group.state;
-    if (entry.index < from || entry.index > to) continue;
-    if (group.entries[entry.index - group.base] === undefined) place(group, [entry]);
+    if (entry.term !== termAt(group.state, entry.index)) continue;
+    if (group.entries[entry.index - group.base]?.term !== entry.term) place(group, [entry]);
   }
 }
 

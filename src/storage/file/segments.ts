@@ -28,6 +28,7 @@ export class Segments {
   #nextSegment: number;
   #ready: OpenSegment | null = null;
   #preparing: Promise<OpenSegment> | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
   #closing = false;
 
   constructor(
@@ -68,48 +69,49 @@ export class Segments {
     return Math.ceil(Math.max(planned, leastBytes) / unitBytes) * unitBytes;
   }
 
+  /** One at a time: what is created must not be mistaken for what is just given up or taken. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
   /** Prepares the next segment in the background, if that is not done or under way. */
   prepare(): Promise<OpenSegment> {
     if (this.#ready !== null) return Promise.resolve(this.#ready);
-    this.#preparing ??= this.#create(0).then(
-      (created) => {
+    this.#preparing ??= this.#inTurn(async () => {
+      try {
+        this.#ready ??= await this.#create(0);
+        return this.#ready;
+      } finally {
         this.#preparing = null;
-        this.#ready = created;
-        return created;
-      },
-      (error: unknown) => {
-        this.#preparing = null;
-        throw error;
-      },
-    );
+      }
+    });
     return this.#preparing;
   }
 
-  /** The next segment, with room for at least `leastBytes`; it counts as used from now on. */
-  async next(leastBytes: number): Promise<OpenSegment> {
-    let next: OpenSegment | null = this.#ready;
-    if (next === null && this.#preparing !== null) {
-      // What failed in the background (no space) is tried once more, now that it is needed.
-      next = await this.#preparing.catch(() => null);
-    }
-    this.#ready = null;
-    if (next !== null && next.sizeBytes < leastBytes) {
-      await this.#discard(next);
-      next = null;
-    }
-    next ??= await this.#create(leastBytes);
-    this.#used.push({ segment: next.segment, sizeBytes: next.sizeBytes });
-    return next;
-  }
-
-  async #discard(segment: OpenSegment): Promise<void> {
-    await segment.file.close();
-    await this.#fs.remove(`${this.#dir}/${segmentName(segment.segment)}`);
-    this.#nextSegment = segment.segment;
+  /**
+   * The next segment, with room for at least `leastBytes`; it counts as used from now on. What failed
+   * in the background (no space) is tried once more, now that it is needed.
+   */
+  next(leastBytes: number): Promise<OpenSegment> {
+    return this.#inTurn(async () => {
+      let next = this.#ready;
+      this.#ready = null;
+      if (next !== null && next.sizeBytes < leastBytes) {
+        await next.file.close();
+        await this.#fs.remove(`${this.#dir}/${segmentName(next.segment)}`);
+        next = null;
+      }
+      next ??= await this.#create(leastBytes);
+      this.#used.push({ segment: next.segment, sizeBytes: next.sizeBytes });
+      return next;
+    });
   }
 
   /** On a nearly full disk a smaller segment does as well, for a while. */
   async #create(leastBytes: number): Promise<OpenSegment> {
+    // A number is never used twice, whatever becomes of it: the file of another must not be replaced.
     const segment = this.#nextSegment++;
     for (let sizeBytes = this.#plannedBytes(leastBytes); ;) {
       try {
@@ -117,10 +119,7 @@ export class Segments {
         return { segment, sizeBytes, file };
       } catch (error) {
         const smaller = Math.ceil(sizeBytes / 4 / unitBytes) * unitBytes;
-        if (!isDiskFull(error) || smaller < leastBytes || smaller === sizeBytes) {
-          this.#nextSegment = segment;
-          throw error;
-        }
+        if (!isDiskFull(error) || smaller < leastBytes || smaller === sizeBytes) throw error;
         sizeBytes = smaller;
       }
     }
@@ -158,7 +157,7 @@ export class Segments {
   /** Stops preparing. The segment in use is closed by whoever writes it. */
   async close(): Promise<void> {
     this.#closing = true;
-    await this.#preparing?.catch(() => undefined);
+    await this.#turn;
     await this.#ready?.file.close();
     this.#ready = null;
   }
