@@ -139,6 +139,22 @@ test("a snapshot in chunks replaces the log that does not reach it, and keeps on
   }
 });
 
+test("a log that is cut at or below the snapshot goes on behind it", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk, 30);
+  assert.ok(await receive(opened, 20, 1, noise(100)));
+  // What the core does when a snapshot took the place of its log; nothing before it is of use alone.
+  await opened.stored("queue", opened.store("queue", entriesOf(21, 2, 5), { truncateFrom: 1 }));
+  await opened.stored("queue", opened.store("queue", entriesOf(21, 1, 6), { truncateFrom: 15 }));
+  const again = await reopen(opened, disk);
+  const { entries } = again.group("queue")!;
+  assert.deepEqual(
+    entries.map(({ index, term }) => [index, term]),
+    [[21, 6]],
+  );
+  await again.close();
+});
+
 test("chunks of two snapshots are never mixed, and a gap is answered with what is held (hazard 56)", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);
