@@ -40,6 +40,11 @@ const commonOptions: Readonly<Record<string, OptionSpec>> = Object.freeze({
   help: { value: null, help: "print this help" },
 });
 
+/** For verbs that ask nobody over the network. */
+export const localOptions: Readonly<Record<string, OptionSpec>> = Object.freeze({
+  "timeout-ms": { value: "N", help: "without effect: nobody is asked over the network" },
+});
+
 /** The verb's own first; where it explains a common one itself, its words count. */
 function optionsOf(verb: Verb): Readonly<Record<string, OptionSpec>> {
   return { ...verb.options, ...commonOptions, ...verb.options };

@@ -65,9 +65,10 @@ describe("usage (exit code 2)", { concurrency: 2 }, () => {
 test("help, --help and version are no errors", async () => {
   const verbs = ["demo", "start", "repl", "command", "query", "status", "members", "remove"];
   const rest = ["transfer", "force-remove", "snapshot", "version", "help"];
+  const offline = ["inspect", "doctor", "backup", "restore", "recover"];
   const all = await runCli(["help"]);
   assert.equal(all.code, 0);
-  for (const verb of [...verbs, ...rest]) {
+  for (const verb of [...verbs, ...rest, ...offline]) {
     assert.match(all.stdout, new RegExp(`^  ${verb} `, "m"));
     for (const args of [
       ["help", verb],

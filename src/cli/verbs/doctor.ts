@@ -2,7 +2,7 @@
 import { type Diagnosis, doctorDirectory, type Problem } from "../../storage/file/index.js";
 import { type SetAside, setGroupAside } from "../../storage/file/tools.js";
 import { print, toJson } from "../output.js";
-import { optionalText, requiredPositional, UsageError, type Verb } from "../usage.js";
+import { localOptions, optionalText, requiredPositional, UsageError, type Verb } from "../usage.js";
 
 export const doctorVerb: Verb = {
   name: "doctor",
@@ -16,6 +16,7 @@ export const doctorVerb: Verb = {
       value: "GROUP",
       help: "set this damaged group aside, so that its host can join it anew",
     },
+    ...localOptions,
   },
   notes: [
     "Without an option nothing is written. Exit code 1 if something is left that is wrong.",

@@ -7,7 +7,7 @@ import {
   inspectDirectory,
 } from "../../storage/file/index.js";
 import { print, toJson } from "../output.js";
-import { optionalText, requiredPositional, type Verb } from "../usage.js";
+import { localOptions, optionalText, requiredPositional, type Verb } from "../usage.js";
 
 export const inspectVerb: Verb = {
   name: "inspect",
@@ -16,6 +16,7 @@ export const inspectVerb: Verb = {
   maxPositionals: 1,
   options: {
     group: { value: "NAME", help: "only this group" },
+    ...localOptions,
   },
   notes: [
     "Of every group: member id, term, indices (lastIndex is the last entry of the log), snapshot, members.",

@@ -1,7 +1,14 @@
 /** `recover DIR ...`: after the loss of a majority, a new group from what is left. */
 import { rank, type Ranking, recover } from "../../index.js";
 import { print, toJson } from "../output.js";
-import { checkAddress, optionalText, requiredText, UsageError, type Verb } from "../usage.js";
+import {
+  checkAddress,
+  localOptions,
+  optionalText,
+  requiredText,
+  UsageError,
+  type Verb,
+} from "../usage.js";
 
 export const recoverVerb: Verb = {
   name: "recover",
@@ -14,6 +21,7 @@ export const recoverVerb: Verb = {
     out: { value: "DIR", help: "its data directory: new or empty" },
     advertise: { value: "ADDR", help: "where others will reach the host" },
     yes: { value: null, help: "do it; without it only the ranking is printed" },
+    ...localOptions,
   },
   notes: [
     "Give the data directories of all members that are left, none of them in use. The one with the",

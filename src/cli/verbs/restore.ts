@@ -4,6 +4,7 @@ import { loadValue } from "../load-value.js";
 import { print, toJson } from "../output.js";
 import {
   checkAddress,
+  localOptions,
   optionalText,
   requiredPositional,
   requiredText,
@@ -24,6 +25,7 @@ export const restoreVerb: Verb = {
       value: "FILE",
       help: "refuse a backup of another value: queue, counter, kv, a module",
     },
+    ...localOptions,
   },
   notes: [
     "The group has a new id: members and clients of the old one are refused by it.",
