@@ -7,6 +7,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
+import type { Entry, SnapshotMeta } from "../../src/core/types.js";
 import {
   Opened,
   entriesOf,
@@ -115,24 +116,43 @@ function readSnapshot(bytes: Buffer, directoryId: Buffer): { meta: unknown; data
   return { meta: JSON.parse(json.toString()), data: Buffer.concat(pieces) };
 }
 
+/** A directory with a bit of everything, closed in order; and what the storage itself reads there. */
+async function write(
+  dir: string,
+): Promise<{ readonly meta: SnapshotMeta; readonly entries: readonly Entry[] }> {
+  const opened = await Opened.open(dir, { segmentBytes: 8192, firstSegmentBytes: 4096 });
+  opened.storage.createGroup(identityOf("queue"));
+  opened.store("queue", entriesOf(1, 40), { hardState: hardStateOf(1, "foo#1") });
+  opened.store("queue", entriesOf(30, 5, 2, "new"), { truncateFrom: 30 });
+  for (let first = 35; first < 300; first += 20) {
+    const batch = entriesOf(first, 20, 3, "of some length");
+    await opened.stored("queue", opened.store("queue", batch));
+  }
+  const meta = await opened.snapshot("queue", 10, 1, noise(150_000));
+  opened.storage.compactLog("queue", 8);
+  await opened.stored("queue", opened.store("queue", [], { hardState: hardStateOf(9) }));
+  await opened.close();
+  const again = await Opened.open(dir);
+  const { entries } = again.group("queue")!;
+  await again.close();
+  return { meta, entries };
+}
+
+function checkMark(mark: Buffer, directoryId: Buffer, lastSequence: number): void {
+  const slots = [0, 512].filter((at) => {
+    const seed = crc32(directoryId);
+    return mark.readUInt32LE(at + 44) === crc32(mark.subarray(at, at + 44), seed);
+  });
+  const newest = slots.sort((a, b) => mark.readDoubleLE(b + 32) - mark.readDoubleLE(a + 32))[0]!;
+  assert.equal(mark.readUInt32LE(newest), 0x4b4d5652);
+  assert.equal(mark.readUInt32LE(newest + 4), 1);
+  assert.equal(mark.readDoubleLE(newest + 8), lastSequence);
+}
+
 test("docs/file-format.md is enough to read a directory", async () => {
   const dir = temporaryDirectory();
   try {
-    const opened = await Opened.open(dir, { segmentBytes: 8192, firstSegmentBytes: 4096 });
-    opened.storage.createGroup(identityOf("queue"));
-    opened.store("queue", entriesOf(1, 40), { hardState: hardStateOf(1, "foo#1") });
-    opened.store("queue", entriesOf(30, 5, 2, "new"), { truncateFrom: 30 });
-    for (let first = 35; first < 300; first += 20) {
-      const batch = entriesOf(first, 20, 3, "of some length");
-      await opened.stored("queue", opened.store("queue", batch));
-    }
-    const meta = await opened.snapshot("queue", 10, 1, noise(150_000));
-    opened.storage.compactLog("queue", 8);
-    await opened.stored("queue", opened.store("queue", [], { hardState: hardStateOf(9) }));
-    await opened.close();
-    const again = await Opened.open(dir);
-    const { entries } = again.group("queue")!;
-    await again.close();
+    const { meta, entries } = await write(dir);
 
     const [json, check] = readFileSync(join(dir, "identity"), "utf8").split("\n");
     assert.equal(parseInt(check!, 16), crc32(Buffer.from(json!)));
@@ -177,15 +197,7 @@ test("docs/file-format.md is enough to read a directory", async () => {
     assert.ok(snapshot.data.equals(noise(150_000)));
     assert.deepEqual(snapshot.meta, JSON.parse(read.snapshots[0]!));
 
-    const mark = readFileSync(join(dir, "mark"));
-    const slots = [0, 512].filter((at) => {
-      const seed = crc32(directoryId);
-      return mark.readUInt32LE(at + 44) === crc32(mark.subarray(at, at + 44), seed);
-    });
-    const newest = slots.sort((a, b) => mark.readDoubleLE(b + 32) - mark.readDoubleLE(a + 32))[0]!;
-    assert.equal(mark.readUInt32LE(newest), 0x4b4d5652);
-    assert.equal(mark.readUInt32LE(newest + 4), 1);
-    assert.equal(mark.readDoubleLE(newest + 8), read.sequences.at(-1));
+    checkMark(readFileSync(join(dir, "mark")), directoryId, read.sequences.at(-1)!);
   } finally {
     removeDirectory(dir);
   }
