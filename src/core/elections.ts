@@ -83,18 +83,24 @@ export function onPreVote(core: Core, from: MemberId, message: PreVote, out: Out
 }
 
 /**
- * A committed membership does not name the asker, and the asker's log ends before it or is the
- * beginning of ours: it was taken out and never heard of it (hazard 12). An asker that has something
- * else may have been added by an entry that we lack.
+ * A committed membership does not name the asker: it was taken out and never heard of it (hazard 12).
+ * An asker that has something else behind our commitIndex may have been added there, by an entry that
+ * we lack; but nothing of a term before that of our last committed entry can still come to be:
+ *
+ *     ours     ... 4@2  5@3:membership  6@3:membership      committed up to 6
+ *     asker    ... 4@2  5@2  6@2  7@2  8@2                   will all be cut
  */
 function isKnownRemoved(core: Core, from: MemberId, message: PreVote): boolean {
   if (isMember(core.membership, from)) return false;
-  const committed = core.memberships.filter((one) => one.index <= core.commitIndex).at(-1);
+  const { log, commitIndex } = core;
+  const committed = core.memberships.filter((one) => one.index <= commitIndex).at(-1);
   if (committed === undefined || committed.index === 0 || isMember(committed.membership, from)) {
     return false;
   }
   const { lastLogIndex, lastLogTerm } = message;
-  return lastLogIndex < committed.index || termAt(core.log, lastLogIndex) === lastLogTerm;
+  const committedTerm = termAt(log, commitIndex) ?? 0;
+  if (lastLogIndex <= commitIndex || lastLogTerm < committedTerm) return true;
+  return termAt(log, lastLogIndex) === lastLogTerm;
 }
 
 export function onPreVoteReply(core: Core, from: MemberId, message: PreVoteReply, out: Out): void {
