@@ -18,6 +18,8 @@ export type SegmentSizes = {
 /** Zeros go out in pieces, each synced for itself, so that the log's own syncs get in between. */
 const pieceBytes = 1024 * 1024;
 const unitBytes = 512;
+/** A segment much smaller than this is hardly begun before the next one is needed. */
+const worthwhileBytes = 64 * 1024;
 
 export class Segments {
   readonly #fs: FileSystem;
@@ -119,7 +121,8 @@ export class Segments {
         return { segment, sizeBytes, file };
       } catch (error) {
         const smaller = Math.ceil(sizeBytes / 4 / unitBytes) * unitBytes;
-        if (!isDiskFull(error) || smaller < leastBytes || smaller === sizeBytes) throw error;
+        const least = Math.max(leastBytes, Math.min(this.#sizes.firstBytes, worthwhileBytes));
+        if (!isDiskFull(error) || smaller < least) throw error;
         sizeBytes = smaller;
       }
     }
