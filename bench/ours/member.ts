@@ -23,16 +23,14 @@ async function main(): Promise<void> {
   });
   process.on("message", (message: { type: string; to?: string }) => {
     if (message.type === "status") {
-      void group
-        .status()
-        .then((status) =>
-          process.send?.({
-            type: "status",
-            status,
-            memory: process.memoryUsage(),
-            cpu: process.cpuUsage(),
-          }),
-        );
+      void group.status().then((status) =>
+        process.send?.({
+          type: "status",
+          status,
+          memory: process.memoryUsage(),
+          cpu: process.cpuUsage(),
+        }),
+      );
     } else if (message.type === "transfer") {
       const since = performance.now();
       group.transferLeadership(message.to!).then(

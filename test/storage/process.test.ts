@@ -118,7 +118,10 @@ test("a directory is held by one process at a time, and a dead one holds it no l
     const first = new Child(dir, "hold");
     await first.until("open");
     const second = new Child(dir, "hold");
-    assert.match(await second.until(""), /^locked .* is in use by host "foo" \(process \d+\): stop it/);
+    assert.match(
+      await second.until(""),
+      /^locked .* is in use by host "foo" \(process \d+\): stop it/,
+    );
     await assert.rejects(Opened.open(dir), (error) => codeOf(error) === "storageLocked");
     await first.kill();
     assert.ok(existsSync(join(dir, "lock")), "what the dead process left is in nobody's way");
