@@ -5,8 +5,9 @@
  * The last line is `N passed, N failed`; the exit code is 0 only if something passed and nothing failed.
  * Writes below build/ only.
  */
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { isAbsolute, join, relative } from "node:path";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { run } from "node:test";
 import { buildProject, compile, filesUnder, root, runTool } from "./compile.mjs";
 
@@ -77,11 +78,15 @@ function onTest(report, passed, whole, data) {
 /** Runs test files and reports each as it ends. */
 async function runFiles(files, concurrency) {
   const reports = new Map(files.map((file) => [nameOf(file), createFileReport(nameOf(file))]));
+  const suites = new Map();
   const stream = run({ files, concurrency, timeout: fileTimeoutMs });
   for await (const { type, data } of stream) {
     // With source maps a test says that it lies in the .ts file, the file itself that it is a .js file.
-    const report = data.file === undefined ? undefined : reports.get(nameOf(data.file));
-    if (report === undefined) continue;
+    if (data.file === undefined) continue;
+    const name = nameOf(data.file);
+    // A contract suite is called by test files, and its tests say that they lie in the suite.
+    if (!reports.has(name)) suites.set(name, suites.get(name) ?? createFileReport(name));
+    const report = reports.get(name) ?? suites.get(name);
     const whole = nameOf(data.name ?? "") === report.file;
     if (type === "test:stdout" || type === "test:stderr") report.said += data.message;
     else if (type === "test:pass") onTest(report, true, whole, data);
@@ -90,12 +95,24 @@ async function runFiles(files, concurrency) {
       say(`ended  ${report.file} (${seconds(data.details.duration_ms)})`);
     }
   }
-  for (const report of reports.values()) {
+  for (const report of [...reports.values(), ...suites.values()]) {
     totals.skipped += report.skipped;
-    if (report.passed + report.failed + report.skipped === 0) {
-      count(report.file, false, "no test of this file was reported", null);
-    }
+    if (ran(report) > 0 || suitesOf(report.file).some((name) => ran(suites.get(name)) > 0))
+      continue;
+    count(report.file, false, "no test of this file was reported", null);
   }
+}
+
+function ran(report) {
+  return report === undefined ? 0 : report.passed + report.failed + report.skipped;
+}
+
+/** The contract suites that a test file calls, by the names that their tests are reported under. */
+function suitesOf(file) {
+  const path = join(root, "build", `${file}.js`);
+  if (!existsSync(path)) return [];
+  const imports = readFileSync(path, "utf8").matchAll(/from "(\.\.?\/[^"]*contract\/[^"]+)\.js"/g);
+  return [...imports].map(([, name]) => nameOf(join(dirname(path), name)));
 }
 
 /** `test/core/log.test`, of the source as of what it was compiled to. */
