@@ -3,6 +3,7 @@ import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import type { SimNetwork } from "./network.js";
 import type { SimProcess } from "./process.js";
+import { showPayload } from "./show-frame.js";
 import { between } from "./world.js";
 
 /** First byte of a frame that carries a message between members (codec/wire.ts). */
@@ -236,6 +237,13 @@ export class SimConnection implements Connection {
 
   #receive(batch: Batch, from: SimConnection): void {
     from.#delivered(batch.bytes);
+    const { trace } = this.#network.world;
+    if (trace.verbose) {
+      const nowMs = this.#network.world.nowMs();
+      for (const payload of batch.payloads) {
+        trace.note(nowMs, "", () => `  ${from.process.name} says ${showPayload(payload)}`);
+      }
+    }
     for (const payload of batch.payloads) {
       if (this.ended || this.#closing) return;
       this.#call("onPayload", () => this.#handlers?.onPayload(payload));
