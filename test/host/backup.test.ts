@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, test, type TestContext } from "node:test";
 import {
   backup,
   connectAdmin,
@@ -41,14 +41,17 @@ describe("a backup of a running group", () => {
     }
   });
   after(async () => {
-    await Promise.all(hosts.map((host) => host.close()));
+    await Promise.all([...hosts, ...restored].map((host) => host.close()));
     rmSync(folder, { recursive: true });
   });
 
-  async function restored(file: string): Promise<Host> {
+  const restored: Host[] = [];
+  async function startRestored(file: string): Promise<Host> {
     const dir = join(folder, `data-${++number}`);
     await restore({ file, id: "new", dir, definition: counter });
-    return startHost({ id: "new", listen: loopback, storage: fileStorage(dir) });
+    const host = await startHost({ id: "new", listen: loopback, storage: fileStorage(dir) });
+    restored.push(host);
+    return host;
   }
 
   test("of any member has all that was acknowledged before, and no command twice", async () => {
@@ -59,7 +62,7 @@ describe("a backup of a running group", () => {
       const taken = await backup({ group: "counter", hosts: [source.address], file });
       assert.equal(taken.memberId, handles[at]!.id);
       assert.deepEqual([taken.valueName, taken.valueVersion], ["counter", 1]);
-      const host = await restored(file);
+      const host = await startRestored(file);
       const group = await host.group("counter", counter, { start: "create" });
       assert.equal(await group.query("get"), sum);
       // A repeat of what was done before the backup is known after it.
@@ -69,7 +72,6 @@ describe("a backup of a running group", () => {
       const { groupId, members } = await group.status();
       assert.notEqual(groupId, taken.groupId);
       assert.equal(members.length, 1);
-      await host.close();
     }
   });
 
@@ -118,7 +120,7 @@ describe("a backup of a running group", () => {
     assert.ok(!readdirSync(folder).some((name) => file.endsWith(name)));
   });
 
-  test("is made of pieces that are refused, or null, when nobody can have asked for them", async () => {
+  test("is made of pieces that are refused, or null, when nobody can have asked for them", async (context) => {
     const transport = createTcpTransport({});
     const client = createGroupClient({
       definition: null,
@@ -130,6 +132,7 @@ describe("a backup of a running group", () => {
       codec: createCborCodec(),
       logger: silentLogger,
     });
+    context.after(() => client.close());
     const { index, sizeBytes } = await client.admin("snapshot", null);
     const read = (body: object): Promise<SnapshotPiece> =>
       client.admin("readSnapshot", body) as Promise<SnapshotPiece>;
@@ -151,55 +154,65 @@ describe("a backup of a running group", () => {
         (error) => error instanceof RaftError && error.code === "invalidArgument",
       );
     }
-    await client.close();
   });
 });
 
-test("a value of many pieces comes back whole, from memory and from a directory", async () => {
+/** Hosts and a folder that are gone when the test has ended, well or not. */
+function scene(context: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), "backup-"));
+  const hosts: Host[] = [];
+  context.after(async () => {
+    await Promise.all(hosts.map((host) => host.close()));
+    rmSync(folder, { recursive: true });
+  });
+  const start = async (id: string, dir: string | null): Promise<Host> => {
+    const storage = dir === null ? {} : { storage: fileStorage(dir) };
+    const host = await startHost({ id, listen: loopback, ...storage });
+    hosts.push(host);
+    return host;
+  };
+  return { folder, start };
+}
+
+test("a value of many pieces comes back whole, from memory and from a directory", async (context) => {
+  const { folder, start } = scene(context);
   const big = "x".repeat(100_000);
   for (const durable of [false, true]) {
-    const storage = durable ? { storage: fileStorage(join(folder, "first")) } : {};
-    const host = await startHost({ id: "foo", listen: loopback, ...storage });
+    const host = await start("foo", durable ? join(folder, "first") : null);
     const group = await host.group("kv", kv, { start: "create", config });
     for (let at = 0; at < 30; at++) await group.command("put", { key: `k${at}`, value: big + at });
     const file = join(folder, `${durable}.backup`);
     const { sizeBytes } = await backup({ group: "kv", hosts: [host.address], file });
     assert.ok(sizeBytes > 30 * 100_000);
-    await host.close();
     const dir = join(folder, `data-${durable}`);
     await restore({ file, id: "bar", dir, group: "other" });
-    const next = await startHost({ id: "bar", listen: loopback, storage: fileStorage(dir) });
+    const next = await start("bar", dir);
     const again = await next.group("other", kv, { start: "create" });
     for (let at = 0; at < 30; at++) assert.equal(await again.query("get", `k${at}`), big + at);
-    await next.close();
   }
-  rmSync(folder, { recursive: true });
 });
 
-test("a restored group takes members in, also when it was not told where it listens", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "backup-"));
-  const first = await startHost({ id: "foo", listen: loopback });
+test("a restored group takes members in, also when it was not told where it listens", async (context) => {
+  const { folder, start } = scene(context);
+  const first = await start("foo", null);
   const old = await first.group("counter", counter, { start: "create", config });
   await old.command("inc", 5);
   const file = join(folder, "counter.backup");
   await backup({ group: "counter", hosts: [first.address], file });
   const dir = join(folder, "data");
   await restore({ file, id: "bar", dir });
-  const bar = await startHost({ id: "bar", listen: loopback, storage: fileStorage(dir) });
+  const bar = await start("bar", dir);
   const group = await bar.group("counter", counter, { start: "create" });
-  const baz = await startHost({ id: "baz", listen: loopback });
+  const baz = await start("baz", null);
   const joined = await baz.group("counter", counter, { start: { join: [bar.address] } });
   assert.equal(await joined.command("inc", 1), 6);
   assert.equal(await group.query("get"), 6);
-  // A member of the old group is another group's: it is not let in.
+  // A client of one of the two groups is refused by the other.
   const client = connectAdmin({ group: "counter", hosts: [bar.address, first.address] });
+  context.after(() => client.close());
   const { groupId } = await client.status({ host: bar.address });
   await assert.rejects(
     client.status({ host: first.address, timeoutMs: 500 }),
     (error) => error instanceof RaftError && error.message.includes(groupId),
   );
-  await client.close();
-  await Promise.all([first, bar, baz].map((host) => host.close()));
-  rmSync(folder, { recursive: true });
 });

@@ -1,6 +1,6 @@
 /** Restore, recover and setting aside, on real directories. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import type { Entry, Membership } from "../../src/core/types.js";
@@ -72,6 +72,16 @@ function damage(dir: string, text: string): void {
   const at = bytes.indexOf(text);
   assert.ok(at > 0, text);
   bytes[at]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
+function damageSnapshot(dir: string): void {
+  const path = join(
+    dir,
+    readdirSync(dir).find((name) => name.endsWith(".snap"))!,
+  );
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(path, bytes);
 }
 
@@ -156,6 +166,26 @@ describe("restore", () => {
       restoreDirectory(file, root, founder, () => undefined),
       refusal("storageMismatch", /is not empty/),
     );
+  });
+
+  test("the identity comes last, when everything else has its place", async (context) => {
+    if (process.platform !== "linux")
+      return context.skip("only inotify tells names in their order");
+    const dir = join(root, "data");
+    mkdirSync(dir);
+    const seen: string[] = [];
+    const watcher = watch(dir, (_event, name) => void seen.push(name!));
+    try {
+      await restoreDirectory(await backedUp(), dir, founder, () => undefined);
+      // Its end, so nothing is still to be told of what came before.
+      writeFileSync(join(dir, "end"), "");
+      while (!seen.includes("end")) await new Promise((resolve) => setImmediate(resolve));
+    } finally {
+      watcher.close();
+    }
+    const order = [...new Set(seen)].filter((name) => name !== "end" && name !== "unfinished");
+    assert.equal(order.length, 4, order.join());
+    assert.equal(order.at(-1), "identity", order.join());
   });
 
   test("one that was interrupted is not taken for an empty directory, however far it came", async () => {
@@ -278,9 +308,11 @@ describe("recover", () => {
 
   test("passes over a damaged copy, and refuses when every copy is damaged", async () => {
     const dirs = [await memberOf("foo", 20, 4), await memberOf("bar", 12, 3)];
-    damage(dirs[0]!, "entry 9");
+    // Its log is whole and the longest, and of no use without the snapshot.
+    damageSnapshot(dirs[0]!);
     const ranking = await rankSurvivors(dirs, "queue");
     assert.equal(ranking.survivors[0]!.hostId, "bar");
+    assert.equal(ranking.survivors[1]!.lastTerm, 4);
     assert.match(ranking.survivors[1]!.damage!, /offset/);
     assert.deepEqual(ranking.lostVoters, ["foo#1", "baz#1"]);
     await assert.rejects(
