@@ -2,19 +2,12 @@
  * What the explorer carries along in each state beside the members: what was ever committed, who led
  * which term, which reads are open, and how much of each bound is used.
  */
-import type { LogIndex, MemberId, RequestId, Term } from "../core/types.js";
-import type { Entry } from "../core/types.js";
+import type { Entry, LogIndex, MemberId, RequestId } from "../core/types.js";
 import { keyOfEntry, type Rename } from "./explorer-key.js";
 import type { Outcome } from "./explorer-node.js";
 
 export type Bound =
-  | "commands"
-  | "crashes"
-  | "duplicates"
-  | "reads"
-  | "changes"
-  | "transfers"
-  | "snapshots";
+  "commands" | "crashes" | "duplicates" | "reads" | "changes" | "transfers" | "snapshots";
 
 export type OpenRead = {
   readonly request: RequestId;
@@ -71,7 +64,8 @@ function observeCommitted(
   for (const entry of committed) {
     const before = known[entry.index - 1];
     if (before === undefined) {
-      if (entry.index !== known.length + 1) violations.push(`${node.id}: a gap in what is committed`);
+      if (entry.index !== known.length + 1)
+        violations.push(`${node.id}: a gap in what is committed`);
       known = [...known, entry];
     } else if (before !== entry && keyOfEntry(before, sameName) !== keyOfEntry(entry, sameName)) {
       violations.push(
@@ -138,8 +132,4 @@ export function openRead(ghost: Ghost, at: MemberId): Ghost {
 /** Nobody waits any more at a member that crashed. */
 export function dropReads(ghost: Ghost, at: MemberId): Ghost {
   return { ...ghost, reads: ghost.reads.filter((read) => read.at !== at) };
-}
-
-export function highestTerm(terms: readonly Term[]): Term {
-  return terms.reduce((highest, term) => Math.max(highest, term), 0);
 }

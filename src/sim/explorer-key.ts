@@ -39,20 +39,24 @@ function nameOf(id: MemberId | null, rename: Rename): string {
   return id === null ? "-" : rename(id);
 }
 
-function keyOfPeer(peer: Peer, commitIndex: number, rename: Rename): string {
+/**
+ * What a leader has on its way to a peer counts while it probes; otherwise only against windows, which
+ * are never full here. Whether it has told commitIndex decides about one more beat at most, and a beat
+ * may be sent at any time anyhow.
+ */
+function keyOfPeer(peer: Peer, rename: Rename): string {
   const { mode, nextIndex, matchIndex, probeSent, ackedRound, lastContactMs, departsAt } = peer;
   const { sending } = peer;
   const flags = [
     probeSent,
     lastContactMs === 0,
     peer.caughtUp,
-    peer.commitSent >= commitIndex,
     departsAt !== null && peer.commitSent >= departsAt,
   ];
   const sends = sending === null ? "" : `${sending.meta.index}.${sending.offset}${sending.busy}`;
   return (
     `${rename(peer.id)}${mode[0]}${nextIndex}.${matchIndex}.${ackedRound}` +
-    `${flags.map(Number).join("")}[${peer.inFlight.map(({ to }) => to).join()}]` +
+    `${flags.map(Number).join("")}[${mode === "probe" ? (peer.inFlight.at(-1)?.to ?? 0) : ""}]` +
     `${sends}.${peer.catchUpTarget}.${departsAt ?? ""}`
   );
 }
@@ -61,7 +65,7 @@ function keyOfRole(core: Core, rename: Rename): string {
   const { role, disk } = core;
   switch (role.type) {
     case "leader": {
-      const peers = role.peers.map((peer) => keyOfPeer(peer, core.commitIndex, rename));
+      const peers = role.peers.map((peer) => keyOfPeer(peer, rename));
       const rounds = role.rounds.map(({ round, readIndex, requests, remote }) => {
         return `${round}.${readIndex}.${requests.join()}.${keyOfRemote(remote, rename)}`;
       });
@@ -136,11 +140,12 @@ export function keyOfNode(node: Node, rename: Rename): string {
     if (one.type === "compactLog") pending += `c${one.firstIndex}`;
     else {
       const { hardState, truncateFrom, entries } = one;
-      const vote = hardState === null ? "" : `${hardState.currentTerm}${hardState.votedFor ?? "-"}`;
+      const vote =
+        hardState === null ? "" : `${hardState.currentTerm}${nameOf(hardState.votedFor, rename)}`;
       pending += `s${vote}.${truncateFrom}.${keyOfEntries(entries, rename)}`;
     }
   }
-  return `${keyOfCore(node.core, rename)}#${keyOfDisk(node.disk, rename)}#${pending}`;
+  return `${rename(node.id)}#${keyOfCore(node.core, rename)}#${keyOfDisk(node.disk, rename)}#${pending}`;
 }
 
 export function keyOfLetter({ from, to, message }: Letter, rename: Rename): string {

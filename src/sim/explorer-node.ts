@@ -68,6 +68,8 @@ export type NodeOptions = {
   readonly config: GroupConfig;
   /** Storage acknowledges within the action; otherwise that is an action of its own. */
   readonly storesAtOnce: boolean;
+  /** Promises and silence are told apart; otherwise nobody is bound, and every peer was just heard. */
+  readonly silence: boolean;
   readonly tamper: Tamper | null;
 };
 
@@ -103,26 +105,36 @@ function beginRun(node: Omit<Node, "core">, core: Core, options: NodeOptions): R
 }
 
 function endRun(run: Run): Outcome {
-  const { id, core, disk, pending, applied, sent, committed, installed, answered, refused } = run;
+  const { id, core, disk, pending, applied, options } = run;
+  const { committed, installed, answered, refused } = run;
+  const sent = run.sent.filter((letter, at) => !isOvertaken(letter, run.sent.slice(at + 1)));
   run.violations.push(...checkCore(core));
-  if (applied !== core.lastApplied) run.violations.push(`${id}: lastApplied is not what it applied`);
-  standStill(core);
+  if (applied !== core.lastApplied)
+    run.violations.push(`${id}: lastApplied is not what it applied`);
+  standStill(core, options.silence);
   const node: Node = { id, core, disk, pending, applied };
   const { violations, effects } = run;
   return { node, sent, committed, installed, answered, refused, violations, effects };
 }
 
+/** Of two acknowledgements that one action sends to one member, only the later one arrives. */
+function isOvertaken({ to, message }: Letter, later: readonly Letter[]): boolean {
+  if (message.type !== "appendEntriesReply" || !message.success) return false;
+  return later.some((other) => other.to === to && other.message.type === "appendEntriesReply");
+}
+
 /** Time as two kinds: what still counts, and what is over. */
-function standStill(core: Core): void {
+function standStill(core: Core, silence: boolean): void {
   const { role, nowMs } = core;
   const { electionTimeoutMs } = core.config;
-  core.promisedUntilMs = core.promisedUntilMs > nowMs ? electionTimeoutMs : -Infinity;
+  const bound = silence && core.promisedUntilMs > nowMs;
+  core.promisedUntilMs = bound ? electionTimeoutMs : -Infinity;
   core.nextGraceMs = -Infinity;
   for (const one of core.reads.asked) one.sinceMs = 0;
   if (role.type === "leader") {
     role.leaseFloorMs = 0;
     for (const peer of role.peers) {
-      const responsive = nowMs - peer.lastContactMs < electionTimeoutMs;
+      const responsive = !silence || nowMs - peer.lastContactMs < electionTimeoutMs;
       peer.lastContactMs = responsive ? 0 : -agedMs;
       peer.ackedSentAtMs = -Infinity;
       peer.catchUpSinceMs = 0;
@@ -144,7 +156,12 @@ export function bootNode(
   const out: Out = [];
   const core = createCore(
     {
-      ...{ self: { id, address: id }, nowMs: 0, hardState: found.hardState, snapshot: found.snapshot },
+      ...{
+        self: { id, address: id },
+        nowMs: 0,
+        hardState: found.hardState,
+        snapshot: found.snapshot,
+      },
       ...{ entries: found.entries, config: options.config, firstReadBatch, restarted },
     },
     out,
@@ -176,9 +193,10 @@ export function storeOne(node: Node, options: NodeOptions): Outcome {
   return endRun(run);
 }
 
-export function tellNode(node: Node, event: CoreEvent, options: NodeOptions): Outcome {
+/** Each event in a turn of its own. */
+export function tellNode(node: Node, events: readonly CoreEvent[], options: NodeOptions): Outcome {
   const run = beginRun(node, cloneCore(node.core), options);
-  takeTurns(run, [event]);
+  for (const event of events) takeTurns(run, [event]);
   return endRun(run);
 }
 
@@ -194,7 +212,9 @@ function takeTurns(run: Run, events: readonly CoreEvent[]): void {
     tamper?.effects?.(core, out);
     perform(run, out);
   } catch (error) {
-    run.violations.push(`${run.id} threw: ${error instanceof Error ? error.message : String(error)}`);
+    run.violations.push(
+      `${run.id} threw: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

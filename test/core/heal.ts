@@ -127,7 +127,7 @@ function runUntil(walk: Walk, isDone: () => boolean): boolean {
 }
 
 function settleOnce({ cluster }: Walk): void {
-  for (let rounds = 0; rounds < 200; rounds++) {
+  for (let rounds = 0; rounds < 5000; rounds++) {
     let moved = false;
     for (const machine of cluster.live()) {
       const { disk } = machine;
