@@ -47,7 +47,7 @@ export const nodePlaces: readonly RegExp[] = Object.freeze([
   /^src\/clock\/system\.ts$/,
   /^src\/cli\//,
   // The program around the simulator: arguments, processes, files of seeds.
-  /^src\/sim\/main\.ts$/,
+  /^src\/sim\/(main|explore-main)\.ts$/,
 ]);
 
 /** Packages from the registry, and the one place that knows each. */

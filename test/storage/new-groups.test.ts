@@ -98,7 +98,6 @@ describe("restore", () => {
     await writer.finish({ ...metaOf(70, 3, data), membership: three });
     return file;
   }
-
   test("leaves a directory that begins with the backup, as a new group of this member alone", async () => {
     const file = await backedUp();
     const dir = join(root, "deep", "data");
@@ -131,7 +130,6 @@ describe("restore", () => {
     await opened.stored("queue", opened.store("queue", entriesOf(71, 2, 4)));
     await opened.close();
   });
-
   test("a refusal leaves the directory as it was, and names what is wrong", async () => {
     const file = await backedUp();
     const whole = readFileSync(file);
@@ -167,7 +165,6 @@ describe("restore", () => {
       refusal("storageMismatch", /is not empty/),
     );
   });
-
   test("the identity comes last, when everything else has its place", async (context) => {
     if (process.platform !== "linux")
       return context.skip("only inotify tells names in their order");
@@ -187,7 +184,6 @@ describe("restore", () => {
     assert.equal(order.length, 4, order.join());
     assert.equal(order.at(-1), "identity", order.join());
   });
-
   test("one that was interrupted is not taken for an empty directory, however far it came", async () => {
     const dir = join(root, "data");
     await restoreDirectory(await backedUp(), dir, founder, () => undefined);
@@ -239,7 +235,6 @@ async function memberOf(
 
 describe("recover", () => {
   const queueFounder = { ...founder, group: "queue" };
-
   test("ranks by last term, then last index, and names the voters that are lost", async () => {
     const dirs = [
       await memberOf("foo", 20, 2),
@@ -261,7 +256,6 @@ describe("recover", () => {
     assert.deepEqual(fewer.lostVoters, ["bar#1", "baz#1"]);
     assert.equal(fewer.majorityLost, true);
   });
-
   test("keeps the best one's snapshot and log, names itself alone everywhere, touches no survivor", async () => {
     const dirs = [await memberOf("foo", 20, 2), await memberOf("bar", 12, 3)];
     const before = dirs.map(imageOf);
@@ -285,7 +279,6 @@ describe("recover", () => {
     assert.deepEqual(textsOf(group.entries.slice(2)), textsOf(entriesOf(7, 6, 3)));
     await opened.close();
   });
-
   test("a long log is carried over in parts, and the former address is kept when none is given", async () => {
     const dir = await memberOf("foo", 6, 1);
     const opened = await Opened.open(dir, {}, "foo");
@@ -305,7 +298,6 @@ describe("recover", () => {
     assert.equal(Buffer.compare(entries.at(-1)!.body, body), 0);
     await again.close();
   });
-
   test("passes over a damaged copy, and refuses when every copy is damaged", async () => {
     const dirs = [await memberOf("foo", 20, 4), await memberOf("bar", 12, 3)];
     // Its log is whole and the longest, and of no use without the snapshot.
@@ -321,7 +313,6 @@ describe("recover", () => {
     );
     assert.ok(!readdirSync(root).includes("new"));
   });
-
   test("refuses two groups of one name, a group that is not there, and what is no data directory", async () => {
     const foo = await memberOf("foo", 20, 2);
     const other = await memberOf("bar", 12, 3, "another-id");
@@ -342,7 +333,6 @@ describe("recover", () => {
       refusal("storageMismatch", /not empty/),
     );
   });
-
   test("refuses a directory that is in use", async () => {
     const dir = await memberOf("foo", 20, 2);
     const opened = await Opened.open(dir);
@@ -367,7 +357,6 @@ describe("setting a group aside", () => {
     assert.deepEqual(opened.recovered, []);
     await opened.close();
   });
-
   test("one of two groups: the other goes on with all that it had, and so it does after a restart", async () => {
     const dir = join(root, "foo");
     const opened = await Opened.open(dir);
@@ -395,7 +384,6 @@ describe("setting a group aside", () => {
       await again.close();
     }
   });
-
   test("refuses a group that is good, one that is not there, and a directory in use", async () => {
     const dir = await memberOf("foo", 20, 2);
     const before = imageOf(dir);
