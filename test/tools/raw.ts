@@ -19,10 +19,14 @@ export function rawClosed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
-/** A reset at once: `resetAndDestroy` would first send what waits and an end, as `destroySoon` does. */
+/**
+ * A reset at once: `resetAndDestroy` would first send what waits and an end, as `destroySoon` does. Not
+ * while an end is on its way: there the system refuses it, and Node leaves the handle open for ever.
+ */
 export function rawReset(socket: Socket): void {
   if (socket.destroyed) return;
-  Object.assign(socket, { resetAndClosing: !socket.connecting });
+  const ending = socket.writableEnded && !socket.writableFinished;
+  Object.assign(socket, { resetAndClosing: !socket.connecting && !ending });
   socket.destroy();
 }
 

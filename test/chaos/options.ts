@@ -1,0 +1,47 @@
+/** The command line of `npm run chaos`. */
+import { allFaults, type Fault } from "./nemesis.js";
+
+export type Options = {
+  readonly minutes: number;
+  readonly seed: number;
+  readonly members: number;
+  readonly clients: number;
+  readonly faults: readonly Fault[];
+  readonly history: string | null;
+};
+
+export const usage = `usage: npm run chaos -- [--minutes M] [--seed N] [--members 3..7] [--clients N]
+  [--faults KIND,KIND,...] [--history FILE]
+Kinds of fault: ${allFaults.join(", ")}`;
+
+/** The options, or one line that says what is wrong. */
+export function parseOptions(args: readonly string[], freshSeed: number): Options | string {
+  const draft = {
+    minutes: 1,
+    seed: freshSeed,
+    members: 5,
+    clients: 4,
+    faults: allFaults,
+    history: null as string | null,
+  };
+  for (let at = 0; at < args.length; at += 2) {
+    const flag = args[at]!;
+    const text = args[at + 1];
+    if (text === undefined) return `${flag}: needs a value`;
+    if (flag === "--history") draft.history = text;
+    else if (flag === "--faults") draft.faults = text.split(",") as Fault[];
+    else if (flag === "--minutes") draft.minutes = Number(text);
+    else if (flag === "--seed") draft.seed = Number(text);
+    else if (flag === "--members") draft.members = Number(text);
+    else if (flag === "--clients") draft.clients = Number(text);
+    else return `${flag}: no such option`;
+  }
+  const unknown = draft.faults.find((fault) => !allFaults.includes(fault));
+  if (unknown !== undefined) return `--faults: no kind "${unknown}"`;
+  if (!(draft.minutes > 0)) return "--minutes: needs a number above 0";
+  if (!Number.isSafeInteger(draft.seed) || draft.seed < 0) return "--seed: needs a whole number";
+  const { members, clients } = draft;
+  if (!Number.isInteger(members) || members < 3 || members > 7) return "--members: 3 to 7";
+  if (!Number.isInteger(clients) || clients < 1) return "--clients: 1 or more";
+  return draft;
+}

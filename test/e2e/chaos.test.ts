@@ -1,0 +1,39 @@
+/** A short run of the chaos program (`npm run chaos`), which shows that it does what it says. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type ChaosOptions, runChaos } from "../chaos/chaos.js";
+import { parseOptions } from "../chaos/options.js";
+
+const options: ChaosOptions = {
+  members: 3,
+  clients: 2,
+  seed: 7,
+  durationMs: 5000,
+  faults: ["isolate", "reset", "kill", "pause"],
+  tell: () => undefined,
+};
+
+describe("chaos", () => {
+  test("three members that are cut off, reset, paused and killed answer linearizably", async () => {
+    const { problems, struck, history, verdict } = await runChaos(options);
+    assert.deepEqual(problems, []);
+    assert.equal(verdict.type, "linearizable");
+    assert.ok(struck.size >= 2, `only ${[...struck.keys()].join(", ")}`);
+    const answered = history.filter(({ outcome }) => outcome === "ok");
+    assert.ok(answered.length >= 50, `only ${answered.length} calls were answered`);
+    assert.ok(new Set(history.map(({ client }) => client)).size >= 3, "clients and the last reads");
+  });
+
+  test("a run without any fault is no pass", async () => {
+    const { problems } = await runChaos({ ...options, durationMs: 1, faults: [] });
+    assert.match(problems.join("\n"), /no fault has struck/);
+  });
+
+  test("refuses options that make no sense, by name", () => {
+    assert.match(String(parseOptions(["--faults", "plague"], 1)), /no kind "plague"/);
+    assert.match(String(parseOptions(["--members", "2"], 1)), /3 to 7/);
+    assert.match(String(parseOptions(["--minutes"], 1)), /needs a value/);
+    assert.match(String(parseOptions(["--colour", "red"], 1)), /no such option/);
+    assert.equal((parseOptions(["--minutes", "5"], 1) as { minutes: number }).minutes, 5);
+  });
+});
