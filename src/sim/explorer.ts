@@ -117,7 +117,7 @@ export class Explorer {
       name: this.#setup.name,
       states: this.#table.size,
       transitions: this.transitions,
-      depth,
+      depth: found?.way.length ?? depth,
       finished: goesOn && found === null,
       violation: found === null ? null : { what: found.what, trace: this.#tell(found.way) },
     };
@@ -199,8 +199,11 @@ export class Explorer {
     const known = this.#outcomes.get(key);
     if (known !== undefined) return known;
     const outcome = action.run(this.#nodes.get(node), this.#setup.options);
+    const { start, bounds } = this.#setup;
     const sent = outcome.sent
-      .filter(({ to }) => this.#setup.start.some(({ id }) => id === to))
+      .filter(({ to, message }) => {
+        return start.some(({ id }) => id === to) && (bounds.preVotes || message.type !== "preVote");
+      })
       .map((letter) => this.#letters.intern(letter));
     const kept: Kept = { node: this.#nodes.intern(outcome.node), sent, outcome };
     this.#outcomes.set(key, kept);
