@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { setupNames } from "../../src/sim/explorer-setups.js";
 import { parseOptions } from "../../src/sim/main-options.js";
 import { catalogue } from "./catalogue.js";
 import { findProblem, mutate } from "./mutate.js";
@@ -19,6 +20,8 @@ function missing(catcher: Catcher): string | null {
     }
     case "test":
       return existsSync(`${catcher.file}.ts`) ? null : `there is no ${catcher.file}.ts`;
+    case "explorer":
+      return setupNames.includes(catcher.name) ? null : `no configuration "${catcher.name}"`;
     case "simulator": {
       const parsed = parseOptions([...catcher.args]);
       return typeof parsed === "string" ? parsed : null;

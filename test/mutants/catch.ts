@@ -9,8 +9,8 @@ export type Verdict = {
   readonly result: "passed" | "caught" | "late";
   /** caught: by what, in a few words. */
   readonly by: string;
-  /** simulator: seeds that were run; caught: the last one is the one that failed. */
-  readonly seeds: number | null;
+  /** simulator: seeds that were run, the last one failed if it was caught. explorer: states. */
+  readonly count: number | null;
   readonly ms: number;
 };
 
@@ -58,26 +58,28 @@ function runNode(args: readonly string[], limitMs: number, enough: RegExp | null
 
 export async function ask(folder: string, catcher: Catcher, limitMs: number): Promise<Verdict> {
   const fromMs = performance.now();
-  const { ended, by, seeds } = await askByType(folder, catcher, limitMs);
+  const { ended, by, count } = await askByType(folder, catcher, limitMs);
   const result = ended.late ? "late" : ended.code === 0 ? "passed" : "caught";
   const ms = performance.now() - fromMs;
-  return { catcher, result, by: result === "caught" ? by : "", seeds, ms };
+  return { catcher, result, by: result === "caught" ? by : "", count, ms };
 }
 
-type Asked = Pick<Verdict, "by" | "seeds"> & { readonly ended: Ended };
+type Asked = Pick<Verdict, "by" | "count"> & { readonly ended: Ended };
 
 async function askByType(folder: string, catcher: Catcher, limitMs: number): Promise<Asked> {
   switch (catcher.type) {
     case "scenario": {
       const program = join(folder, "test/mutants/run-scenario.js");
       const ended = await runNode([program, catcher.name], limitMs, null);
-      return { ended, by: nameOf(catcher), seeds: null };
+      return { ended, by: nameOf(catcher), count: null };
     }
     case "test": {
       const args = ["--test-reporter=tap", join(folder, `${catcher.file}.js`)];
       const ended = await runNode(args, limitMs, null);
-      return { ended, by: failedTest(ended.said), seeds: null };
+      return { ended, by: failedTest(ended.said), count: null };
     }
+    case "explorer":
+      return askExplorer(folder, catcher.name, catcher.count ?? null, limitMs);
     case "simulator":
       return askSimulator(folder, catcher.args, limitMs);
     default:
@@ -88,6 +90,27 @@ async function askByType(folder: string, catcher: Catcher, limitMs: number): Pro
 /** The innermost test that failed: TAP names it before the suites around it. */
 function failedTest(said: string): string {
   return /^\s*not ok \d+ - (.*)$/m.exec(said)?.[1] ?? "the file does not run";
+}
+
+/** A search that its time or `maxStates` cuts off has found nothing wrong in what it has seen. */
+async function askExplorer(
+  folder: string,
+  name: string,
+  maxStates: number | null,
+  limitMs: number,
+): Promise<Asked> {
+  const program = join(folder, "src/sim/explore-main.js");
+  const bounds = maxStates === null ? [] : ["--max-states", String(maxStates)];
+  // It ends by itself, so that it can tell how far it came.
+  const seconds = ["--seconds", String(Math.max(1, limitMs / 1000 - 2))];
+  const ended = await runNode([program, name, ...bounds, ...seconds], limitMs, null);
+  const end = /^.*: (WRONG|finished|NOT FINISHED), (\d+) states/m.exec(ended.said);
+  const wrong = /^ {2}\d+ members.*\n(.*)$/m.exec(ended.said)?.[1];
+  return {
+    ended: end === null || end[1] === "WRONG" ? ended : { ...ended, late: false, code: 0 },
+    by: wrong ?? "it does not run",
+    count: end === null ? null : Number(end[2]),
+  };
 }
 
 /** Seeds 1, 2, 3 ... until one fails; it has done its work when the time is over. */
@@ -107,6 +130,6 @@ async function askSimulator(
   return {
     ended: ended.late && failure === null ? { ...ended, late: false, code: 0 } : ended,
     by: failure?.[1] ?? "it does not run",
-    seeds: seeds === undefined ? null : Number(seeds),
+    count: seeds === undefined ? null : Number(seeds),
   };
 }

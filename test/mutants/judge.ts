@@ -66,12 +66,13 @@ function isTelling({ limitMs }: Court, baseline: Baseline, catcher: Catcher): bo
   return (baseline.get(nameOf(catcher)) ?? Infinity) * lateFactor <= limitMs;
 }
 
-/** A seed that fails without the bug as well says nothing about the bug. */
+/** A seed that fails, or a state that is wrong, without the bug as well says nothing about the bug. */
 async function isInnocentThere(court: Court, tree: Tree, verdict: Verdict): Promise<boolean> {
-  const { catcher, seeds } = verdict;
-  if (catcher.type !== "simulator" || seeds === null) return true;
-  const again = withSeeds(catcher, `--seed ${seeds}`);
+  const { catcher, count } = verdict;
+  if (count === null) return true;
+  const again =
+    catcher.type === "simulator" ? withSeeds(catcher, `--seed ${count}`) : { ...catcher, count };
   const { result, by } = await ask(tree.folder, again, court.limitMs);
   if (result === "passed") return true;
-  throw new Error(`seed ${seeds} fails without any bug: ${nameOf(again)}: ${by || result}`);
+  throw new Error(`${nameOf(catcher)} at ${count} fails without any bug: ${by || result}`);
 }

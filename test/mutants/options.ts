@@ -16,11 +16,11 @@ export type Options = {
   readonly limitMs: number;
 };
 
-export const usage = `usage: npm run mutants -- [ID ...] [--all] [--only scenario|test|simulator]
+export const usage = `usage: npm run mutants -- [ID ...] [--all] [--only scenario|test|explorer|simulator]
   [--markdown FILE] [--jobs 1|2] [--limit-s SECONDS] [--list]
 Without an ID: the whole catalogue. Exit code 1 if somebody's bug goes unnoticed.`;
 
-const kinds = ["scenario", "test", "simulator"];
+const kinds = ["scenario", "test", "explorer", "simulator"];
 const mostJobs = 2;
 
 /** The options, or one line that says what is wrong. */

@@ -6,11 +6,14 @@ import { nameOf } from "./types.js";
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 function describe(verdict: Verdict): string {
-  const { catcher, result, by, seeds, ms } = verdict;
-  const after = seeds === null ? seconds(ms) : `seed ${seeds}, ${seconds(ms)}`;
+  const { catcher, result, by, count, ms } = verdict;
+  const unit = catcher.type === "explorer" ? "states" : "seeds";
+  const at = catcher.type === "explorer" ? `${count} states` : `seed ${count}`;
+  const after = count === null ? seconds(ms) : `${at}, ${seconds(ms)}`;
   if (result === "late") return `${nameOf(catcher)}: hangs`;
   if (result === "passed") {
-    return seeds === null ? `not by ${nameOf(catcher)}` : `not by ${seeds} seeds, ${seconds(ms)}`;
+    if (count === null) return `not by ${nameOf(catcher)}`;
+    return `not by ${nameOf(catcher)}, ${count} ${unit}, ${seconds(ms)}`;
   }
   if (catcher.type === "scenario") return `${nameOf(catcher)}, ${after}`;
   return `${nameOf(catcher)}: ${by}, ${after}`;
@@ -21,20 +24,22 @@ export function lineOf({ mutant, verdicts, caught }: Judgement): string {
   return `${caught ? "caught  " : "SURVIVED"} ${mutant.id}: ${said || "nobody was asked"}`;
 }
 
-/** Columns: the bug, its hazards, who noticed first, and what the simulator made of it if it was asked. */
+/** Columns: the bug, its hazards, who noticed, and what the searches made of it if they were asked. */
 export function tableOf(judgements: readonly Judgement[]): string {
   const rows = judgements.map(({ mutant, verdicts }) => {
-    const near = verdicts.filter(({ catcher }) => catcher.type !== "simulator");
-    const far = verdicts.find(({ catcher }) => catcher.type === "simulator");
+    const isSearch = ({ catcher }: Verdict): boolean =>
+      catcher.type === "simulator" || catcher.type === "explorer";
+    const near = verdicts.filter((verdict) => !isSearch(verdict));
     const noticed = near.filter(({ result }) => result !== "passed").map(describe);
+    const searched = verdicts.filter(isSearch).map(describe);
     return [
       `\`${mutant.id}\`: ${mutant.bug}`,
       mutant.hazards.join(", ") || "-",
       noticed.join("; ") || "-",
-      far === undefined ? "" : describe(far).replace(/^simulator( --\S+ \S+)*: /, ""),
+      searched.join("; "),
     ];
   });
-  const header = ["bug", "hazards", "noticed by scenario or test", "by the simulator"];
+  const header = ["bug", "hazards", "noticed by", "searches"];
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
   return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
@@ -49,7 +54,7 @@ export function sumOf(judgements: readonly Judgement[]): string {
   const longest = Math.max(0, ...first.map(({ ms }) => ms));
   return (
     `${first.length} of ${judgements.length} deliberate bugs noticed: ${of("scenario")} by a ` +
-    `scenario, ${of("test")} by a test, ${of("simulator")} by the simulator alone; the slowest ` +
-    `after ${seconds(longest)}`
+    `scenario, ${of("test")} by a test, ${of("explorer") + of("simulator")} by a search alone; ` +
+    `the slowest after ${seconds(longest)}`
   );
 }

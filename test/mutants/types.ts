@@ -6,6 +6,8 @@ export type Catcher =
   | { readonly type: "scenario"; readonly name: string }
   /** A test file, as `test/value/sessions.test`. */
   | { readonly type: "test"; readonly file: string }
+  /** A configuration of `npm run explore`, searched as far as the time reaches, or for `count` states. */
+  | { readonly type: "explorer"; readonly name: string; readonly count?: number }
   /** Seeds 1, 2, 3 ... of the simulator, with these options. */
   | { readonly type: "simulator"; readonly args: readonly string[] };
 
@@ -32,6 +34,10 @@ export function unit(file: string): Catcher {
   return { type: "test", file };
 }
 
+export function explorer(name: string): Catcher {
+  return { type: "explorer", name };
+}
+
 /** `args` as on the command line of `npm run sim`; without them all faults and settings. */
 export function simulator(args = ""): Catcher {
   return { type: "simulator", args: args.split(" ").filter((word) => word !== "") };
@@ -44,6 +50,8 @@ export function nameOf(catcher: Catcher): string {
       return `scenario ${catcher.name}`;
     case "test":
       return catcher.file;
+    case "explorer":
+      return `explorer "${catcher.name}"`;
     case "simulator":
       return ["simulator", ...catcher.args].join(" ");
     default:

@@ -1,5 +1,5 @@
 /** Terms, votes, elections. */
-import { type Mutant, scenario, simulator, unit } from "../types.js";
+import { explorer, type Mutant, scenario, simulator, unit } from "../types.js";
 
 export const elections: readonly Mutant[] = [
   {
@@ -9,7 +9,7 @@ export const elections: readonly Mutant[] = [
     file: "src/core/elections.ts",
     find: "const free = core.votedFor === null || core.votedFor === from;",
     replace: "const free = (core.votedFor = null) === null;",
-    catchers: [scenario("one-vote-in-a-term"), simulator()],
+    catchers: [scenario("one-vote-in-a-term"), explorer("campaigns"), simulator()],
   },
   {
     id: "vote-sent-before-stored",
@@ -18,7 +18,11 @@ export const elections: readonly Mutant[] = [
     file: "src/core/elections.ts",
     find: "if (vote.ticket > disk.storedTicket) {",
     replace: "if (false) {",
-    catchers: [scenario("vote-is-stored-first"), simulator("--durable true")],
+    catchers: [
+      scenario("vote-is-stored-first"),
+      explorer("elections"),
+      simulator("--durable true"),
+    ],
   },
   {
     id: "vote-never-stored",
@@ -27,7 +31,7 @@ export const elections: readonly Mutant[] = [
     file: "src/core/disk.ts",
     find: "hardState: disk.hardStateDirty ? hardStateOf(core) : null,",
     replace: "hardState: null,",
-    catchers: [scenario("vote-survives-crash"), simulator("--durable true")],
+    catchers: [scenario("vote-survives-crash"), explorer("elections"), simulator("--durable true")],
   },
   {
     id: "replies-do-not-wait-for-the-term",
@@ -45,7 +49,11 @@ export const elections: readonly Mutant[] = [
     file: "src/core/roles.ts",
     find: `if (role.type !== "candidate" || disk.storedTicket < role.selfVoteTicket) return;`,
     replace: `if (role.type !== "candidate") return;`,
-    catchers: [scenario("own-vote-is-stored-first"), simulator("--durable true")],
+    catchers: [
+      scenario("own-vote-is-stored-first"),
+      explorer("elections"),
+      simulator("--durable true"),
+    ],
   },
   {
     id: "vote-cleared-in-the-same-term",
@@ -54,7 +62,7 @@ export const elections: readonly Mutant[] = [
     file: "src/core/disk.ts",
     find: "if (term <= core.currentTerm) return;",
     replace: "if (term < core.currentTerm) return;",
-    catchers: [scenario("same-term-step-down-keeps-vote"), simulator()],
+    catchers: [scenario("same-term-step-down-keeps-vote"), explorer("campaigns"), simulator()],
   },
   {
     id: "stale-vote-counted",
@@ -101,7 +109,7 @@ export const elections: readonly Mutant[] = [
     file: "src/core/log.ts",
     find: "return term > lastTerm(log) || (term === lastTerm(log) && index >= lastIndex(log));",
     replace: "return term >= lastTerm(log);",
-    catchers: [scenario("up-to-date-by-length-second"), simulator()],
+    catchers: [scenario("up-to-date-by-length-second"), explorer("replication"), simulator()],
   },
   {
     id: "speaks-of-a-log-that-is-not-durable",

@@ -1,5 +1,5 @@
 /** Who belongs to the group, who is who, and moving leadership on purpose. */
-import { type Mutant, scenario, simulator, unit } from "../types.js";
+import { explorer, type Mutant, scenario, simulator, unit } from "../types.js";
 
 const membership: readonly Mutant[] = [
   {
@@ -81,7 +81,12 @@ const membership: readonly Mutant[] = [
     file: "src/core/quorum.ts",
     find: "return Math.floor(voters.length / 2) + 1;",
     replace: "return Math.ceil(voters.length / 2);",
-    catchers: [scenario("will-break-quorum"), scenario("election"), simulator()],
+    catchers: [
+      scenario("will-break-quorum"),
+      scenario("election"),
+      explorer("newcomer"),
+      simulator(),
+    ],
   },
   {
     id: "learner-promoted-before-it-caught-up",

@@ -1,5 +1,5 @@
 /** Linearizable reads and leases. */
-import { type Mutant, scenario, simulator, unit } from "../types.js";
+import { explorer, type Mutant, scenario, simulator, unit } from "../types.js";
 
 export const reads: readonly Mutant[] = [
   {
@@ -9,7 +9,7 @@ export const reads: readonly Mutant[] = [
     file: "src/core/reads.ts",
     find: "if (gathered === 0 || !hasCommittedInTerm(core, role)) return;",
     replace: "if (gathered === 0) return;",
-    catchers: [scenario("read-waits-for-own-term"), simulator()],
+    catchers: [scenario("read-waits-for-own-term"), explorer("reads"), simulator()],
   },
   {
     id: "read-without-a-round",
@@ -18,7 +18,7 @@ export const reads: readonly Mutant[] = [
     file: "src/core/reads.ts",
     find: "if (round.round > confirmed) break;",
     replace: "",
-    catchers: [scenario("read-round"), simulator()],
+    catchers: [scenario("read-round"), explorer("reads"), simulator()],
   },
   {
     id: "older-round-confirms",
@@ -27,7 +27,7 @@ export const reads: readonly Mutant[] = [
     file: "src/core/leader.ts",
     find: "peer.ackedRound = Math.max(peer.ackedRound, Math.min(reply.round, core.role.round));",
     replace: "peer.ackedRound = core.role.round;",
-    catchers: [scenario("older-round-confirms-nothing"), simulator()],
+    catchers: [scenario("older-round-confirms-nothing"), explorer("reads"), simulator()],
   },
   {
     id: "read-before-applied",
@@ -36,7 +36,7 @@ export const reads: readonly Mutant[] = [
     file: "src/core/reads.ts",
     find: "const fresh = one.readIndex <= core.lastApplied;",
     replace: "const fresh = true;",
-    catchers: [scenario("follower-read"), simulator()],
+    catchers: [scenario("follower-read"), explorer("reads"), simulator()],
   },
   {
     id: "older-batch-answered",

@@ -1,5 +1,5 @@
 /** The log, its acknowledgements and what may be committed. */
-import { type Mutant, scenario, simulator, unit } from "../types.js";
+import { explorer, type Mutant, scenario, simulator, unit } from "../types.js";
 
 export const replication: readonly Mutant[] = [
   {
@@ -9,7 +9,7 @@ export const replication: readonly Mutant[] = [
     file: "src/core/commit.ts",
     find: "if (reached <= core.commitIndex || reached < role.termStartIndex) return;",
     replace: "if (reached <= core.commitIndex) return;",
-    catchers: [scenario("older-term-alone-does-not-commit"), simulator()],
+    catchers: [scenario("older-term-alone-does-not-commit"), explorer("older terms"), simulator()],
   },
   {
     id: "late-append-cuts",
@@ -18,7 +18,7 @@ export const replication: readonly Mutant[] = [
     file: "src/core/follower.ts",
     find: "if (held !== entries[at]!.term) {",
     replace: "if (true) {",
-    catchers: [scenario("late-append-cuts-nothing"), simulator()],
+    catchers: [scenario("late-append-cuts-nothing"), explorer("replication"), simulator()],
   },
   {
     id: "heartbeat-cuts",
@@ -28,7 +28,7 @@ export const replication: readonly Mutant[] = [
     find: "appendNew(core, entries, skip, out);",
     replace: `if (entries.length === 0 && prevLogIndex >= core.commitIndex && prevLogIndex < lastIndex(core.log)) cutFrom(core, prevLogIndex + 1, out);
   appendNew(core, entries, skip, out);`,
-    catchers: [scenario("heartbeat-cuts-nothing"), simulator()],
+    catchers: [scenario("heartbeat-cuts-nothing"), explorer("replication"), simulator()],
   },
   {
     id: "commit-index-not-clipped",
@@ -55,7 +55,11 @@ export const replication: readonly Mutant[] = [
     file: "src/core/disk.ts",
     find: "for (const ticket of disk.inFlight) ticket.upTo = Math.min(ticket.upTo, keep);",
     replace: "",
-    catchers: [scenario("acknowledgement-of-a-cut-entry"), simulator("--durable true")],
+    catchers: [
+      scenario("acknowledgement-of-a-cut-entry"),
+      explorer("late storage"),
+      simulator("--durable true"),
+    ],
   },
   {
     id: "acknowledges-beyond-what-matched",
@@ -73,7 +77,11 @@ export const replication: readonly Mutant[] = [
     file: "src/core/follower.ts",
     find: "const matchIndex = Math.min(role.matchedIndex, disk.durableIndex);",
     replace: "const matchIndex = role.matchedIndex;",
-    catchers: [scenario("acknowledged-when-stored"), simulator("--durable true")],
+    catchers: [
+      scenario("acknowledged-when-stored"),
+      explorer("late storage"),
+      simulator("--durable true"),
+    ],
   },
   {
     id: "leader-counts-itself-before-stored",
@@ -82,7 +90,11 @@ export const replication: readonly Mutant[] = [
     file: "src/core/commit.ts",
     find: "id === self.id ? disk.durableIndex :",
     replace: "id === self.id ? lastIndex(core.log) :",
-    catchers: [scenario("acknowledged-when-stored"), simulator("--durable true")],
+    catchers: [
+      scenario("acknowledged-when-stored"),
+      explorer("late storage"),
+      simulator("--durable true"),
+    ],
   },
   {
     id: "divergent-suffix-kept",
@@ -91,7 +103,12 @@ export const replication: readonly Mutant[] = [
     file: "src/core/follower.ts",
     find: "cutFrom(core, entries[at]!.index, out);",
     replace: "at = entries.length;",
-    catchers: [scenario("replication"), scenario("backtracking-by-term"), simulator()],
+    catchers: [
+      scenario("replication"),
+      scenario("backtracking-by-term"),
+      explorer("older terms"),
+      simulator(),
+    ],
   },
   {
     id: "log-check-skipped",
@@ -100,7 +117,7 @@ export const replication: readonly Mutant[] = [
     file: "src/core/follower.ts",
     find: "} else if (termAt(core.log, prevLogIndex) !== message.prevLogTerm) {",
     replace: "} else if (termAt(core.log, prevLogIndex) === null) {",
-    catchers: [scenario("backtracking-by-term"), simulator()],
+    catchers: [scenario("backtracking-by-term"), explorer("older terms"), simulator()],
   },
   {
     id: "stale-refusal-counted",
@@ -217,6 +234,6 @@ export const replication: readonly Mutant[] = [
     file: "src/core/leader.ts",
     find: "timeMs: Math.max(event.timeMs, lastTimeMs(core)),",
     replace: "timeMs: event.timeMs,",
-    catchers: [simulator()],
+    catchers: [unit("test/core/entry-times.test"), simulator()],
   },
 ];
