@@ -63,7 +63,7 @@ export const mistakes: readonly Mistake[] = Object.freeze([
     },
   },
   {
-    ...{ name: "counts more than an acknowledgement says", hazard: 23 },
+    ...{ name: "counts more than an acknowledgement says", hazard: 24 },
     ...{ setup: "replication", bounds: {} },
     tamper: {
       event({ log }, event) {
