@@ -11,6 +11,8 @@ const patienceMs = 40 * 1800;
 export function heal(walk: Walk): boolean {
   const { cluster } = walk;
   const { ghost } = cluster;
+  walk.apartFor = 0;
+  walk.focusFor = 0;
   for (const machine of cluster.machines.values()) {
     if (machine.wiped) continue;
     if (machine.core === null || machine.disk.failed) {

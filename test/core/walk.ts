@@ -16,6 +16,13 @@ export type Walk = {
   /** How often each kind of thing happens, drawn from the seed. */
   readonly rates: Readonly<Record<Rate, number>>;
   readonly leases: boolean;
+  /** Who is on the other side of a cut, and how many steps it lasts. */
+  apart: ReadonlySet<MemberId>;
+  apartFor: number;
+  /** What goes the other way does go. */
+  isOneWay: boolean;
+  /** So many steps happen among the others alone: time enough to elect somebody and to commit. */
+  focusFor: number;
   incarnations: number;
   bodies: number;
 };
@@ -24,6 +31,7 @@ const rateNames = [
   "drop",
   "duplicate",
   "reorder",
+  "partition",
   "crash",
   "wipe",
   "timer",
@@ -82,7 +90,8 @@ export function startWalk(seed: number, voters: number): Walk {
   const entries = [config!, { ...first!, payload: membership }];
   const hardState = { currentTerm: 1, votedFor: null, forcedRemovals: [] };
   for (const id of ids) cluster.add(id, { hardState, entries }, 0.95 + random.next() * 0.1);
-  return { cluster, random, rates, leases, incarnations: 1, bodies: 0 };
+  const parts = { apart: new Set<MemberId>(), apartFor: 0, isOneWay: false, focusFor: 0 };
+  return { cluster, random, rates, leases, ...parts, incarnations: 1, bodies: 0 };
 }
 
 export function runWalk(seed: number, voters: number, steps: number, trace = false): Result {
@@ -120,11 +129,21 @@ function someLeader({ cluster, random }: Walk): Machine | null {
 
 export function takeStep(walk: Walk): void {
   const { cluster, random } = walk;
-  const long = random.below(50) === 0 ? 500 * random.next() : 0;
-  cluster.globalMs += random.next() * 8 + long;
+  // Short steps, and now and then a leap: about as long as leases and promises last.
+  const leaps = walk.focusFor === 0 && random.below(40) === 0;
+  const leap = leaps ? 1200 * random.next() : 0;
+  cluster.globalMs += random.next() * 2 + leap;
+  if (walk.focusFor > 0) {
+    walk.focusFor -= 1;
+    // Does who was left behind know that it leads no more?
+    if (walk.focusFor === 0) for (const id of walk.apart) askRead(walk, cluster.machines.get(id)!);
+  }
+  if (walk.apartFor > 0) walk.apartFor -= 1;
+  else if (happens(walk, "partition", 0.05)) cut(walk);
   const leads = cluster.cores().some(({ role }) => role.type === "leader");
   // Without a leader there is little to ask for.
-  const dice = random.below(leads || random.below(10) === 0 ? 100 : 80);
+  const asks = leads && walk.focusFor === 0;
+  const dice = random.below(asks || random.below(10) === 0 ? 100 : 80);
   if (dice < 50) moveMessage(walk);
   else if (dice < 72) moveDisk(walk);
   else if (dice < 80) moveTimers(walk);
@@ -133,18 +152,61 @@ export function takeStep(walk: Walk): void {
   else break_(walk);
 }
 
+/** Takes some away from the others for a while, above all whoever leads. */
+function cut(walk: Walk): void {
+  const { cluster, random } = walk;
+  const leader = someLeader(walk);
+  const apart = cluster.live().filter((one) => one === leader || random.below(8) === 0);
+  walk.apart = new Set(apart.map(({ id }) => id));
+  walk.apartFor = 20 + random.below(100);
+  walk.isOneWay = random.below(2) === 0;
+  cluster.count("partition");
+  if (random.below(2) === 0) return;
+  walk.focusFor = 50 + random.below(100);
+  walk.apartFor += walk.focusFor;
+  // About as long as promises last.
+  cluster.globalMs += 600 + 700 * random.next();
+}
+
+function isCut({ apart, apartFor, isOneWay }: Walk, { from, to }: Letter): boolean {
+  if (apartFor === 0 || apart.has(from) === apart.has(to)) return false;
+  return apart.has(from) || !isOneWay;
+}
+
+/** Somebody, of those on whom the story dwells. */
+function someone({ cluster, random, apart, focusFor }: Walk): Machine | null {
+  const live = cluster.live();
+  return pick(random, focusFor > 0 ? live.filter(({ id }) => !apart.has(id)) : live);
+}
+
+/** The place in the bag of what arrives next, or -1. */
+function nextLetter(walk: Walk): number {
+  const { cluster, random, apart, focusFor } = walk;
+  const { bag } = cluster;
+  if (focusFor > 0) {
+    return bag.findIndex(({ from, to }) => !apart.has(from) && !apart.has(to));
+  }
+  return happens(walk, "reorder", 0.7) ? random.below(bag.length) : 0;
+}
+
 function moveMessage(walk: Walk): void {
   const { cluster, random } = walk;
   const { bag } = cluster;
   while (bag.length > 120) bag.splice(random.below(bag.length), 1);
-  if (bag.length === 0) return moveTimers(walk);
-  const at = happens(walk, "reorder", 0.7) ? random.below(bag.length) : 0;
+  const at = bag.length === 0 ? -1 : nextLetter(walk);
+  if (at < 0) return moveTimers(walk);
   const letter: Letter = bag[at]!;
+  if (isCut(walk, letter)) {
+    // Held back until it is over, or lost.
+    bag.splice(at, 1);
+    if (random.below(3) === 0) bag.push(letter);
+    return;
+  }
   if (!happens(walk, "duplicate", 0.3)) bag.splice(at, 1);
-  if (happens(walk, "drop", 0.25)) return;
+  if (walk.focusFor === 0 && happens(walk, "drop", 0.25)) return;
   const next = bag[0];
   // Sometimes a turn takes more than one message.
-  if (next?.to === letter.to && random.below(3) === 0) {
+  if (next?.to === letter.to && !isCut(walk, next) && random.below(3) === 0) {
     const machine = cluster.machines.get(letter.to);
     if (machine === undefined || machine.core === null) return;
     bag.shift();
@@ -160,29 +222,48 @@ function moveMessage(walk: Walk): void {
 
 function moveDisk(walk: Walk): void {
   const { cluster, random } = walk;
-  const machine = pick(random, cluster.live());
+  const machine = someone(walk);
   if (machine === null) return;
   const { disk } = machine;
-  if (!disk.failed && !happens(walk, "slowDisk", 0.8)) {
+  const isQuick = walk.focusFor > 0;
+  if (!disk.failed && (isQuick || !happens(walk, "slowDisk", 0.8))) {
     disk.persist(1 + random.below(disk.pending.length + 1));
   }
-  if (!happens(walk, "slowDisk", 0.5)) cluster.acknowledge(machine);
+  if (isQuick || !happens(walk, "slowDisk", 0.5)) cluster.acknowledge(machine);
   if (random.below(2) === 0) cluster.work(machine);
   if (random.below(3) === 0) cluster.finishSnapshot(machine, random.below(8) > 0);
 }
 
+/** Among those on whom the story dwells nobody campaigns or leads yet, and nothing is on its way. */
+function isRipe(walk: Walk, machine: Machine): boolean {
+  const { core } = machine;
+  const { cluster, apart, focusFor } = walk;
+  if (focusFor === 0 || cluster.nowOf(machine) < core!.promisedUntilMs) return false;
+  if (nextLetter(walk) >= 0) return false;
+  const others = cluster.live().filter(({ id }) => !apart.has(id));
+  return others.every(({ core: other }) => {
+    return other!.role.type !== "candidate" && other!.role.type !== "leader";
+  });
+}
+
 function moveTimers(walk: Walk): void {
   const { cluster, random } = walk;
-  const machine = pick(random, cluster.live());
+  const machine = someone(walk);
   if (machine === null) return;
   // Nobody leads: let time go by, or the storm is a calm.
-  if (machine.core!.role.leader === null && random.below(3) === 0) cluster.globalMs += 200;
+  const waits = machine.core!.role.leader === null && walk.focusFor === 0;
+  if (waits && random.below(3) === 0) cluster.globalMs += 200;
   const due = [...machine.timers].filter(([, at]) => at <= cluster.nowOf(machine));
-  const early = happens(walk, "timer", 1) ? [...machine.timers] : [];
+  const early = isRipe(walk, machine) || happens(walk, "timer", 1) ? [...machine.timers] : [];
   const timer = pick(random, due.length > 0 ? due : early)?.[0];
   if (timer === undefined) return;
   // Elections at any moment, but not so often that nothing else comes about.
-  if (timer === "election" && due.length === 0 && !happens(walk, "election", 0.3)) return;
+  if (timer === "election") {
+    // One campaign at a time while the story dwells on somebody; else seldom before its time.
+    if (walk.focusFor > 0 ? !isRipe(walk, machine) && random.below(20) > 0 : due.length === 0) {
+      if (walk.focusFor > 0 || !happens(walk, "election", 0.3)) return;
+    }
+  }
   cluster.fire(machine, timer);
 }
 
@@ -204,14 +285,18 @@ function propose(walk: Walk): void {
   cluster.handle(machine, ...events);
 }
 
+function askRead({ cluster }: Walk, machine: Machine): void {
+  if (machine.core === null) return;
+  const request = cluster.ask(machine, "read");
+  cluster.handle(machine, { type: "readRequested", request, nowMs: cluster.nowOf(machine) });
+}
+
 function ask(walk: Walk): void {
   const { cluster, random } = walk;
   const timeMs = cluster.globalMs;
   if (happens(walk, "read", 1)) {
     const machine = random.below(2) === 0 ? someLeader(walk) : pick(random, cluster.live());
-    if (machine === null) return;
-    const request = cluster.ask(machine, "read");
-    cluster.handle(machine, { type: "readRequested", request, nowMs: cluster.nowOf(machine) });
+    if (machine !== null) askRead(walk, machine);
     return;
   }
   if (happens(walk, "member", 0.6)) return changeMembers(walk);

@@ -24,22 +24,38 @@ export function lineOf({ mutant, verdicts, caught }: Judgement): string {
   return `${caught ? "caught  " : "SURVIVED"} ${mutant.id}: ${said || "nobody was asked"}`;
 }
 
-/** Columns: the bug, its hazards, who noticed, and what the searches made of it if they were asked. */
+/** What one kind of search made of it; empty if it was not asked. */
+function searched(verdicts: readonly Verdict[], type: "explorer" | "simulator"): string {
+  const verdict = verdicts.find(({ catcher }) => catcher.type === type);
+  if (verdict === undefined) return "";
+  const { result, count, ms } = verdict;
+  if (type === "explorer")
+    return result === "caught" ? `${count} states` : `not in ${count} states`;
+  return result === "caught" ? `seed ${count}, ${seconds(ms)}` : `not in ${count} seeds`;
+}
+
+function near({ catcher, result, by }: Verdict): string {
+  const who = catcher.type === "scenario" ? `\`${catcher.name}\`` : nameOf(catcher);
+  if (result === "late") return `${who}: hangs`;
+  return catcher.type === "scenario" ? who : `${who}: ${by}`;
+}
+
+/** For the documentation. Whoever was asked and did not notice is left out, but for the searches. */
 export function tableOf(judgements: readonly Judgement[]): string {
   const rows = judgements.map(({ mutant, verdicts }) => {
-    const isSearch = ({ catcher }: Verdict): boolean =>
-      catcher.type === "simulator" || catcher.type === "explorer";
-    const near = verdicts.filter((verdict) => !isSearch(verdict));
-    const noticed = near.filter(({ result }) => result !== "passed").map(describe);
-    const searched = verdicts.filter(isSearch).map(describe);
+    const noticed = verdicts.filter(
+      ({ catcher: { type }, result }) =>
+        result !== "passed" && (type === "scenario" || type === "test"),
+    );
     return [
       `\`${mutant.id}\`: ${mutant.bug}`,
       mutant.hazards.join(", ") || "-",
-      noticed.join("; ") || "-",
-      searched.join("; "),
+      noticed.map(near).join("; "),
+      searched(verdicts, "explorer"),
+      searched(verdicts, "simulator"),
     ];
   });
-  const header = ["bug", "hazards", "noticed by", "searches"];
+  const header = ["bug", "hazards", "scenario, or test file: test", "explorer", "simulator"];
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
   return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
