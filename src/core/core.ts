@@ -305,7 +305,7 @@ function onTimer(core: Core, timer: TimerName, out: Out): void {
 }
 
 function onStoredEvent(core: Core, ticket: number, out: Out): void {
-  onStored(core.disk, ticket);
+  onStored(core, ticket);
   if (core.role.type === "leader") core.role.matchChanged = true;
   leadIfElected(core, out);
   if (core.awaitingStore.length > 0) activateRemovals(core, out);
@@ -336,6 +336,8 @@ function onStalled(core: Core): void {
   if (role.type === "leader") role.leaseFloorMs = core.nowMs;
   if (core.nowMs < core.nextGraceMs) return;
   core.nextGraceMs = core.nowMs + gracePauseTimeouts * core.config.electionTimeoutMs;
+  // What the disk acknowledged meanwhile may not have come in yet.
+  core.disk.silentSinceMs = core.nowMs;
   if (role.type === "leader") for (const peer of role.peers) peer.lastContactMs = core.nowMs;
   else core.rearmElection = true;
 }

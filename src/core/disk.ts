@@ -15,6 +15,7 @@ export function createDisk(durableIndex: LogIndex): Disk {
   return {
     nextTicket: 1,
     inFlight: [],
+    silentSinceMs: 0,
     storedTicket: 0,
     hardStateTicket: 0,
     hardStateDirty: false,
@@ -90,18 +91,33 @@ export function emitStore(core: Core, out: Out): void {
   disk.hardStateDirty = false;
   disk.truncateFrom = 0;
   disk.handedIndex = last;
+  // A proposal brings no time: a leader's clock may lag by a heartbeat here, which is little.
+  if (disk.inFlight.length === 0) disk.silentSinceMs = core.nowMs;
   disk.inFlight.push({ ticket, upTo: last });
 }
 
+/**
+ * The disk hangs (hazard 83): it was given something to store and has acknowledged nothing for the
+ * longest time that anybody waits for a silent leader. One that is slow, or deep in work, acknowledges
+ * something now and then, and handing leadership to and fro would make it no faster; memory storage
+ * acknowledges within the turn. A verdict about liveness alone: it never lets anything leave earlier.
+ * Scenarios: hung-disk-of-a-leader, hung-disk-of-a-follower, slow-disk-is-not-hung
+ */
+export function isDiskHung({ disk, nowMs, config }: Core): boolean {
+  return disk.inFlight.length > 0 && nowMs - disk.silentSinceMs >= 2 * config.electionTimeoutMs;
+}
+
 /** Storage acknowledged all tickets up to this one. */
-export function onStored(disk: Disk, ticket: Ticket): void {
+export function onStored({ disk, nowMs }: Core, ticket: Ticket): void {
   disk.storedTicket = Math.max(disk.storedTicket, ticket);
   let done = 0;
   while (done < disk.inFlight.length && disk.inFlight[done]!.ticket <= ticket) {
     disk.durableIndex = Math.max(disk.durableIndex, disk.inFlight[done]!.upTo);
     done += 1;
   }
-  if (done > 0) disk.inFlight.splice(0, done);
+  if (done === 0) return;
+  disk.inFlight.splice(0, done);
+  disk.silentSinceMs = nowMs;
 }
 
 /** Raises the term; the vote of an older term is void, of the same term it stays (hazard 3). */

@@ -6,7 +6,7 @@
  * - requestVote / its reply   -> onRequestVote, onRequestVoteReply
  * - timeoutNow                -> onTimeoutNow
  */
-import { hardStateTicket, isHardStateStored } from "./disk.js";
+import { hardStateTicket, isDiskHung, isHardStateStored } from "./disk.js";
 import { isUpToDate, termAt } from "./log.js";
 import { isSelfVoter, isSoleVoter } from "./memberships.js";
 import { hasLiveQuorum } from "./progress.js";
@@ -47,10 +47,14 @@ export function onElectionTimer(core: Core, out: Out): void {
     // Its vote is on its way to the disk already: nothing to begin anew.
     if (role.type !== "candidate") becomeCandidate(core, false, out);
     else core.rearmElection = true;
+  } else if (isDiskHung(core)) {
+    // Elected it could store nothing of its term; a disk that comes back finds it waiting.
+    forgetLeader(core, out);
+    core.rearmElection = true;
   } else becomePreCandidate(core, out);
 }
 
-/** A learner campaigns for nothing, but nobody shall wait here for a leader that has gone. */
+/** It campaigns for nothing, but nobody shall wait here for a leader that has gone. */
 function forgetLeader(core: Core, out: Out): void {
   refuseAllReads(core, "unavailable", out);
   becomeFollower(core, core.currentTerm, null, out);
@@ -66,6 +70,7 @@ export function onPreVote(core: Core, from: MemberId, message: PreVote, out: Out
   const granted =
     message.term > core.currentTerm &&
     !core.storageFailed &&
+    !isDiskHung(core) &&
     core.role.type !== "removed" &&
     !isLoyal(core) &&
     isUpToDate(core.log, message.lastLogIndex, message.lastLogTerm);
@@ -188,7 +193,7 @@ export function onTimeoutNow(core: Core, from: MemberId, message: TimeoutNow, ou
   const { role } = core;
   const fresh = message.term === core.currentTerm && role.leader === from;
   if (!fresh || role.type !== "follower" || core.storageFailed) return;
-  if (core.incoming?.installing === true) return;
+  if (core.incoming?.installing === true || isDiskHung(core)) return;
   core.promisedUntilMs = Math.min(core.promisedUntilMs, core.nowMs);
   becomeCandidate(core, true, out);
 }

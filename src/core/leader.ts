@@ -2,24 +2,28 @@
  * The leader's side of replication (paper 5.3; thesis 10.2).
  *
  * - commandProposed       -> onCommandProposed
- * - heartbeat timer       -> onHeartbeatTimer: CheckQuorum (thesis 6.2), beats, lost probes again
+ * - heartbeat timer       -> onHeartbeatTimer: CheckQuorum (thesis 6.2), a disk that hangs, beats, lost
+ *                            probes again
  * - appendEntriesReply    -> onAppendEntriesReply: nextIndex, matchIndex, modes
  * - peerDisconnected      -> onPeerDisconnected
  * - end of the turn       -> replicate: what each follower lacks, within its window
  */
 import { appendOwn, lastTimeMs } from "./append.js";
+import { isDiskHung } from "./disk.js";
 import { findAgreement, fitEntries, lastIndex, sliceEntries, termAt } from "./log.js";
 import {
   becomeProbe,
   becomeReplicate,
   findPeer,
   freeInFlight,
+  hasHealthierQuorum,
   hasLiveQuorum,
   isResponsive,
 } from "./progress.js";
 import { becomeFollower, setHeartbeat } from "./roles.js";
 import { beginSending, resendStalled } from "./send-snapshot.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
+import { handOver } from "./transfer.js";
 import type { AppendEntriesReply, CoreEvent, LogIndex, MemberId, RefusalCode } from "./types.js";
 
 type Proposal = Extract<CoreEvent, { type: "commandProposed" }>;
@@ -58,6 +62,11 @@ export function onHeartbeatTimer(core: Core, out: Out): void {
   if (role.type !== "leader") return;
   if (!hasLiveQuorum(core, role)) {
     // Whoever waits here must be able to look elsewhere (hazards 13, 17).
+    return becomeFollower(core, core.currentTerm, null, out);
+  }
+  if (isDiskHung(core) && hasHealthierQuorum(core, role)) {
+    // Beats would keep the others from electing somebody who can store what comes (hazard 83).
+    handOver(core, role, out);
     return becomeFollower(core, core.currentTerm, null, out);
   }
   setHeartbeat(core, out);

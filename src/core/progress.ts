@@ -1,5 +1,6 @@
 /** What the leader knows of each other member, and the ways from one mode to another. */
 import type { Core, LeaderRole, Peer } from "./state.js";
+import { lastIndex } from "./log.js";
 import { isQuorum } from "./quorum.js";
 import type { LogIndex, MemberId, Millis } from "./types.js";
 
@@ -74,5 +75,18 @@ export function hasLiveQuorum(core: Core, role: LeaderRole, membership = core.me
     if (id === core.self.id) return true;
     const peer = findPeer(role, id);
     return peer !== null && isResponsive(core, peer);
+  });
+}
+
+/**
+ * Whether the others are a quorum without us, were heard from lately, and have stored what our own disk
+ * has not: leadership has somewhere better to go. Where all disks stand still, it had better stay.
+ */
+export function hasHealthierQuorum(core: Core, role: LeaderRole): boolean {
+  const stored = core.disk.durableIndex;
+  const least = Math.min(stored + 1, lastIndex(core.log));
+  return isQuorum(core.membership, (id) => {
+    const peer = id === core.self.id ? null : findPeer(role, id);
+    return peer !== null && isResponsive(core, peer) && peer.matchIndex >= least;
   });
 }

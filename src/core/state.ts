@@ -80,6 +80,8 @@ export type Disk = {
   nextTicket: Ticket;
   /** Handed out, not yet stored, oldest first. Truncation lowers what they vouch for (hazard 24). */
   inFlight: { ticket: Ticket; upTo: LogIndex }[];
+  /** While something is in flight: since when the disk has acknowledged nothing. */
+  silentSinceMs: Millis;
   storedTicket: Ticket;
   /** The ticket that carries the newest hard state; replies of this term wait for it. */
   hardStateTicket: Ticket;

@@ -130,6 +130,8 @@ function standStill(core: Core, silence: boolean): void {
   const bound = silence && core.promisedUntilMs > nowMs;
   core.promisedUntilMs = bound ? electionTimeoutMs : -Infinity;
   core.nextGraceMs = -Infinity;
+  // Any write may take any time here, and nobody holds back for it: more can happen, not less.
+  core.disk.silentSinceMs = Infinity;
   for (const one of core.reads.asked) one.sinceMs = 0;
   if (role.type === "leader") {
     role.leaseFloorMs = 0;

@@ -127,4 +127,32 @@ describe("storage", () => {
     assert.equal(await cluster.run(again.query("get")), 11);
     await cluster.close();
   });
+
+  test("a leader whose disk hangs makes way, and comes back when the disk does (hazard 83)", async () => {
+    const cluster = new Cluster();
+    const ids = ["foo", "bar", "baz"];
+    const disks = new Map(ids.map((id) => [id, createMemoryStorage({ durable: true })] as const));
+    for (const [id, storage] of disks) await cluster.start(id, { storage });
+    const handles = await cluster.group("counter", counter, ids);
+    await cluster.pass(1000);
+    const [leader] = cluster.leaders("counter");
+    const disk = disks.get(leader!)!;
+    const member = cluster.host(leader!).memberOf("counter")!;
+    const { term } = member;
+    const other = handles.find((each) => !each.id.startsWith(`${leader}#`))!;
+    disk.holdAnswers();
+    assert.equal(await cluster.run(other.command("inc", 1)), 1, "a majority stores without it");
+    await cluster.until("it gave up", () => member.role === "follower", 3000);
+    await cluster.until("another leads", () => cluster.leaders("counter").length === 1, 3000);
+    assert.notDeepEqual(cluster.leaders("counter"), [leader]);
+    assert.equal(await cluster.run(other.command("inc", 1)), 2);
+    await cluster.pass(10_000);
+    const { term: later } = cluster.host(cluster.leaders("counter")[0]!).memberOf("counter")!;
+    assert.equal(later, term + 1, "it campaigns for nothing while the disk hangs");
+    disk.releaseAnswers();
+    await cluster.pass(1000);
+    const own = handles.find((each) => each.id === member.id)!;
+    assert.equal(await cluster.run(own.queryStale("get")), 2);
+    await cluster.close();
+  });
 });
