@@ -58,7 +58,7 @@ export async function startHost(options: StartHostOptions): Promise<Host> {
     codec: createCborCodec(),
     logger: silentLogger,
     freeze: process.env["NODE_ENV"] !== "production",
-    makeStorage: () => createMemoryStorage(),
+    makeStorage: () => createMemoryStorage({ keepsLog: false }),
     makeTransport: () => createTcpTransport(tls === undefined ? {} : { tls }),
   });
 }

@@ -1,5 +1,6 @@
 /** Every outstanding call, what it weighs, its deadline and its abort signal. */
 import { RaftError } from "../errors.js";
+import { IntegerMap } from "../integer-map.js";
 import type { Clock } from "../ports.js";
 import { type Call, isCounted, label } from "./call.js";
 import { DeadlineWheel } from "./deadlines.js";
@@ -32,7 +33,7 @@ export interface LedgerOwner {
 export class Ledger {
   readonly demand: Demand = { leaderCalls: 0, nearCalls: 0, streams: 0, waitingSinceMs: 0 };
   /** By request number, which is also the order in which they were made. */
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new IntegerMap<Call>();
   readonly #wheel: DeadlineWheel<Call>;
   readonly #clock: Clock;
   readonly #limits: LedgerLimits;
@@ -53,7 +54,7 @@ export class Ledger {
 
   /** A list of its own, so that calls may be settled while it is walked. */
   all(): Call[] {
-    return [...this.#calls.values()];
+    return this.#calls.values();
   }
 
   /** Why this call cannot be taken in, or null. */

@@ -1,13 +1,14 @@
 /** The leader's own appends. */
-import { appendEntry, entrySizeBytes, lastIndex } from "./log.js";
+import { appendEntry, entryAt, entrySizeBytes, lastIndex } from "./log.js";
 import { pushMembership } from "./memberships.js";
 import { emptyBody, type Core, type LeaderRole, type Out } from "./state.js";
 import type { Entry, EntryKind, GroupConfig, LogIndex, Membership } from "./types.js";
 
 /** Time of the newest entry; what a leader stamps is never below it. */
 export function lastTimeMs(core: Core): number {
-  const { entries } = core.log;
-  return entries.length > 0 ? entries[entries.length - 1]!.timeMs : (core.snapshot?.timeMs ?? 0);
+  const { log, snapshot } = core;
+  const last = lastIndex(log);
+  return last > log.offset ? entryAt(log, last).timeMs : (snapshot?.timeMs ?? 0);
 }
 
 export function appendOwn(core: Core, role: LeaderRole, entry: Entry): void {

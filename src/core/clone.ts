@@ -1,4 +1,5 @@
 /** Copies for the explorer: what is readonly is shared, what changes in place is copied. */
+import { cloneLog } from "./log.js";
 import type { Core, Disk, FollowerReads, LeaderRole, Peer, Role } from "./state.js";
 
 function cloneDisk(disk: Disk): Disk {
@@ -49,7 +50,7 @@ function cloneReads(reads: FollowerReads): FollowerReads {
 export function cloneCore(core: Core): Core {
   return {
     ...core,
-    log: { ...core.log, entries: core.log.entries.slice(), shared: null },
+    log: cloneLog(core.log),
     role: cloneRole(core.role),
     disk: cloneDisk(core.disk),
     memberships: core.memberships.slice(),

@@ -2,7 +2,7 @@
  * From "on a majority" to "applied" (paper 5.3, 5.4.2), and what committed special entries bring.
  */
 import { appendSpecial } from "./append.js";
-import { entryAt, entrySizeBytes, lastIndex, sliceEntries } from "./log.js";
+import { entrySizeBytes, lastIndex, packApplied, sizeAt, sliceEntries } from "./log.js";
 import { enforceNewest, forgetOldMemberships, withoutMembers } from "./memberships.js";
 import { createPeer, findPeer } from "./progress.js";
 import { isMember, isVoter, quorumValue } from "./quorum.js";
@@ -23,7 +23,7 @@ export function advanceCommitIndex(core: Core, role: LeaderRole): void {
   );
   if (reached <= core.commitIndex || reached < role.termStartIndex) return;
   for (let index = core.commitIndex + 1; index <= reached; index++) {
-    role.uncommittedBytes -= entrySizeBytes(entryAt(core.log, index));
+    role.uncommittedBytes -= sizeAt(core.log, index);
   }
   core.commitIndex = reached;
 }
@@ -42,6 +42,7 @@ export function takeCommitted(core: Core, after: Out): readonly Entry[] {
   if (to < from) return [];
   const entries = sliceEntries(core.log, from, to);
   core.lastApplied = to;
+  packApplied(core.log, to);
   let special = false;
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;

@@ -29,7 +29,7 @@ import {
   replicate,
   scheduleCommitNotify,
 } from "./leader.js";
-import { createLog, lastIndex, lastTerm, type Log, resetLog, termAt } from "./log.js";
+import { allEntries, createLog, lastIndex, lastTerm, type Log, resetLog, termAt } from "./log.js";
 import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
 import { isSoleVoter, resetMemberships } from "./memberships.js";
 import {
@@ -194,7 +194,7 @@ function restoreDisk(log: Log, { hardState, entries }: CoreInit): Disk {
   const disk = createDisk(lastIndex(log));
   // What storage still has of a log that the snapshot took the place of must not come before the
   // next entry there.
-  if (log.entries.length === 0 && entries.length > 0) restartAfterSnapshot(disk, log.offset);
+  if (lastIndex(log) === log.offset && entries.length > 0) restartAfterSnapshot(disk, log.offset);
   // A snapshot may have become durable before the term of its last entry. Nobody has heard anything
   // of this member in that term. Scenario: snapshot-ahead-of-the-term
   disk.hardStateDirty = lastTerm(log) > (hardState?.currentTerm ?? 0);
@@ -203,7 +203,7 @@ function restoreDisk(log: Log, { hardState, entries }: CoreInit): Disk {
 
 function longestPatienceMs(core: Core): number {
   let longest = core.config.electionTimeoutMs;
-  for (const entry of core.log.entries) {
+  for (const entry of allEntries(core.log)) {
     if (entry.kind !== "config") continue;
     longest = Math.max(longest, (entry.payload as GroupConfig).electionTimeoutMs);
   }

@@ -2,7 +2,7 @@
  * What must hold of one core, and of several of one group at the same moment (paper Figure 3).
  * Checks that need history (committed entries stay committed) are the caller's: `CommittedLedger`.
  */
-import { firstIndex, lastIndex, lastTerm, termAt } from "./log.js";
+import { allEntries, entryAt, firstIndex, lastIndex, lastTerm, termAt } from "./log.js";
 import { isSelfVoter } from "./memberships.js";
 import { isQuorum } from "./quorum.js";
 import type { Core } from "./state.js";
@@ -31,7 +31,7 @@ export function checkCore(core: Core): string[] {
   expect(disk.storedTicket < disk.nextTicket, "a ticket was stored that was never handed out");
   expect(lastTerm(log) <= core.currentTerm, "the log's last term is above currentTerm");
   let before = log.offsetTerm;
-  for (const entry of log.entries) {
+  for (const entry of allEntries(log)) {
     expect(entry.term >= before, `terms fall at ${entry.index}`);
     before = entry.term;
   }
@@ -68,8 +68,8 @@ function checkLogMatching(a: Core, b: Core): string | null {
   let agree: LogIndex = Math.min(lastIndex(a.log), lastIndex(b.log));
   while (agree >= from && termAt(a.log, agree) !== termAt(b.log, agree)) agree -= 1;
   for (let index = from; index <= agree; index++) {
-    const left = a.log.entries[index - a.log.offset - 1]!;
-    const right = b.log.entries[index - b.log.offset - 1]!;
+    const left = entryAt(a.log, index);
+    const right = entryAt(b.log, index);
     if (!sameEntry(left, right)) {
       return `logs of ${a.self.id} and ${b.self.id} agree at ${agree} and differ at ${index}`;
     }
@@ -82,8 +82,8 @@ function checkCommitted(a: Core, b: Core): string | null {
   const to = Math.min(a.commitIndex, b.commitIndex, lastIndex(a.log), lastIndex(b.log));
   const from = Math.max(firstIndex(a.log), firstIndex(b.log));
   for (let index = from; index <= to; index++) {
-    const left = a.log.entries[index - a.log.offset - 1]!;
-    const right = b.log.entries[index - b.log.offset - 1]!;
+    const left = entryAt(a.log, index);
+    const right = entryAt(b.log, index);
     if (!sameEntry(left, right)) {
       return `${a.self.id} and ${b.self.id} committed different entries at ${index}`;
     }

@@ -2,20 +2,34 @@
  * The log's window in memory: the entries after `offset`, contiguous.
  *
  *     compacted        retained
- *     1 ... offset | offset+1 ... lastIndex
+ *     1 ... offset | offset+1 ... base | base+1 ... lastIndex
+ *                    packed, applied     entries
  *
  * Entries up to `offset` are committed and covered by a snapshot; a few retained ones may be covered
- * as well (the tail that is kept for slow followers).
+ * as well (the tail that is kept for slow followers). What was applied is read again only by a slow
+ * follower, and is packed in runs once there is enough of it.
  */
 import { assert } from "../errors.js";
+import {
+  packedBodyBytes,
+  type PackedEntries,
+  packedTerm,
+  packEntries,
+  unpackEntry,
+} from "./packed-entries.js";
 import type { Entry, LogIndex, Term } from "./types.js";
 
 export type Log = {
+  /** Runs of `packedRun` entries, in order; the first may begin below `offset`. */
+  packed: PackedEntries[];
+  /** The entries after `base`. */
   entries: Entry[];
+  /** Index of the last packed entry; `offset` while nothing is packed. */
+  base: LogIndex;
   /** Index of the last entry that is no longer here; 0 when the log begins at 1. */
   offset: LogIndex;
   offsetTerm: Term;
-  /** Sum of `entrySizeBytes` over `entries`. */
+  /** Sum of `entrySizeBytes` over all entries here. */
   sizeBytes: number;
   /** The newest slice handed out: several readers of one turn share one array. */
   shared: {
@@ -27,15 +41,30 @@ export type Log = {
 
 /** Bookkeeping that an entry costs beside its body; makes limits in bytes hold for tiny commands. */
 const entryOverheadBytes = 64;
+/** Entries in a packed run: few enough that packing one is no stall. */
+export const packedRun = 256;
 
 export function entrySizeBytes(entry: Entry): number {
   return entry.body.length + entryOverheadBytes;
 }
 
 export function createLog(offset: LogIndex, offsetTerm: Term, entries: readonly Entry[]): Log {
-  const log: Log = { entries: [], offset, offsetTerm, sizeBytes: 0, shared: null };
+  const log: Log = {
+    packed: [],
+    entries: [],
+    base: offset,
+    offset,
+    offsetTerm,
+    sizeBytes: 0,
+    shared: null,
+  };
   for (const entry of entries) appendEntry(log, entry);
   return log;
+}
+
+/** A copy that shares what never changes. */
+export function cloneLog(log: Log): Log {
+  return { ...log, packed: log.packed.slice(), entries: log.entries.slice(), shared: null };
 }
 
 export function firstIndex(log: Log): LogIndex {
@@ -43,24 +72,41 @@ export function firstIndex(log: Log): LogIndex {
 }
 
 export function lastIndex(log: Log): LogIndex {
-  return log.offset + log.entries.length;
+  return log.base + log.entries.length;
 }
 
 export function lastTerm(log: Log): Term {
   const { entries } = log;
-  return entries.length === 0 ? log.offsetTerm : entries[entries.length - 1]!.term;
+  return entries.length === 0 ? termAt(log, log.base)! : entries[entries.length - 1]!.term;
+}
+
+/** The run that holds `index`, which is above `offset` and not above `base`. */
+function runOf(log: Log, index: LogIndex): PackedEntries {
+  return log.packed[Math.floor((index - log.packed[0]!.first) / packedRun)]!;
+}
+
+function isPacked(log: Log, index: LogIndex): boolean {
+  return index > log.offset && index <= log.base;
 }
 
 /** The term of the entry at `index`, or null where the log does not reach. */
 export function termAt(log: Log, index: LogIndex): Term | null {
   if (index === log.offset) return log.offsetTerm;
-  return log.entries[index - log.offset - 1]?.term ?? null;
+  if (isPacked(log, index)) return packedTerm(runOf(log, index), index);
+  return log.entries[index - log.base - 1]?.term ?? null;
 }
 
 export function entryAt(log: Log, index: LogIndex): Entry {
-  const entry = log.entries[index - log.offset - 1];
+  if (isPacked(log, index)) return unpackEntry(runOf(log, index), index);
+  const entry = log.entries[index - log.base - 1];
   assert(entry !== undefined, `log: no entry ${index} in (${log.offset}, ${lastIndex(log)}]`);
   return entry;
+}
+
+/** What the entry at `index` counts for in limits. */
+export function sizeAt(log: Log, index: LogIndex): number {
+  if (isPacked(log, index)) return packedBodyBytes(runOf(log, index), index) + entryOverheadBytes;
+  return entrySizeBytes(entryAt(log, index));
 }
 
 export function appendEntry(log: Log, entry: Entry): void {
@@ -76,10 +122,30 @@ export function appendEntry(log: Log, entry: Entry): void {
   log.sizeBytes += entrySizeBytes(entry);
 }
 
-/** Drops the entries at and after `index`. */
+/**
+ * Packs a run of entries up to `applied` once there are two of them: the newest that were applied
+ * are often asked for, and in the explorer's short logs nothing is ever packed.
+ */
+export function packApplied(log: Log, applied: LogIndex): void {
+  // More than any turn brings; less than would be a stall when a long log was read from disk.
+  const most = 16 * packedRun;
+  const count = Math.min(applied - log.base - packedRun, most);
+  if (count < packedRun) return;
+  let done = 0;
+  for (; done + packedRun <= count; done += packedRun) {
+    log.packed.push(packEntries(log.entries, done, packedRun));
+  }
+  log.entries.splice(0, done);
+  log.base += done;
+}
+
+/** Drops the entries at and after `index`, of which none was applied. */
 export function truncateFrom(log: Log, index: LogIndex): void {
-  assert(index > log.offset, `log: cannot truncate from ${index}, compacted up to ${log.offset}`);
-  const keep = index - log.offset - 1;
+  assert(
+    index > log.base,
+    `log: cannot truncate from ${index}, applied or compacted up to ${log.base}`,
+  );
+  const keep = index - log.base - 1;
   for (let at = keep; at < log.entries.length; at++) {
     log.sizeBytes -= entrySizeBytes(log.entries[at]!);
   }
@@ -92,8 +158,14 @@ export function compactTo(log: Log, index: LogIndex): void {
   if (index <= log.offset) return;
   const term = termAt(log, index);
   assert(term !== null, `log: cannot compact to ${index}, the last entry is ${lastIndex(log)}`);
-  const dropped = log.entries.splice(0, index - log.offset);
-  for (const entry of dropped) log.sizeBytes -= entrySizeBytes(entry);
+  for (let at = log.offset + 1; at <= index; at++) log.sizeBytes -= sizeAt(log, at);
+  const { packed } = log;
+  const passed = packed.findIndex(({ first, count }) => first + count > index + 1);
+  packed.splice(0, passed < 0 ? packed.length : passed);
+  if (index > log.base) {
+    log.entries.splice(0, index - log.base);
+    log.base = index;
+  }
   log.offset = index;
   log.offsetTerm = term;
   log.shared = null;
@@ -101,7 +173,9 @@ export function compactTo(log: Log, index: LogIndex): void {
 
 /** Forgets everything: the log now begins after a snapshot. */
 export function resetLog(log: Log, offset: LogIndex, offsetTerm: Term): void {
+  log.packed = [];
   log.entries = [];
+  log.base = offset;
   log.offset = offset;
   log.offsetTerm = offsetTerm;
   log.sizeBytes = 0;
@@ -110,11 +184,23 @@ export function resetLog(log: Log, offset: LogIndex, offsetTerm: Term): void {
 
 /** Entries `from`..`to`, both included; the same array for the same question within a turn. */
 export function sliceEntries(log: Log, from: LogIndex, to: LogIndex): readonly Entry[] {
-  const { shared } = log;
+  const { shared, base } = log;
   if (shared !== null && shared.from === from && shared.to === to) return shared.entries;
-  const entries = log.entries.slice(from - log.offset - 1, to - log.offset);
+  const entries = log.entries.slice(Math.max(0, from - base - 1), Math.max(0, to - base));
+  if (from <= base) {
+    const packed: Entry[] = [];
+    for (let at = from; at <= Math.min(to, base); at++) packed.push(entryAt(log, at));
+    entries.unshift(...packed);
+  }
   log.shared = { from, to, entries };
   return entries;
+}
+
+/** All entries here, for checks and displays. */
+export function allEntries(log: Log): readonly Entry[] {
+  return log.packed.length === 0
+    ? log.entries
+    : [...sliceEntries(log, firstIndex(log), log.base), ...log.entries];
 }
 
 /**
@@ -130,7 +216,7 @@ export function fitEntries(
   let to = from - 1;
   let bytes = 0;
   while (to < last) {
-    const size = entrySizeBytes(entryAt(log, to + 1));
+    const size = sizeAt(log, to + 1);
     if (to >= from && bytes + size > maxBytes) break;
     bytes += size;
     to += 1;

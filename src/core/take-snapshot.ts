@@ -6,7 +6,7 @@
  * - snapshotSaved     -> onSnapshotSaved: compaction, less a tail for slow followers (hazard 57)
  */
 import { coverBySnapshot } from "./disk.js";
-import { compactTo, entryAt, entrySizeBytes, firstIndex, termAt } from "./log.js";
+import { compactTo, entryAt, firstIndex, sizeAt, termAt } from "./log.js";
 import { appliedMembership } from "./memberships.js";
 import { isResponsive } from "./progress.js";
 import type { Core, Out } from "./state.js";
@@ -85,7 +85,7 @@ function tailStart(core: Core, index: LogIndex): LogIndex {
   let upTo = index;
   let bytes = 0;
   while (upTo > core.log.offset) {
-    bytes += entrySizeBytes(entryAt(core.log, upTo));
+    bytes += sizeAt(core.log, upTo);
     if (bytes > core.config.trailingLogBytes) break;
     upTo -= 1;
   }

@@ -2,6 +2,7 @@
  * Who waits for an answer. A command is found by its identity (session, sequence) and never by a log
  * index, because another entry may come to stand at that index (hazard 35).
  */
+import { IntegerMap } from "../integer-map.js";
 import type { ReplySink } from "./types.js";
 
 export type Waiter = {
@@ -23,13 +24,14 @@ export type Waiter = {
 };
 
 export type Waiting = {
-  readonly byRequest: Map<number, Waiter>;
-  readonly bySession: Map<number, Map<number, Waiter>>;
+  readonly byRequest: IntegerMap<Waiter>;
+  /** By session, then by sequence; sessions of which nobody waits right now may be among them. */
+  readonly bySession: Map<number, IntegerMap<Waiter>>;
   readonly byNonce: Map<number, Waiter>;
 };
 
 export function createWaiting(): Waiting {
-  return { byRequest: new Map(), bySession: new Map(), byNonce: new Map() };
+  return { byRequest: new IntegerMap(), bySession: new Map(), byNonce: new Map() };
 }
 
 export function addWaiter(waiting: Waiting, waiter: Waiter): void {
@@ -37,7 +39,7 @@ export function addWaiter(waiting: Waiting, waiter: Waiter): void {
   if (waiter.kind === "command") {
     let sequences = waiting.bySession.get(waiter.session);
     if (sequences === undefined) {
-      sequences = new Map();
+      sequences = new IntegerMap();
       waiting.bySession.set(waiter.session, sequences);
     }
     waiter.next = sequences.get(waiter.sequence) ?? null;
@@ -54,9 +56,16 @@ export function takeCommand(waiting: Waiting, session: number, sequence: number)
   const first = sequences?.get(sequence);
   if (sequences === undefined || first === undefined) return null;
   sequences.delete(sequence);
-  if (sequences.size === 0) waiting.bySession.delete(session);
+  forgetSession(waiting, session, sequences);
   forgetRequests(waiting, first);
   return first;
+}
+
+/** Sessions that come and go with every command would cost more than the few that stay. */
+const idleSessions = 64;
+
+function forgetSession({ bySession }: Waiting, session: number, left: IntegerMap<Waiter>): void {
+  if (left.size === 0 && bySession.size > idleSessions) bySession.delete(session);
 }
 
 export function takeRegister(waiting: Waiting, nonce: number): Waiter | null {
@@ -75,7 +84,7 @@ export function takeRequest(waiting: Waiting, requestId: number): Waiter | null 
   if (waiter.kind === "command") {
     const sequences = waiting.bySession.get(waiter.session)!;
     unlink(sequences, waiter);
-    if (sequences.size === 0) waiting.bySession.delete(waiter.session);
+    forgetSession(waiting, waiter.session, sequences);
   } else if (waiter.kind === "register") unlink(waiting.byNonce, waiter);
   waiter.next = null;
   return waiter;
@@ -94,7 +103,7 @@ export function takeProposals(waiting: Waiting): Waiter[] {
 }
 
 export function takeAll(waiting: Waiting): Waiter[] {
-  const taken = [...waiting.byRequest.values()];
+  const taken = waiting.byRequest.values();
   waiting.byRequest.clear();
   waiting.bySession.clear();
   waiting.byNonce.clear();
@@ -107,7 +116,7 @@ function forgetRequests(waiting: Waiting, first: Waiter): void {
   }
 }
 
-function unlink(chains: Map<number, Waiter>, waiter: Waiter): void {
+function unlink(chains: Map<number, Waiter> | IntegerMap<Waiter>, waiter: Waiter): void {
   const first = chains.get(waiter.sequence);
   if (first === waiter) {
     if (waiter.next === null) chains.delete(waiter.sequence);

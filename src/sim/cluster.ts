@@ -1,4 +1,5 @@
 /** The simulated cluster: machines, the network between them, and the checks that watch over it. */
+import { lastIndex } from "../core/log.js";
 import { createCborCodec } from "../codec/values.js";
 import type { Core } from "../core/state.js";
 import type { Member } from "../member/member.js";
@@ -102,7 +103,7 @@ export class SimCluster {
     const wanted = this.machines.filter((machine) => machine.wanted);
     if (membership.outgoing.length > 0 || membership.learners.length > 0) return false;
     if (membership.voters.length !== wanted.length) return false;
-    if (commitIndex !== log.offset + log.entries.length) return false;
+    if (commitIndex !== lastIndex(log)) return false;
     return wanted.every((machine) => {
       const member = machine.member(group);
       if (member === null || !membership.voters.includes(member.id)) return false;
@@ -176,7 +177,7 @@ export class SimCluster {
         return (
           `  ${machine.name} ${state} ${name}: ${member.id} ${core.role.type} term ${core.currentTerm} ` +
           `applied ${core.lastApplied} committed ${core.commitIndex} ` +
-          `last ${core.log.offset + core.log.entries.length} handle ${machine.handles.has(name)} ` +
+          `last ${lastIndex(core.log)} handle ${machine.handles.has(name)} ` +
           `voters ${voters.join(" ")} learners ${learners.map((learner) => learner.id).join(" ")} ` +
           `outgoing ${outgoing.join(" ")}`
         );

@@ -114,7 +114,7 @@ class SimStorage implements Storage {
 
   createGroup(identity: GroupIdentity): void {
     this.#perform(() => {
-      this.#disk.groups.set(identity.group, new MemoryGroup(identity));
+      this.#disk.groups.set(identity.group, new MemoryGroup(identity, true));
       this.#disk.marks.set(identity.group, new DurableMark());
       return noAnswer;
     });

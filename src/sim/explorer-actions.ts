@@ -1,4 +1,5 @@
 /** What may happen next in a state of the explorer, within its bounds. */
+import { lastIndex } from "../core/log.js";
 import { emptyBody } from "../core/state.js";
 import type { Core } from "../core/state.js";
 import type { CoreEvent, MemberId, MembershipChange } from "../core/types.js";
@@ -164,7 +165,7 @@ function addRequests(situation: Situation, node: Node, at: number, actions: Acti
     actions.push(tell(at, `snapshot ${id}`, event, "snapshots"));
   }
   if (role.type !== "leader") return;
-  const fits = log.offset + log.entries.length < bounds.entries;
+  const fits = lastIndex(log) < bounds.entries;
   if (has(situation, "commands") && fits && role.transfer === null) {
     const number = ghost.used.commands + 1;
     actions.push(tell(at, `propose ${id} ${number}`, propose(number), "commands"));

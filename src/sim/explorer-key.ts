@@ -3,6 +3,7 @@
  * nothing that can still happen: how many tickets there were, bytes, clocks. Lists whose order means
  * nothing are sorted, so that a renamed state reads like one that came about under those names.
  */
+import { allEntries } from "../core/log.js";
 import type { Core, Peer } from "../core/state.js";
 import type { Entry, MemberId, Membership, Message } from "../core/types.js";
 import type { Letter, Node, NodeDisk } from "./explorer-node.js";
@@ -114,7 +115,7 @@ function keyOfCore(core: Core, rename: Rename): string {
   const waiting = reads.waiting.map(({ readIndex, requests }) => `${readIndex}.${requests.join()}`);
   return [
     `${core.currentTerm}${nameOf(core.votedFor, rename)}`,
-    `${log.offset}.${log.offsetTerm}:${keyOfEntries(log.entries, rename)}`,
+    `${log.offset}.${log.offsetTerm}:${keyOfEntries(allEntries(log), rename)}`,
     `${core.commitIndex}.${core.lastApplied}`,
     keyOfRole(core, rename),
     `${ticket(disk.hardStateTicket)}${tickets.join()}.${disk.durableIndex}.${disk.handedIndex}`,

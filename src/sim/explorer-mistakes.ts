@@ -2,6 +2,7 @@
  * Deliberate mistakes, made from outside of an unchanged core: what it is told, what it says or what it
  * remembers is twisted. Whoever searches has to find each of them.
  */
+import { lastIndex } from "../core/log.js";
 import type { Tamper } from "./explorer-node.js";
 import type { Bounds } from "./explorer-actions.js";
 
@@ -70,7 +71,7 @@ export const mistakes: readonly Mistake[] = Object.freeze([
         if (event.type !== "messageReceived" || event.message.type !== "appendEntriesReply")
           return event;
         if (!event.message.success) return event;
-        const matchIndex = log.offset + log.entries.length;
+        const matchIndex = lastIndex(log);
         return { ...event, message: { ...event.message, matchIndex } };
       },
     },

@@ -5,6 +5,7 @@
  * Time is abstracted. A core's clock stands at 0 between actions; an action is *aged* if so much time
  * has passed before it that every promise ran out and every peer fell silent.
  */
+import { allEntries, termAt } from "../core/log.js";
 import { checkCore, cloneCore, createCore, flush, step } from "../core/index.js";
 import type { Core, Out } from "../core/state.js";
 import type {
@@ -223,7 +224,7 @@ function takeTurns(run: Run, events: readonly CoreEvent[]): void {
 /** Carries out a turn's effects; what storage answers at once makes further turns. */
 function perform(run: Run, out: readonly CoreEffect[]): void {
   const { core } = run;
-  for (const entry of core.log.entries) {
+  for (const entry of allEntries(core.log)) {
     const isNew = entry.index > run.commitSeen && entry.index <= core.commitIndex;
     if (isNew) run.committed.push(entry);
   }
@@ -368,8 +369,7 @@ function checkPromise(run: Run, to: MemberId, message: Message): void {
     const durable =
       matchIndex <= (disk.snapshot?.index ?? 0) ||
       disk.entries.some(
-        ({ index, term }) =>
-          index === matchIndex && term === core.log.entries[index - core.log.offset - 1]?.term,
+        ({ index, term }) => index === matchIndex && term === termAt(core.log, index),
       );
     if (!durable) broken(`entry ${matchIndex} is not durable`);
     if ((hardState?.currentTerm ?? 0) < message.term) broken("its term is not durable");

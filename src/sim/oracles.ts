@@ -4,7 +4,7 @@
  *
  * The numbers are those of Figure 3 and of the hazards' list of invariants.
  */
-import { lastIndex, termAt } from "../core/log.js";
+import { entryAt, lastIndex, termAt } from "../core/log.js";
 import type { Core } from "../core/state.js";
 import type { Entry, LogIndex, MemberId, Term } from "../core/types.js";
 import type { AppliedInfo } from "../value/types.js";
@@ -159,7 +159,7 @@ export class GroupOracle {
       this.#fail(`leader ${core.self.id} cut its own log from ${seen.lastIndex} to ${last}`);
     }
     for (let index = last; index > log.offset; index--) {
-      const entry = log.entries[index - log.offset - 1]!;
+      const entry = entryAt(log, index);
       if (seen.terms[index] === entry.term) break;
       if (leads && core.currentTerm === seen.currentTerm && index <= seen.lastIndex) {
         this.#fail(`leader ${core.self.id} replaced its entry ${index}`);

@@ -14,6 +14,7 @@ type Incoming = { readonly snapshot: SnapshotMeta; readonly pieces: SnapshotPiec
 
 export class MemoryGroup {
   readonly #identity: GroupIdentity;
+  readonly #keepsLog: boolean;
   #hardState: HardState = initialHardState;
   #entries: Entry[] = [];
   #snapshot: SnapshotMeta | null = null;
@@ -24,8 +25,9 @@ export class MemoryGroup {
   #pinned: { readonly index: LogIndex; readonly pieces: SnapshotPieces; wanted: boolean } | null =
     null;
 
-  constructor(identity: GroupIdentity) {
+  constructor(identity: GroupIdentity, keepsLog: boolean) {
     this.#identity = identity;
+    this.#keepsLog = keepsLog;
   }
 
   recover(): RecoveredGroup {
@@ -42,6 +44,7 @@ export class MemoryGroup {
 
   store(batch: StoreBatch): void {
     if (batch.hardState !== null) this.#hardState = batch.hardState;
+    if (!this.#keepsLog) return;
     if (batch.truncateFrom > 0) this.#truncate(batch.truncateFrom);
     const covered = this.#snapshot?.index ?? 0;
     for (const entry of batch.entries) {

@@ -21,6 +21,11 @@ import { SnapshotPieces } from "./snapshot-pieces.js";
 export type MemoryStorageOptions = {
   /** What `durable` says; true lets a test treat this object as a disk. Default false. */
   readonly durable?: boolean;
+  /**
+   * False: entries are not kept, for a host whose storage nobody can open again; `open` then gives no
+   * groups. Default true.
+   */
+  readonly keepsLog?: boolean;
 };
 
 /** Memory storage, and what only tests need of it. */
@@ -46,11 +51,12 @@ export interface MemoryStorage extends Storage {
  * ```
  */
 export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
-  return new MemoryStorageImpl(options.durable ?? false);
+  return new MemoryStorageImpl(options.durable ?? false, options.keepsLog ?? true);
 }
 
 class MemoryStorageImpl implements MemoryStorage {
   readonly durable: boolean;
+  readonly #keepsLog: boolean;
   readonly #groups = new Map<GroupName, MemoryGroup>();
   #hostId: string | null = null;
   #handlers: StorageHandlers | null = null;
@@ -59,8 +65,9 @@ class MemoryStorageImpl implements MemoryStorage {
   /** Null: answers leave at once. */
   #held: (() => void)[] | null = null;
 
-  constructor(durable: boolean) {
+  constructor(durable: boolean, keepsLog: boolean) {
     this.durable = durable;
+    this.#keepsLog = keepsLog;
   }
 
   open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]> {
@@ -79,6 +86,8 @@ class MemoryStorageImpl implements MemoryStorage {
     }
     this.#hostId = hostId;
     this.#handlers = handlers;
+    // Without its entries, what is here of a group must not pass for one that came back.
+    if (!this.#keepsLog) this.#groups.clear();
     return Promise.resolve([...this.#groups.values()].map((group) => group.recover()));
   }
 
@@ -86,7 +95,7 @@ class MemoryStorageImpl implements MemoryStorage {
     this.#perform(() => {
       const { group } = identity;
       assert(!this.#groups.has(group), `storage: group ${group} exists already`);
-      this.#groups.set(group, new MemoryGroup(identity));
+      this.#groups.set(group, new MemoryGroup(identity, this.#keepsLog));
     });
   }
 

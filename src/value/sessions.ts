@@ -10,6 +10,7 @@
  * and never applied again (hazard 86). The same goes for callers' own ids.
  */
 import type { GroupConfig } from "../core/types.js";
+import { IntegerMap } from "../integer-map.js";
 import { failed } from "./outcomes.js";
 import type { Outcome } from "./types.js";
 
@@ -23,8 +24,11 @@ export type Session = {
   readonly id: number;
   /** Sequences below this one are settled: answered, or given up. */
   floor: number;
-  /** Applied and kept, by sequence, in log order. */
-  readonly kept: Map<number, KeptReply>;
+  /** Applied and kept, by sequence. */
+  readonly kept: IntegerMap<KeptReply>;
+  /** The same in log order. */
+  oldestOwn: KeptReply | null;
+  newestOwn: KeptReply | null;
   /** Applied, and the reply was dropped. Null while there is none. */
   dropped: Set<number> | null;
   keptBytes: number;
@@ -32,7 +36,11 @@ export type Session = {
   newer: Session | null;
 };
 
-/** A reply that is still here; part of one list over the whole table, in log order. */
+/**
+ * A reply that is still here; part of one list over the whole table and of one over its session, in log
+ * order. Who leaves a list lets go of its neighbours: a chain of dead ones, of which the first has grown
+ * old, would keep all that follow from the young generation's collector.
+ */
 export type KeptReply = {
   /** Whose it is: a session's, or (null) an id's. */
   readonly session: Session | null;
@@ -41,6 +49,8 @@ export type KeptReply = {
   readonly outcome: Outcome;
   older: KeptReply | null;
   newer: KeptReply | null;
+  olderOwn: KeptReply | null;
+  newerOwn: KeptReply | null;
 };
 
 export type Sessions = {
@@ -100,7 +110,9 @@ export function insertSession(sessions: Sessions, id: number, floor: number): Se
   const session: Session = {
     id,
     floor,
-    kept: new Map(),
+    kept: new IntegerMap(),
+    oldestOwn: null,
+    newestOwn: null,
     dropped: null,
     keptBytes: 0,
     older: sessions.newest,
@@ -134,7 +146,11 @@ export function raiseFloor(sessions: Sessions, session: Session, floor: number):
       if (reply !== undefined) removeReply(sessions, reply);
     }
   } else if (kept.size > 0) {
-    for (const reply of kept.values()) if (reply.sequence < floor) removeReply(sessions, reply);
+    for (let reply = session.oldestOwn; reply !== null;) {
+      const { newerOwn } = reply;
+      if (reply.sequence < floor) removeReply(sessions, reply);
+      reply = newerOwn;
+    }
   }
   if (dropped !== null) {
     for (const sequence of dropped) {
@@ -157,7 +173,7 @@ export function keepReply(
   appendReply(sessions, session, sequence, null, outcome);
   const { limits } = sessions;
   while (session.keptBytes > limits.maxReplyBytesPerSession) {
-    dropReply(sessions, firstValue(session.kept)!);
+    dropReply(sessions, session.oldestOwn!);
   }
   trimBytes(sessions);
 }
@@ -177,7 +193,7 @@ export function setLimits(sessions: Sessions, limits: SessionLimits): void {
   trimCommandIds(sessions);
   for (let session = sessions.oldest; session !== null; session = session.newer) {
     while (session.keptBytes > limits.maxReplyBytesPerSession) {
-      dropReply(sessions, firstValue(session.kept)!);
+      dropReply(sessions, session.oldestOwn!);
     }
   }
   trimBytes(sessions);
@@ -232,13 +248,26 @@ export function appendReply(
   outcome: Outcome,
 ): void {
   const older = sessions.newestReply;
-  const reply: KeptReply = { session, sequence, id, outcome, older, newer: null };
+  const olderOwn = session === null ? null : session.newestOwn;
+  const reply: KeptReply = {
+    session,
+    sequence,
+    id,
+    outcome,
+    older,
+    newer: null,
+    olderOwn,
+    newerOwn: null,
+  };
   if (older === null) sessions.oldestReply = reply;
   else older.newer = reply;
   sessions.newestReply = reply;
   const cost = costOf(outcome);
   sessions.totalBytes += cost;
   if (session !== null) {
+    if (olderOwn === null) session.oldestOwn = reply;
+    else olderOwn.newerOwn = reply;
+    session.newestOwn = reply;
     session.kept.set(sequence, reply);
     session.keptBytes += cost;
   }
@@ -265,14 +294,22 @@ function dropReply(sessions: Sessions, reply: KeptReply): void {
 
 /** Takes it out of the list and of its session; an id stays known until the caller decides. */
 function removeReply(sessions: Sessions, reply: KeptReply): void {
-  const { older, newer, session } = reply;
+  const { older, newer, olderOwn, newerOwn, session } = reply;
   if (older === null) sessions.oldestReply = newer;
   else older.newer = newer;
   if (newer === null) sessions.newestReply = older;
   else newer.older = older;
+  reply.older = null;
+  reply.newer = null;
   const cost = costOf(reply.outcome);
   sessions.totalBytes -= cost;
   if (session === null) return;
+  if (olderOwn === null) session.oldestOwn = newerOwn;
+  else olderOwn.newerOwn = newerOwn;
+  if (newerOwn === null) session.newestOwn = olderOwn;
+  else newerOwn.olderOwn = olderOwn;
+  reply.olderOwn = null;
+  reply.newerOwn = null;
   session.kept.delete(reply.sequence);
   session.keptBytes -= cost;
 }
@@ -299,7 +336,7 @@ function trimCommandIds(sessions: Sessions): void {
 }
 
 function evictSession(sessions: Sessions, session: Session): void {
-  for (const reply of session.kept.values()) removeReply(sessions, reply);
+  while (session.oldestOwn !== null) removeReply(sessions, session.oldestOwn);
   sessions.totalBytes -= (session.dropped?.size ?? 0) * droppedBytes;
   unlinkSession(sessions, session);
   sessions.byId.delete(session.id);

@@ -2,6 +2,7 @@
  * What an onlooker who sees every member at once remembers: committed entries, leaders, votes, what
  * was asked for and what became of it. Nothing here is known to the cores.
  */
+import { allEntries, termAt } from "../../src/core/log.js";
 import type { Core } from "../../src/core/state.js";
 import type {
   CoreEffect,
@@ -63,7 +64,7 @@ export class Ghost {
     if (term < before.term) this.violate(`${id}: term fell from ${before.term} to ${term}`);
     if (commitIndex < before.commitIndex) this.violate(`${id}: commitIndex fell to ${commitIndex}`);
     if (lastApplied < before.lastApplied) this.violate(`${id}: lastApplied fell to ${lastApplied}`);
-    for (const entry of core.log.entries) {
+    for (const entry of allEntries(core.log)) {
       if (entry.index > before.commitIndex && entry.index <= commitIndex) this.#commit(id, entry);
     }
     this.#seen.set(core, { term, commitIndex, lastApplied });
@@ -135,7 +136,7 @@ export class Ghost {
     }
     if (message.type === "appendEntriesReply" && message.success) {
       const { matchIndex } = message;
-      const held = core.log.entries[matchIndex - core.log.offset - 1]?.term ?? null;
+      const held = termAt(core.log, matchIndex);
       if (!disk.covers(matchIndex, held)) broken(`${matchIndex} is not durable`);
     }
     if (message.type === "installSnapshotReply" && message.installed) {

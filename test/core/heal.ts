@@ -1,4 +1,5 @@
 /** After the storm: everybody who can comes back, the network is whole, and the group has to work. */
+import { lastIndex } from "../../src/core/log.js";
 import { isQuorum } from "../../src/core/quorum.js";
 import type { CoreEvent, MemberId } from "../../src/core/types.js";
 import type { Machine } from "./harness.js";
@@ -70,7 +71,7 @@ function leaderOf({ cluster }: Walk): Machine | null {
 /** All that the leader names and that are not gone have what it has committed, and nothing is pending. */
 function isEverybodyThere({ cluster }: Walk, leader: Machine): boolean {
   const { membership, commitIndex, log } = leader.core!;
-  if (commitIndex < log.offset + log.entries.length || membership.outgoing.length > 0) return false;
+  if (commitIndex < lastIndex(log) || membership.outgoing.length > 0) return false;
   return membership.members.every(({ id }) => {
     const machine = cluster.machines.get(id);
     if (machine === undefined || machine.wiped) return true;
@@ -83,7 +84,7 @@ function describe({ cluster }: Walk): string {
     .live()
     .map(({ id, core, value, removed }) => {
       const { role, currentTerm, commitIndex, log, membership } = core!;
-      const last = log.offset + log.entries.length;
+      const last = lastIndex(log);
       const learners = membership.learners.map((learner) => learner.id);
       const voters = [membership.voters, membership.outgoing, learners].join("|");
       const name = removed ? "removed" : role.type;

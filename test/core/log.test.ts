@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { defaultGroupConfig } from "../../src/core/config.js";
 import {
+  allEntries,
   appendEntry,
+  cloneLog,
   compactTo,
   createLog,
+  entryAt,
   entrySizeBytes,
   findAgreement,
   firstIndex,
@@ -14,6 +18,8 @@ import {
   lastIndex,
   lastTerm,
   type Log,
+  packApplied,
+  packedRun,
   resetLog,
   sliceEntries,
   termAt,
@@ -48,6 +54,8 @@ function same(log: Log, model: Model): void {
   assert.deepEqual(sliceEntries(log, offset + 1, last), entries);
   const middle = offset + Math.ceil(entries.length / 2);
   assert.deepEqual(sliceEntries(log, middle, last), entries.slice(middle - offset - 1));
+  assert.deepEqual(allEntries(log), entries);
+  for (const entry of entries) assert.deepEqual(entryAt(log, entry.index), entry);
 }
 
 const stepArbitrary = fc.oneof(
@@ -79,6 +87,28 @@ function apply(log: Log, model: Model, { type, by }: { type: string; by: number 
   }
 }
 
+/** Every kind, bodies of none to many bytes, numbers beyond 32 bits. */
+function appendVaried(log: Log, model: Model): void {
+  const index = lastIndex(log) + 1;
+  const sequence = index % 5 === 0 ? 2 ** 40 + index : index;
+  const base = { index, term: lastTerm(log) + (index % 100 === 0 ? 1 : 0), session: index % 9 };
+  const body = new Uint8Array(index % 50 === 0 ? 3000 : index % 70).fill(index);
+  const numbers = { sequence, lowestOutstanding: sequence - 1, timeMs: index * 1.5 };
+  const kinds = ["noop", "command", "register", "command", "command"] as const;
+  const entry: Entry =
+    index % 77 === 0
+      ? {
+          ...base,
+          ...numbers,
+          kind: "config",
+          body: new Uint8Array(0),
+          payload: defaultGroupConfig,
+        }
+      : { ...base, ...numbers, kind: kinds[index % 5]!, body, payload: null };
+  appendEntry(log, entry);
+  model.entries.push(entry);
+}
+
 /** Terms that grow, as increments. */
 const termsArbitrary = fc.array(fc.nat(2), { minLength: 1, maxLength: 30 }).map((steps) => {
   let term = 1;
@@ -107,12 +137,52 @@ describe("the log", () => {
     );
   });
 
+  test("holds the same when what was applied is packed, and so do its copies", () => {
+    const arbitrary = fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.record({ type: fc.constant("append"), by: fc.nat(2 * packedRun) }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({ type: fc.constant("apply"), by: fc.nat(3 * packedRun) }),
+      },
+      fc.record({ type: fc.constant("compact"), by: fc.nat(2 * packedRun) }),
+      fc.record({ type: fc.constant("cut"), by: fc.nat(100) }),
+    );
+    let packedOnce = false;
+    fc.assert(
+      fc.property(fc.array(arbitrary, { minLength: 5, maxLength: 25 }), (steps) => {
+        let log = createLog(7, 2, []);
+        const model: Model = { offset: 7, offsetTerm: 2, entries: [] };
+        let applied = 7;
+        for (const { type, by } of steps) {
+          const last = lastIndex(log);
+          if (type === "append") for (let i = 0; i < by; i++) appendVaried(log, model);
+          else if (type === "apply") packApplied(log, (applied = Math.min(applied + by, last)));
+          else if (type === "compact") {
+            apply(log, model, { type, by: Math.min(by, applied - model.offset) });
+          } else if (applied + by > log.offset) {
+            apply(log, model, { type, by: applied + by - model.offset });
+          }
+          packedOnce ||= log.packed.length > 1;
+          const copy = cloneLog(log);
+          appendVaried(log, { ...model, entries: [] });
+          log = copy;
+        }
+        same(log, model);
+      }),
+      { numRuns: 60 },
+    );
+    assert.ok(packedOnce, "nothing was ever packed");
+  });
+
   test("refuses gaps, terms that fall, and cuts of what is compacted", () => {
     const log = logOf([1, 2, 2]);
     assert.throws(() => appendEntry(log, entryOf(5, 2)), /does not follow 3/);
     assert.throws(() => appendEntry(log, entryOf(4, 1)), /below its predecessor's/);
     compactTo(log, 2);
-    assert.throws(() => truncateFrom(log, 2), /compacted up to 2/);
+    assert.throws(() => truncateFrom(log, 2), /applied or compacted up to 2/);
     assert.throws(() => compactTo(log, 9), /the last entry is 3/);
   });
 

@@ -1,4 +1,5 @@
 /** One member between its peers, its storage and its callers. */
+import { lastIndex } from "../../src/core/log.js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Entry } from "../../src/core/types.js";
@@ -132,7 +133,7 @@ describe("a caller", () => {
       {
         type: "appendEntries",
         term: currentTerm + 1,
-        prevLogIndex: log.offset + log.entries.length,
+        prevLogIndex: lastIndex(log),
         prevLogTerm: currentTerm,
         commitIndex: 0,
         round: 1,

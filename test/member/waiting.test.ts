@@ -33,7 +33,8 @@ function chain(first: Waiter | null): number[] {
 }
 
 function isEmpty(waiting: Waiting): boolean {
-  return waiting.byRequest.size + waiting.bySession.size + waiting.byNonce.size === 0;
+  const sequences = [...waiting.bySession.values()].reduce((sum, each) => sum + each.size, 0);
+  return waiting.byRequest.size + sequences + waiting.byNonce.size === 0;
 }
 
 describe("the table of callers", () => {

@@ -28,6 +28,7 @@
  *     state a                role, term, log, commit
  *     bag                    what is on its way
  */
+import { allEntries } from "../../../src/core/log.js";
 import assert from "node:assert/strict";
 import { bootstrapEntries, readStatus } from "../../../src/core/index.js";
 import { validateGroupConfig } from "../../../src/core/config.js";
@@ -119,7 +120,7 @@ function cut(world: World, what: string): void {
 function showState(world: World, id: string): void {
   const core = world.coreOf(id);
   const status = readStatus(core);
-  const log = core.log.entries.map(showEntry).join(" ");
+  const log = allEntries(core.log).map(showEntry).join(" ");
   const compacted = core.log.offset > 0 ? `(${core.log.offset}@${core.log.offsetTerm}) ` : "";
   world.print(
     `${id} ${status.role} term=${status.term} vote=${core.votedFor ?? "-"} ` +
