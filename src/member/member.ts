@@ -41,7 +41,7 @@ import { performAll } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
-import { snapshotAborted, snapshotWasSaved } from "./saved.js";
+import { piecesPulled, snapshotAborted, snapshotWasSaved } from "./saved.js";
 import { snapshotPieceRead } from "./snapshot-pieces.js";
 import { continueTaking, createSnapshots, isPulling } from "./snapshots.js";
 import { addressOf, isInboxFull, memberAddresses, type MemberState, post } from "./state.js";
@@ -256,10 +256,7 @@ export class Member {
     const state = this.#state;
     if (state.stopped) return;
     try {
-      if (isPulling(state.snapshots)) {
-        if (continueTaking(state.snapshots)) state.services.wakeLater();
-        else state.services.storageTouched();
-      }
+      if (isPulling(state.snapshots)) piecesPulled(state, continueTaking(state.snapshots));
       this.#step();
     } catch (cause) {
       this.#break(cause);

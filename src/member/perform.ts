@@ -10,7 +10,7 @@ import { answerReads } from "./reads.js";
 import { beginInstalling, beginTaking } from "./snapshots.js";
 import { membersEvent, roleEvent } from "./status.js";
 import type { MemberState } from "./state.js";
-import { snapshotAborted } from "./saved.js";
+import { piecesPulled, snapshotAborted } from "./saved.js";
 import { takeCommand, takeProposals, takeRegister, takeRequest, type Waiter } from "./waiting.js";
 
 /** Returns true when a committed change took this member out of the group. */
@@ -90,8 +90,7 @@ function performSnapshot(state: MemberState, effect: SnapshotEffect): void {
   services.storageTouched();
   switch (effect.type) {
     case "snapshotStarted":
-      if (beginTaking(state.snapshots, effect)) services.wakeLater();
-      return;
+      return piecesPulled(state, beginTaking(state.snapshots, effect));
     case "readSnapshotChunk": {
       const { to, index, offset, maxBytes } = effect;
       return storage.readSnapshotChunk(group, to, index, offset, maxBytes);

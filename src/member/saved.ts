@@ -1,7 +1,8 @@
 /** What storage says of snapshots: taken by this member, or sent by the leader. */
 import type { SnapshotMeta } from "../core/types.js";
+import type { RaftErrorCode } from "../errors.js";
 import { replyError } from "./replies.js";
-import { abortTaking, snapshotSaved } from "./snapshots.js";
+import { abortTaking, type Pulled, snapshotSaved } from "./snapshots.js";
 import { type MemberState, post } from "./state.js";
 import { takeRequest } from "./waiting.js";
 
@@ -14,16 +15,15 @@ export function snapshotWasSaved(state: MemberState, snapshot: SnapshotMeta, ok:
     return;
   }
   post(state, saved.event, 0);
-  if (saved.request !== null) answerSnapshot(state, saved.request, ok ? snapshot : null);
+  const { request } = saved;
+  if (request === null) return;
+  if (ok) answerSnapshot(state, request, snapshot);
+  else refuseSnapshot(state, request, "storageFailed", savingFailed(state));
 }
 
-function answerSnapshot(state: MemberState, request: number, snapshot: SnapshotMeta | null): void {
+function answerSnapshot(state: MemberState, request: number, snapshot: SnapshotMeta): void {
   const waiter = takeRequest(state.waiting, request);
   if (waiter === null) return;
-  if (snapshot === null) {
-    const why = `member ${state.self.id} could not save the snapshot; its log says why`;
-    return replyError(waiter.sink, waiter.request, "storageFailed", "no", why);
-  }
   const { index, sizeBytes } = snapshot;
   const body = state.services.codec.encode({ index, sizeBytes });
   waiter.sink.reply(waiter.request, "ok", "maybe", index, body);
@@ -46,8 +46,43 @@ function loadInstalled(state: MemberState, snapshot: SnapshotMeta): void {
 
 /** Gives up a snapshot that is being encoded; the core and who asked for it are told. */
 export function snapshotAborted(state: MemberState): void {
+  endTaking(state, "storageFailed", savingFailed(state));
+}
+
+/**
+ * What pulling pieces came to. A value that has no encoding costs the snapshot and not the member: the
+ * log stays, commands go on, and one of them may mend the value.
+ */
+export function piecesPulled(state: MemberState, pulled: Pulled): void {
+  const { services, group, self } = state;
+  if (pulled.type === "paused") return services.wakeLater();
+  if (pulled.type === "handedOver") return services.storageTouched();
+  const { error } = pulled;
+  const index = state.replica.core.takingSnapshotAt;
+  const why =
+    `member ${self.id} of group "${group}": the value at index ${index} has no encoding, so no ` +
+    `snapshot can be taken of it: ${error instanceof Error ? error.message : String(error)}`;
+  services.logger.error({ group, member: self.id, index, err: error }, why);
+  endTaking(state, "encodeFailed", why);
+}
+
+function endTaking(state: MemberState, code: RaftErrorCode, why: string): void {
   const taking = abortTaking(state.snapshots);
   if (taking === null) return;
   post(state, { type: "snapshotFailed", index: taking.index }, 0);
-  if (taking.request !== null) answerSnapshot(state, taking.request, null);
+  if (taking.request !== null) refuseSnapshot(state, taking.request, code, why);
+}
+
+function savingFailed(state: MemberState): string {
+  return `member ${state.self.id} could not save the snapshot; its log says why`;
+}
+
+function refuseSnapshot(
+  state: MemberState,
+  request: number,
+  code: RaftErrorCode,
+  why: string,
+): void {
+  const waiter = takeRequest(state.waiting, request);
+  if (waiter !== null) replyError(waiter.sink, waiter.request, code, "no", why);
 }

@@ -4,6 +4,7 @@
  */
 import { crc32 } from "../codec/crc32.js";
 import type { RequestId, SnapshotMeta } from "../core/types.js";
+import { assert } from "../errors.js";
 import type { ReplicaEffect, ReplicaEvent } from "../replica.js";
 import type { Clock, SnapshotSink, Storage } from "../ports.js";
 
@@ -33,8 +34,14 @@ export function createSnapshots(group: string, storage: Storage, clock: Clock): 
   return { group, storage, clock, taking: null, installing: null };
 }
 
-/** Begins; returns true if pieces are left for later turns. */
-export function beginTaking(snapshots: Snapshots, effect: Started): boolean {
+/** How far pulling came: pieces are left for later turns, storage has all, or there are none. */
+export type Pulled =
+  | { readonly type: "paused" }
+  | { readonly type: "handedOver" }
+  /** The value has no encoding: `abortTaking` is next. */
+  | { readonly type: "failed"; readonly error: unknown };
+
+export function beginTaking(snapshots: Snapshots, effect: Started): Pulled {
   snapshots.taking?.sink.abort();
   snapshots.taking = {
     effect,
@@ -51,23 +58,28 @@ export function isPulling(snapshots: Snapshots): boolean {
   return snapshots.taking !== null && snapshots.taking.meta === null;
 }
 
-/** Pulls pieces until the budget is spent; returns true if some are left. */
-export function continueTaking(snapshots: Snapshots): boolean {
+/** Pulls pieces until the budget is spent. Only while `isPulling`. */
+export function continueTaking(snapshots: Snapshots): Pulled {
   const { taking, clock } = snapshots;
-  if (taking === null || taking.meta !== null) return false;
+  assert(taking !== null && taking.meta === null, "no snapshot is being encoded");
   const { effect, sink } = taking;
   const untilMs = effect.immediate ? Infinity : clock.nowMs() + budgetMs;
   for (;;) {
-    const piece = effect.pieces.next();
+    let piece: IteratorResult<Uint8Array>;
+    try {
+      piece = effect.pieces.next();
+    } catch (error) {
+      return { type: "failed", error };
+    }
     if (piece.done === true) break;
     sink.write(piece.value);
     taking.sizeBytes += piece.value.length;
     taking.checksum = crc32(piece.value, taking.checksum);
-    if (clock.nowMs() >= untilMs) return true;
+    if (clock.nowMs() >= untilMs) return { type: "paused" };
   }
   taking.meta = effect.finish(taking.sizeBytes, taking.checksum);
   sink.commit(taking.meta);
-  return false;
+  return { type: "handedOver" };
 }
 
 export type Saved =

@@ -1,7 +1,7 @@
 /** One member between its peers, its storage and its callers. */
-import { lastIndex } from "../../src/core/log.js";
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { lastIndex } from "../../src/core/log.js";
 import type { Entry } from "../../src/core/types.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
@@ -244,6 +244,62 @@ describe("a snapshot", () => {
     assert.equal(lab.repliesTo(21)[0]?.value, 1);
     assert.deepEqual(lab.repliesTo(20)[0]?.status, "ok");
   });
+
+  for (const mutable of [false, true]) {
+    const kind = mutable ? "mutable" : "pure";
+    test(`of a ${kind} value that has no encoding costs the snapshot, not the member`, async () => {
+      const lab = new Lab(mutable ? spoiltInPlace : spoilt);
+      await lab.restore();
+      lab.lead();
+      const session = lab.register();
+      const snapshot = (request: number): void => {
+        const body = codec.encode(null);
+        lab.member.request(lab.sink, { type: "admin", request, verb: "snapshot", body });
+        lab.settle();
+      };
+      lab.command(20, session, 1, "spoil", true);
+      lab.settle();
+      lab.acknowledge();
+      assert.equal(lab.repliesTo(20)[0]?.value, 0);
+      snapshot(21);
+      assert.deepEqual(
+        lab.repliesTo(21).map(({ status, applied }) => [status, applied]),
+        [["encodeFailed", "no"]],
+      );
+      assert.equal(lab.ended, null);
+      const [line] = lab.log.filter((each) => each.includes("no encoding"));
+      assert.match(line ?? "", /member a#1 of group "g": the value at index \d+ has no encoding.*/);
+      lab.command(22, session, 2, "spoil", false);
+      lab.settle();
+      lab.acknowledge();
+      snapshot(23);
+      assert.equal(lab.repliesTo(23)[0]?.status, "ok", "nothing is left of the one that failed");
+    });
+  }
+});
+
+const spoilt = defineValue({
+  name: "spoilt",
+  version: 1,
+  initial: (): { readonly broken: unknown } => ({ broken: 0 }),
+  commands: {
+    spoil: (_value, on: boolean) => ({ reply: 0, value: { broken: on ? () => 1 : 0 } }),
+  },
+  queries: {},
+});
+
+const spoiltInPlace = defineValue({
+  name: "spoilt",
+  version: 1,
+  mutable: true,
+  initial: (): { broken: unknown } => ({ broken: 0 }),
+  commands: {
+    spoil: (value, on: boolean) => {
+      value.broken = on ? () => 1 : 0;
+      return 0;
+    },
+  },
+  queries: {},
 });
 
 describe("storage that fails", () => {
