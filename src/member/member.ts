@@ -308,14 +308,17 @@ export class Member {
     if (!this.#state.stopped) this.#end(null);
   }
 
-  /** Something was thrown where nothing may: this member cannot be trusted any more. */
+  /** Something was thrown where nothing may: this member cannot go on. */
   #break(cause: unknown): void {
     if (this.#state.stopped) return;
     const why = cause instanceof Error ? cause.message : String(cause);
     const { group, self, services } = this.#state;
-    const message = `member ${self.id} of group "${group}" found itself broken and stopped: ${why}`;
+    // What a value or a storage refuses is no defect of ours: its own code says what to do.
+    const code = cause instanceof RaftError ? cause.code : "internal";
+    const how = code === "internal" ? "found itself broken and stopped" : "had to stop";
+    const message = `member ${self.id} of group "${group}" ${how}: ${why}`;
     services.logger.error({ group, member: self.id, err: cause }, message);
-    this.#end(new RaftError("internal", message, { applied: "maybe", cause }));
+    this.#end(new RaftError(code, message, { applied: "maybe", cause }));
   }
 
   #end(error: RaftError | null): void {

@@ -1,6 +1,7 @@
 /** One member between its peers, its storage and its callers. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { crc32 } from "../../src/codec/crc32.js";
 import { lastIndex } from "../../src/core/log.js";
 import type { Entry } from "../../src/core/types.js";
 import { encodeCommandBody } from "../../src/value/body.js";
@@ -276,6 +277,27 @@ describe("a snapshot", () => {
       assert.equal(lab.repliesTo(23)[0]?.status, "ok", "nothing is left of the one that failed");
     });
   }
+
+  test("that this version of the value cannot read ends the member under its own code", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    const data = Uint8Array.of(1, 2, 3);
+    const { membership, config } = lab.member.replica.core;
+    lab.receive("c#1", {
+      ...{ type: "installSnapshot", term: 2, offset: 0, data, round: 1, sentAtMs: 0 },
+      promiseMs: 1000,
+      snapshot: {
+        ...{ index: 9, term: 2, timeMs: 1, membership, membershipIndex: 2, config },
+        ...{ sizeBytes: 3, checksum: crc32(data), valueVersion: 2 },
+      },
+    });
+    // Read back from storage, which answers by a promise.
+    await lab.storage.loadSnapshot("g");
+    lab.settle();
+    const error = lab.ended?.error;
+    assert.equal(error?.code, "storageMismatch");
+    assert.match(error.message, /member a#1 of group "g" had to stop: .*version 2/);
+  });
 });
 
 const spoilt = defineValue({
