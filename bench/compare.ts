@@ -13,6 +13,9 @@ export type Measured = {
   /** Medians of the ratios to the baseline, round by round; 1 for the baseline itself. */
   readonly throughputRatio: number;
   readonly p99Ratio: number;
+  /** The same to the second baseline, if there is one. */
+  readonly secondThroughputRatio: number | null;
+  readonly secondP99Ratio: number | null;
 };
 
 export type CompareOptions = {
@@ -20,6 +23,8 @@ export type CompareOptions = {
   readonly rounds: number;
   readonly warmupMs: number;
   readonly measureMs: number;
+  /** The name of a system to which ratios are taken as well. */
+  readonly second?: string;
 };
 
 export function median(values: readonly number[]): number {
@@ -28,12 +33,18 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+const warmUp = { outstanding: 64, warmupMs: 0 };
+
 /** The first system is the baseline. All are running; each round runs them one after the other. */
 export async function compare(
   systems: readonly System[],
   options: CompareOptions,
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
+  // So that no system is measured cold, whichever count comes first.
+  for (const system of systems) await system.run({ ...warmUp, measureMs: options.measureMs });
+  const second = systems.findIndex(({ name }) => name === options.second);
+  console.log(rowHeader.slice(0, second < 0 ? -16 : undefined));
   for (const outstanding of options.outstandings) {
     const results: LoadResult[][] = systems.map(() => []);
     for (let round = 0; round < options.rounds; round++) {
@@ -44,7 +55,8 @@ export async function compare(
     }
     for (const [at, system] of systems.entries()) {
       const mine = results[at]!;
-      const base = results[0]!;
+      const toFirst = ratios(mine, results[0]!);
+      const toSecond = second < 0 ? null : ratios(mine, results[second]!);
       measured.push({
         system: system.name,
         outstanding,
@@ -52,13 +64,23 @@ export async function compare(
         opsPerSecond: median(mine.map((one) => one.opsPerSecond)),
         p50Us: median(mine.map((one) => one.p50Us)),
         p99Us: median(mine.map((one) => one.p99Us)),
-        throughputRatio: median(mine.map((one, i) => one.opsPerSecond / base[i]!.opsPerSecond)),
-        p99Ratio: median(mine.map((one, i) => one.p99Us / base[i]!.p99Us)),
+        throughputRatio: toFirst.throughput,
+        p99Ratio: toFirst.p99,
+        secondThroughputRatio: toSecond?.throughput ?? null,
+        secondP99Ratio: toSecond?.p99 ?? null,
       });
     }
     for (const one of measured.slice(-systems.length)) console.log(row(one));
   }
   return measured;
+}
+
+/** Medians of the ratios of two systems, round by round. */
+function ratios(mine: readonly LoadResult[], base: readonly LoadResult[]) {
+  return {
+    throughput: median(mine.map((one, at) => one.opsPerSecond / base[at]!.opsPerSecond)),
+    p99: median(mine.map((one, at) => one.p99Us / base[at]!.p99Us)),
+  };
 }
 
 export function row(one: Measured): string {
@@ -72,7 +94,12 @@ export function row(one: Measured): string {
     micros(one.p99Us).padStart(9),
     one.throughputRatio.toFixed(2).padStart(7),
     one.p99Ratio.toFixed(2).padStart(7),
-  ].join(" ");
+    ...[one.secondThroughputRatio, one.secondP99Ratio].map((ratio) =>
+      (ratio?.toFixed(2) ?? "").padStart(7),
+    ),
+  ]
+    .join(" ")
+    .trimEnd();
 }
 
 export const rowHeader = [
@@ -83,6 +110,8 @@ export const rowHeader = [
   "p50".padStart(9),
   "p99".padStart(9),
   "ratio".padStart(7),
+  "p99 r.".padStart(7),
+  "2nd r.".padStart(7),
   "p99 r.".padStart(7),
 ].join(" ");
 

@@ -20,9 +20,9 @@ export type LoadOptions = {
   readonly measureMs: number;
 };
 
-/** `issue` sends one call and calls `done` when it was answered; it must not call it at once. */
+/** Rejects with the first call that does. */
 export function runClosedLoop(
-  issue: (done: () => void) => void,
+  call: () => Promise<unknown>,
   options: LoadOptions,
 ): Promise<LoadResult> {
   const histogram = new Histogram();
@@ -30,7 +30,7 @@ export function runClosedLoop(
   const measureFrom = startedAt + options.warmupMs;
   const measureTo = measureFrom + options.measureMs;
   let finished = 0;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const slot = (): void => {
       let since = performance.now();
       const done = (): void => {
@@ -38,12 +38,13 @@ export function runClosedLoop(
         if (now >= measureFrom && now < measureTo) histogram.record((now - since) * 1000);
         if (now < measureTo) {
           since = now;
-          return issue(done);
+          call().then(done, reject);
+          return;
         }
         finished += 1;
         if (finished === options.outstanding) resolve(summary(histogram, options.measureMs));
       };
-      issue(done);
+      call().then(done, reject);
     };
     for (let i = 0; i < options.outstanding; i++) slot();
   });

@@ -30,7 +30,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       rounds: { type: "string", default: "3" },
-      seconds: { type: "string", default: "1.5" },
+      seconds: { type: "string", default: "1" },
       outstanding: { type: "string", default: "1,16,64,256,1024" },
     },
   });
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
   const options: CompareOptions = {
     outstandings: values.outstanding.split(",").map(Number),
     rounds,
-    warmupMs: 500,
+    warmupMs: 300,
     measureMs: Number(values.seconds) * 1000,
   };
   for (const name of positionals.length > 0 ? positionals : Object.keys(suites)) {

@@ -2,10 +2,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { LoadClient } from "./load-process.js";
 import type { LoadOptions, LoadResult } from "./load.js";
-import { ask, startWorker, stopWorkers, type Worker } from "./processes.js";
-import type { CallKind } from "./ours/client.js";
+import type { CallKind, OursTarget } from "./ours/client.js";
 import type { ValueName } from "./ours/values.js";
+import { startWorker, stopWorkers, type Worker } from "./processes.js";
 
 export type System = {
   readonly name: string;
@@ -13,34 +14,38 @@ export type System = {
   stop(): Promise<void>;
 };
 
-async function scratch(durable: boolean): Promise<string | null> {
+/** A directory of its own on the disk that is measured, or null. */
+export async function scratch(durable: boolean): Promise<string | null> {
   return durable ? mkdtemp(join(tmpdir(), "rafted-bench-")) : null;
 }
 
-async function discard(dir: string | null): Promise<void> {
+export async function discard(dir: string | null): Promise<void> {
   if (dir !== null) await rm(dir, { recursive: true, force: true });
 }
 
-export async function startCeiling(options: {
-  durable: boolean;
-  bodyBytes: number;
-}): Promise<System> {
-  const dir = await scratch(options.durable);
-  const data = dir === null ? [] : ["--data", dir];
-  const followers = await Promise.all([1, 2].map(() => startWorker("./ceiling/server.js", data)));
+export const ceilingName = "ceiling";
+export const messageCeilingName = "ceiling (messages)";
+
+export type CeilingOptions = {
+  readonly durable: boolean;
+  readonly bodyBytes: number;
+  /** True: a message for each command on every hop; false: a turn's commands in one batch. */
+  readonly messages: boolean;
+};
+
+export async function startCeiling(options: CeilingOptions): Promise<System> {
+  const { durable, bodyBytes, messages } = options;
+  const dir = await scratch(durable);
+  const args = [...(dir === null ? [] : ["--data", dir]), ...(messages ? ["--messages"] : [])];
+  const followers = await Promise.all([1, 2].map(() => startWorker("./ceiling/server.js", args)));
   const addresses = followers.map((follower) => follower.address).join(",");
-  const leader = await startWorker("./ceiling/server.js", [...data, "--followers", addresses]);
+  const leader = await startWorker("./ceiling/server.js", [...args, "--followers", addresses]);
+  const client = new LoadClient<{ address: string; bodyBytes: number }>("./ceiling/client.js");
   return {
-    name: options.durable ? "ceiling, durable" : "ceiling",
-    async run(load) {
-      const client = await startWorker("./ceiling/client.js");
-      const { bodyBytes } = options;
-      const start = { type: "start", address: leader.address, bodyBytes, load };
-      const { result } = await ask<{ result: LoadResult }>(client, start, "result");
-      await stopWorkers([client]);
-      return result;
-    },
+    name: messages ? messageCeilingName : ceilingName,
+    run: (load) => client.run({ address: leader.address, bodyBytes }, load),
     async stop() {
+      await client.stop();
       await stopWorkers([leader, ...followers]);
       await discard(dir);
     },
@@ -98,13 +103,11 @@ export async function startOurs(change: Partial<OursOptions> = {}): Promise<Ours
     members.push(await startMember(options, number, members[0]!.address, dir));
   }
   const hosts = members.map((member) => member.address);
+  const clients = new Map<CallKind, LoadClient<OursTarget>>();
   const load = async (kind: CallKind, loadOptions: LoadOptions): Promise<LoadResult> => {
-    const client = await startWorker("./ours/client.js");
-    const { bodyBytes } = options;
-    const start = { type: "start", hosts, kind, bodyBytes, load: loadOptions };
-    const { result } = await ask<{ result: LoadResult }>(client, start, "result");
-    await stopWorkers([client]);
-    return result;
+    const client = clients.get(kind) ?? new LoadClient<OursTarget>("./ours/client.js");
+    clients.set(kind, client);
+    return client.run({ hosts, kind, bodyBytes: options.bodyBytes }, loadOptions);
   };
   return {
     name: options.name,
@@ -113,6 +116,7 @@ export async function startOurs(change: Partial<OursOptions> = {}): Promise<Ours
     load,
     run: (loadOptions) => load(options.kind, loadOptions),
     async stop() {
+      for (const client of clients.values()) await client.stop();
       await stopWorkers(members);
       await discard(dir);
     },

@@ -1,23 +1,25 @@
-/** The ceiling's client process: one connection, one frame a turn, callbacks by slot number. */
+/**
+ * The ceiling's client process: one connection, one frame for the calls of a turn, and a promise for
+ * each call, as a library's user gets.
+ */
 import { connect } from "node:net";
-import { runClosedLoop, type LoadOptions } from "../load.js";
-import { BatchWriter, readFrames } from "./stream.js";
+import { runClosedLoop } from "../load.js";
+import { serveLoads, type LoadRequest } from "../load-process.js";
+import { newFrame, readFrames } from "./stream.js";
 
-type Start = { readonly address: string; readonly bodyBytes: number; readonly load: LoadOptions };
+type Target = { readonly address: string; readonly bodyBytes: number };
 
-function run(start: Start): void {
-  const [host, port] = start.address.split(":");
+function dial(target: Target) {
+  const [host, port] = target.address.split(":");
   const socket = connect({ host: host!, port: Number(port), noDelay: true });
-  const writer = new BatchWriter(socket);
-  const body = new Uint8Array(start.bodyBytes);
-  const waiting = new Map<number, () => void>();
+  const body = Buffer.alloc(target.bodyBytes);
+  const waiting = new Map<number, (result: number) => void>();
   let next = 0;
   let turn: number[] = [];
   const flush = (): void => {
     const requests = turn;
     turn = [];
-    const frame = Buffer.allocUnsafe(4 + requests.length * (8 + body.length));
-    frame.writeUInt32LE(requests.length, 0);
+    const frame = newFrame(requests.length * (8 + body.length));
     let at = 4;
     for (const request of requests) {
       frame.writeUInt32LE(request, at);
@@ -25,31 +27,30 @@ function run(start: Start): void {
       frame.set(body, at + 8);
       at += 8 + body.length;
     }
-    writer.send(frame);
+    socket.write(frame);
   };
-  readFrames(socket, (reply) => {
-    for (let at = 0; at < reply.length; at += 8) {
-      const request = reply.readUInt32LE(at);
-      const done = waiting.get(request)!;
+  readFrames(socket, (replies) => {
+    for (let at = 0; at < replies.length; at += 8) {
+      const request = replies.readUInt32LE(at);
+      const resolve = waiting.get(request)!;
       waiting.delete(request);
-      done();
+      resolve(replies.readUInt32LE(at + 4));
     }
   });
-  const issue = (done: () => void): void => {
-    const request = next;
-    next = (next + 1) >>> 0;
-    waiting.set(request, done);
-    if (turn.length === 0) process.nextTick(flush);
-    turn.push(request);
-  };
-  void runClosedLoop(issue, start.load).then((result) => {
-    socket.destroy();
-    process.send?.({ type: "result", result });
-  });
+  const call = (): Promise<number> =>
+    new Promise((resolve) => {
+      const request = next;
+      next = (next + 1) >>> 0;
+      waiting.set(request, resolve);
+      if (turn.length === 0) process.nextTick(flush);
+      turn.push(request);
+    });
+  return { call, close: () => socket.destroy() };
 }
 
-process.on("message", (message: Start & { type: string }) => {
-  if (message.type === "start") run(message);
+serveLoads(async ({ target, load }: LoadRequest<Target>) => {
+  const { call, close } = dial(target);
+  const result = await runClosedLoop(call, load);
+  close();
+  return result;
 });
-process.on("disconnect", () => process.exit(0));
-process.send?.({ type: "ready", address: "" });

@@ -1,45 +1,43 @@
 /** The ceiling's framing: u32 length, then the payload. No checksum, no versions, no types. */
 import type { Socket } from "node:net";
 
-/** Gathers what is sent during a turn and writes it once. */
-export class BatchWriter {
-  readonly #socket: Socket;
-  #pieces: Uint8Array[] = [];
-  #armed = false;
-
-  constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  send(payload: Uint8Array): void {
-    const header = new Uint8Array(4);
-    new DataView(header.buffer).setUint32(0, payload.length, true);
-    this.#pieces.push(header, payload);
-    if (this.#armed) return;
-    this.#armed = true;
-    setImmediate(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#armed = false;
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    if (!this.#socket.destroyed) this.#socket.write(Buffer.concat(pieces));
-  }
+/** Calls back with each payload: a view into the chunk where it lies in one, else put together once. */
+export function readFrames(socket: Socket, onFrame: (payload: Buffer) => void): void {
+  let held: Buffer[] = [];
+  let heldBytes = 0;
+  let neededBytes = 4;
+  socket.on("data", (chunk: Buffer) => {
+    held.push(chunk);
+    heldBytes += chunk.length;
+    if (heldBytes < neededBytes) return;
+    let bytes = held.length === 1 ? chunk : Buffer.concat(held);
+    neededBytes = 4;
+    while (bytes.length >= 4) {
+      const end = 4 + bytes.readUInt32LE(0);
+      if (bytes.length < end) {
+        neededBytes = end;
+        break;
+      }
+      onFrame(bytes.subarray(4, end));
+      bytes = bytes.subarray(end);
+    }
+    held = bytes.length === 0 ? [] : [bytes];
+    heldBytes = bytes.length;
+  });
 }
 
-/** Calls back with each payload, a view into the chunk where it lies in one. */
-export function readFrames(socket: Socket, onFrame: (payload: Buffer) => void): void {
-  let rest: Buffer | null = null;
-  socket.on("data", (chunk: Buffer) => {
-    let bytes = rest === null ? chunk : Buffer.concat([rest, chunk]);
-    rest = null;
-    while (bytes.length >= 4) {
-      const length = bytes.readUInt32LE(0);
-      if (bytes.length < 4 + length) break;
-      onFrame(bytes.subarray(4, 4 + length));
-      bytes = bytes.subarray(4 + length);
-    }
-    if (bytes.length > 0) rest = bytes;
-  });
+/** A frame of that many bytes of payload, which begins at 4. */
+export function newFrame(payloadBytes: number): Buffer {
+  const frame = Buffer.allocUnsafe(4 + payloadBytes);
+  frame.writeUInt32LE(payloadBytes, 0);
+  return frame;
+}
+
+/** Small bodies are cheaper byte by byte than by a call out of JavaScript. */
+export function copyBytes(from: Buffer, at: number, bytes: number, to: Buffer, into: number): void {
+  if (bytes > 48) {
+    from.copy(to, into, at, at + bytes);
+    return;
+  }
+  for (let i = 0; i < bytes; i++) to[into + i] = from[at + i]!;
 }

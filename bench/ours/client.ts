@@ -1,27 +1,25 @@
 /** A client process: connects by the public API and runs a closed loop of one kind of call. */
 import { connect } from "../../src/index.js";
-import { runClosedLoop, type LoadOptions } from "../load.js";
+import { serveLoads, type LoadRequest } from "../load-process.js";
+import { runClosedLoop } from "../load.js";
 import { bigMap, counter, payload } from "./values.js";
 
 export type CallKind = "command" | "query" | "stale" | "payload" | "map";
-type Start = {
-  readonly type: "start";
+export type OursTarget = {
   readonly hosts: readonly string[];
   readonly kind: CallKind;
   readonly bodyBytes: number;
-  readonly load: LoadOptions;
 };
 
-function fail(error: unknown): void {
-  process.send?.({ type: "error", error: String(error) });
-}
-
-function makeCall(start: Start): { call: () => Promise<unknown>; close: () => Promise<void> } {
-  const options = { group: "bench", hosts: start.hosts };
-  switch (start.kind) {
+function makeCall(target: OursTarget): {
+  call: () => Promise<unknown>;
+  close: () => Promise<void>;
+} {
+  const options = { group: "bench", hosts: target.hosts };
+  switch (target.kind) {
     case "payload": {
       const client = connect(payload, options);
-      const bytes = new Uint8Array(start.bodyBytes);
+      const bytes = new Uint8Array(target.bodyBytes);
       return { call: () => client.command("put", bytes), close: () => client.close() };
     }
     case "map": {
@@ -45,16 +43,11 @@ function makeCall(start: Start): { call: () => Promise<unknown>; close: () => Pr
   }
 }
 
-async function run(start: Start): Promise<void> {
-  const { call, close } = makeCall(start);
+serveLoads(async ({ target, load }: LoadRequest<OursTarget>) => {
+  const { call, close } = makeCall(target);
+  // Finds the leader and, if it needs one, registers its session.
   await call();
-  const result = await runClosedLoop((done) => void call().then(done, fail), start.load);
+  const result = await runClosedLoop(call, load);
   await close();
-  process.send?.({ type: "result", result });
-}
-
-process.on("message", (message: Start) => {
-  if (message.type === "start") run(message).catch(fail);
+  return result;
 });
-process.on("disconnect", () => process.exit(0));
-process.send?.({ type: "ready", address: "" });

@@ -1,17 +1,16 @@
 /** commands, durable, queries, payload: throughput and latency against the ceiling. */
-import { compare, rowHeader, type CompareOptions, type Measured } from "../compare.js";
+import { compare, type CompareOptions, type Measured } from "../compare.js";
 import type { LoadOptions } from "../load.js";
-import { startCeiling, startOurs, type Ours, type System } from "../systems.js";
+import { messageCeilingName, startCeiling, startOurs, type Ours, type System } from "../systems.js";
 
 export type SuiteResult = { readonly suite: string; readonly measured: readonly Measured[] };
 
-async function withSystems<T extends System[]>(
-  systems: T,
-  run: (...systems: T) => Promise<Measured[]>,
+async function withSystems(
+  systems: readonly System[],
+  options: CompareOptions,
 ): Promise<Measured[]> {
   try {
-    console.log(rowHeader);
-    return await run(...systems);
+    return await compare(systems, { ...options, second: messageCeilingName });
   } finally {
     for (const system of systems) await system.stop();
   }
@@ -19,18 +18,24 @@ async function withSystems<T extends System[]>(
 
 /** Increments of a counter, in memory, by one client process. */
 export async function commandsSuite(options: CompareOptions): Promise<SuiteResult> {
-  const ceiling = await startCeiling({ durable: false, bodyBytes: 16 });
-  const ours = await startOurs();
-  const measured = await withSystems([ceiling, ours], (a, b) => compare([a, b], options));
-  return { suite: "commands", measured };
+  const ceiling = { durable: false, bodyBytes: 16 };
+  const systems = [
+    await startCeiling({ ...ceiling, messages: false }),
+    await startCeiling({ ...ceiling, messages: true }),
+    await startOurs(),
+  ];
+  return { suite: "commands", measured: await withSystems(systems, options) };
 }
 
-/** The same with every member's log on disk, group commit and fdatasync on both sides. */
+/** The same with every member's log on disk, group commit and fdatasync on all sides. */
 export async function durableSuite(options: CompareOptions): Promise<SuiteResult> {
-  const ceiling = await startCeiling({ durable: true, bodyBytes: 16 });
-  const ours = await startOurs({ durable: true, name: "rafted-value, durable" });
-  const measured = await withSystems([ceiling, ours], (a, b) => compare([a, b], options));
-  return { suite: "durable", measured };
+  const ceiling = { durable: true, bodyBytes: 16 };
+  const systems = [
+    await startCeiling({ ...ceiling, messages: false }),
+    await startCeiling({ ...ceiling, messages: true }),
+    await startOurs({ durable: true }),
+  ];
+  return { suite: "durable", measured: await withSystems(systems, options) };
 }
 
 function as(name: string, ours: Ours, kind: "command" | "query" | "stale"): System {
@@ -48,32 +53,35 @@ export async function queriesSuite(options: CompareOptions): Promise<SuiteResult
     name: "lease",
     config: { heartbeatMs: 200, electionTimeoutMs: 1000, clockDriftMarginMs: 200 },
   });
-  const measured = await withSystems([ours, lease], (plain, leased) =>
-    compare(
+  try {
+    const measured = await compare(
       [
-        as("commands", plain, "command"),
-        as("queries by ReadIndex", plain, "query"),
-        as("queries by lease", leased, "query"),
-        as("stale queries", plain, "stale"),
+        as("commands", ours, "command"),
+        as("queries by ReadIndex", ours, "query"),
+        as("queries by lease", lease, "query"),
+        as("stale queries", ours, "stale"),
       ],
       options,
-    ),
-  );
-  return { suite: "queries", measured };
+    );
+    return { suite: "queries", measured };
+  } finally {
+    await ours.stop();
+    await lease.stop();
+  }
 }
 
 /** Commands with 1 KiB and 16 KiB of payload. */
 export async function payloadSuite(options: CompareOptions): Promise<SuiteResult> {
   const measured: Measured[] = [];
   for (const bodyBytes of [1024, 16 * 1024]) {
-    const ceiling = await startCeiling({ durable: false, bodyBytes });
-    const ours = await startOurs({
-      name: `rafted-value ${bodyBytes / 1024} KiB`,
-      value: "payload",
-      kind: "payload",
-      bodyBytes,
-    });
-    measured.push(...(await withSystems([ceiling, ours], (a, b) => compare([a, b], options))));
+    const size = `${bodyBytes / 1024} KiB`;
+    const ceiling = await startCeiling({ durable: false, bodyBytes, messages: false });
+    const ours = await startOurs({ value: "payload", kind: "payload", bodyBytes });
+    const systems = [
+      { ...ceiling, name: `ceiling, ${size}` },
+      { ...ours, name: `rafted-value, ${size}` },
+    ];
+    measured.push(...(await withSystems(systems, options)));
   }
   return { suite: "payload", measured };
 }
