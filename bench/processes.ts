@@ -1,5 +1,6 @@
 /** Child processes that speak by messages; all of them end with the one that started them. */
 import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 export type Worker = {
@@ -51,5 +52,17 @@ export async function stopWorkers(workers: readonly Worker[]): Promise<void> {
           worker.process.kill("SIGKILL");
         }),
     ),
+  );
+}
+
+/** Lets them go, so that those who have processes of their own can end these first. */
+export async function endWorkers(workers: readonly Worker[]): Promise<void> {
+  await Promise.all(
+    workers.map(async ({ process: child }) => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exited = once(child, "exit");
+      child.disconnect();
+      await exited;
+    }),
   );
 }

@@ -1,18 +1,22 @@
 /** commands, durable, queries, payload: throughput and latency against the ceiling. */
 import { compare, type CompareOptions, type Measured } from "../compare.js";
 import type { LoadOptions } from "../load.js";
+import { startAntietcd } from "../peers/antietcd.js";
+import { startEtcd } from "../peers/etcd.js";
 import { messageCeilingName, startCeiling, startOurs, type Ours, type System } from "../systems.js";
 
 export type SuiteResult = { readonly suite: string; readonly measured: readonly Measured[] };
 
+/** Absent peers are null. */
 async function withSystems(
-  systems: readonly System[],
+  systems: readonly (System | null)[],
   options: CompareOptions,
 ): Promise<Measured[]> {
+  const present = systems.filter((system) => system !== null);
   try {
-    return await compare(systems, { ...options, second: messageCeilingName });
+    return await compare(present, { ...options, second: messageCeilingName });
   } finally {
-    for (const system of systems) await system.stop();
+    for (const system of present) await system.stop();
   }
 }
 
@@ -23,6 +27,7 @@ export async function commandsSuite(options: CompareOptions): Promise<SuiteResul
     await startCeiling({ ...ceiling, messages: false }),
     await startCeiling({ ...ceiling, messages: true }),
     await startOurs(),
+    await startAntietcd(),
   ];
   return { suite: "commands", measured: await withSystems(systems, options) };
 }
@@ -34,6 +39,7 @@ export async function durableSuite(options: CompareOptions): Promise<SuiteResult
     await startCeiling({ ...ceiling, messages: false }),
     await startCeiling({ ...ceiling, messages: true }),
     await startOurs({ durable: true }),
+    await startEtcd(),
   ];
   return { suite: "durable", measured: await withSystems(systems, options) };
 }
