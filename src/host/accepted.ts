@@ -12,6 +12,7 @@ import type { Connection, ConnectionHandlers } from "../ports.js";
 import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
+import { checkHello, checkOpenClient, checkOpenPeer } from "./remote-names.js";
 
 /** Ping intervals without a word from the other side, answers to our own pings included. */
 const maxSilentTicks = 4;
@@ -77,6 +78,7 @@ export class AcceptedConnection implements ConnectionHandlers {
   }
 
   #onHello(hello: Extract<Frame, { type: "hello" }>): void {
+    checkHello(hello);
     if (hello.protocol !== protocolVersion) {
       throw new RaftError(
         "protocolMismatch",
@@ -91,6 +93,7 @@ export class AcceptedConnection implements ConnectionHandlers {
 
   #openPeer(frame: OpenPeer): void {
     this.#checkChannelCount(this.#peers.size);
+    checkOpenPeer(frame);
     const refusal = this.#checkPeer(frame);
     if (refusal !== null) {
       this.#peers.set(frame.channel, null);
@@ -137,6 +140,7 @@ export class AcceptedConnection implements ConnectionHandlers {
 
   #openClient(frame: OpenClient): void {
     this.#checkChannelCount(this.#clients.size);
+    checkOpenClient(frame);
     const refusal = this.#checkClient(frame);
     this.#clients.get(frame.channel)?.close();
     if (refusal !== null) {

@@ -5,6 +5,7 @@ import type { JoinRequest } from "../codec/types.js";
 import type { GroupConfig, MemberId, MembershipChange } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import { findMismatch } from "./compatible.js";
+import { checkName } from "./names.js";
 import { barrierRequested } from "./reads.js";
 import { refuseIfFull, replyError } from "./replies.js";
 import { snapshotPieceRequested } from "./snapshot-pieces.js";
@@ -93,7 +94,10 @@ function fieldOf(body: unknown, name: string): unknown {
 
 function textField(body: unknown, verb: string, name: string): string {
   const field = fieldOf(body, name);
-  if (typeof field === "string" && field.length > 0) return field;
+  if (typeof field === "string" && field.length > 0) {
+    checkName(`${verb}: ${name}`, field, "invalidArgument");
+    return field;
+  }
   throw new RaftError("invalidArgument", `${verb}: ${name} must be a string that is not empty`);
 }
 

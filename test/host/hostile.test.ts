@@ -96,6 +96,41 @@ describe("a connection is closed, with one line that says why, that brings", () 
   test("hello twice", () =>
     isThrownOut([encodeFrame(helloPeer), encodeFrame(helloPeer)], /"hello", which does not/));
 
+  const endless = "x".repeat(70_000);
+  const openPeer: Frame = {
+    ...{ type: "openPeer", channel: 1, group: "counter", groupId: "id", from: "stranger#1" },
+    ...{ fromAddress: "stranger:1", to: "foo#1", valueName: "counter", valueVersion: 1 },
+    compatibleVersions: [],
+  };
+  const openClient: Frame = {
+    ...{ type: "openClient", channel: 1, group: "counter", valueName: null, valueVersion: 0 },
+    compatibleVersions: [],
+  };
+
+  for (const [field, frames] of [
+    ["hello.from", [{ ...helloClient, from: endless }]],
+    ["openPeer.group", [helloPeer, { ...openPeer, group: endless }]],
+    ["openPeer.groupId", [helloPeer, { ...openPeer, groupId: endless }]],
+    ["openPeer.from", [helloPeer, { ...openPeer, from: `stranger#${endless}` }]],
+    ["openPeer.fromAddress", [helloPeer, { ...openPeer, fromAddress: endless }]],
+    ["openPeer.to", [helloPeer, { ...openPeer, to: endless }]],
+    ["openPeer.valueName", [helloPeer, { ...openPeer, valueName: endless }]],
+    ["openClient.group", [helloClient, { ...openClient, group: endless }]],
+    ["openClient.valueName", [helloClient, { ...openClient, valueName: endless }]],
+  ] as [string, Frame[]][]) {
+    test(`an endless ${field}`, () =>
+      isThrownOut(
+        frames.map((frame) => encodeFrame(frame)),
+        new RegExp(`^.{1,200}${field} has 70\\d{3} characters; 512 are the most that is taken$`),
+      ));
+  }
+
+  test("a name that would break the log line", () =>
+    isThrownOut(
+      [encodeFrame(helloClient), encodeFrame({ ...openClient, group: "a\nhost foo: all is well" })],
+      /openClient\.group holds a control character at 1$/,
+    ));
+
   test("a truncated frame", () =>
     isThrownOut([encodeFrame(helloClient).subarray(0, 12)], /malformed bytes/));
 });

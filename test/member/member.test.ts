@@ -342,6 +342,11 @@ describe("storage that fails", () => {
 });
 
 describe("administrative requests", () => {
+  const endless = "x".repeat(513);
+  const newcomer = {
+    ...{ memberId: "d#1", address: "d:1", valueName: "counter" },
+    ...{ valueVersion: 1, compatibleVersions: [] },
+  };
   const cases: readonly (readonly [string, unknown, string])[] = [
     ["fly", null, "invalidArgument"],
     ["remove", { id: 5 }, "invalidArgument"],
@@ -354,6 +359,11 @@ describe("administrative requests", () => {
     ["changeConfig", 7, "invalidConfig"],
     ["join", { memberId: "nohash" }, "invalidArgument"],
     ["join", null, "invalidArgument"],
+    ["join", { ...newcomer, memberId: `d#${endless}` }, "invalidArgument"],
+    ["join", { ...newcomer, address: endless }, "invalidArgument"],
+    ["join", { ...newcomer, valueName: endless }, "invalidArgument"],
+    ["join", { ...newcomer, address: "d:1\nd:2" }, "invalidArgument"],
+    ["remove", { id: endless }, "invalidArgument"],
   ];
   test("that make no sense are refused, applied `no`, whatever their bodies hold", async () => {
     const lab = new Lab(counter);
@@ -366,6 +376,10 @@ describe("administrative requests", () => {
       const [reply] = lab.repliesTo(request);
       assert.deepEqual([reply?.status, reply?.applied], [code, "no"], verb);
     }
+    assert.deepEqual(
+      lab.member.membership.members.map(({ id }) => id),
+      ["a#1", "b#1", "c#1"],
+    );
     const garbage = Uint8Array.of(0xff, 0x00, 0x9f);
     lab.member.request(lab.sink, { type: "admin", request: 99, verb: "remove", body: garbage });
     lab.settle();

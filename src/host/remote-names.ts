@@ -1,0 +1,21 @@
+/**
+ * Names and addresses that a stranger brings are logged, compared and kept, so they are bounded before
+ * anything is done with them.
+ */
+import type { Hello, OpenClient, OpenPeer } from "../codec/types.js";
+import { checkName } from "../member/names.js";
+
+export function checkHello(frame: Hello): void {
+  checkName("hello.from", frame.from, "protocolMismatch");
+}
+
+const peerFields = ["group", "groupId", "from", "fromAddress", "to", "valueName"] as const;
+
+export function checkOpenPeer(frame: OpenPeer): void {
+  for (const field of peerFields) checkName(`openPeer.${field}`, frame[field], "protocolMismatch");
+}
+
+export function checkOpenClient({ group, valueName }: OpenClient): void {
+  checkName("openClient.group", group, "protocolMismatch");
+  if (valueName !== null) checkName("openClient.valueName", valueName, "protocolMismatch");
+}
