@@ -59,7 +59,7 @@ export async function startHost(options: StartHostOptions): Promise<Host> {
     logger: silentLogger,
     freeze: process.env["NODE_ENV"] !== "production",
     makeStorage: () => createMemoryStorage({ keepsLog: false }),
-    makeTransport: () => createTcpTransport(tls === undefined ? {} : { tls }),
+    makeTransport: () => createTcpTransport({ tls, logger: options.logger }),
   });
 }
 

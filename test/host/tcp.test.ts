@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { connect as dialTcp, createServer } from "node:net";
 import { describe, test } from "node:test";
 import { connect, type GroupHandle, type Host, RaftError, startHost } from "../../src/index.js";
+import { makeAuthority } from "../tools/certificates.js";
 import { type Counter, counter, createLogBook, queue } from "./cluster.js";
 
 const config = { heartbeatMs: 50, electionTimeoutMs: 250 };
@@ -156,6 +157,24 @@ describe("over TCP", () => {
       assert.equal(lines.length, at + 1, lines.map((line) => line.message).join("\n"));
     }
     assert.equal(await group.command("enqueue", "a"), 0);
+    await host.close();
+  });
+
+  test("bytes that never get as far as a connection, too: a TLS handshake that is none", async () => {
+    const book = createLogBook();
+    const authority = makeAuthority();
+    const tls = { ...authority.issue("foo.test"), ca: authority.cert };
+    const host = await startHost({ id: "foo", listen: loopback, logger: book.logger, tls });
+    const socket = dialTcp(Number(host.address.split(":")[1]), "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.resume();
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    assert.deepEqual(
+      book.lines.filter(({ level }) => level !== "debug").map(({ level }) => level),
+      ["warn"],
+    );
+    assert.match(book.lines.at(-1)!.message, /^TLS handshake refused: /);
     await host.close();
   });
 });
