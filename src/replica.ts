@@ -19,6 +19,7 @@ import {
   createCore,
   defaultGroupConfig,
   flush,
+  hasBacklog,
   step,
 } from "./core/index.js";
 import type {
@@ -255,6 +256,11 @@ export function flushReplica(replica: Replica, out: ReplicaEffect[]): void {
   );
   comparePending(replica.comparison, core, applier, out);
   tellHashes(replica.comparison, core, applier, out);
+}
+
+/** The next turn has something to apply, whether or not anything happens. */
+export function isBehind(replica: Replica): boolean {
+  return hasBacklog(replica.core);
 }
 
 function applyAll(applier: Applier, entries: readonly Entry[]): ReplicaEffect {

@@ -32,13 +32,23 @@ export function hasCommittedInTerm(core: Core, role: LeaderRole): boolean {
   return core.commitIndex >= role.termStartIndex;
 }
 
+/** Small enough that applying them is no stall, large enough that no busy turn is cut in two. */
+const maxAppliedPerTurn = 4096;
+
+/** More is committed than the last turn has applied: another turn is due, without any event. */
+export function hasBacklog({ log, commitIndex, lastApplied, incoming }: Core): boolean {
+  return lastApplied < Math.min(commitIndex, lastIndex(log)) && incoming?.installing !== true;
+}
+
 /**
- * Takes what is committed and not yet applied. Returns it for `apply`; what it means for this core
- * is done at once, and what has to be told after `apply` goes to `after`.
+ * Takes what is committed and not yet applied, of a long backlog the beginning (after a restart that
+ * may be the whole log). Returns it for `apply`; what it means for this core is done at once, and what
+ * has to be told after `apply` goes to `after`.
  */
 export function takeCommitted(core: Core, after: Out): readonly Entry[] {
   const from = core.lastApplied + 1;
-  const to = Math.min(core.commitIndex, lastIndex(core.log));
+  const most = core.lastApplied + maxAppliedPerTurn;
+  const to = Math.min(core.commitIndex, lastIndex(core.log), most);
   if (to < from) return [];
   const entries = sliceEntries(core.log, from, to);
   core.lastApplied = to;

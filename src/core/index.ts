@@ -19,6 +19,8 @@
  * - `answerReads` with `leaseUntilMs`: looks at the clock again after the answer was made and before it
  *   leaves; when the lease has run out, asks anew.
  * - Events bring `nowMs`, which never falls.
+ * - While `hasBacklog` is true it calls `flush` again, with or without events, after it has let others
+ *   have their turn: a long log is applied in slices.
  *
  * What the core owes the shell
  * - Every request comes to an end: `apply` of its entry, `answerReads`, `accepted` or `refused`, or the
@@ -31,6 +33,7 @@
  */
 export { bootstrapEntries, createCore, flush, step, type CoreInit } from "./core.js";
 export { cloneCore } from "./clone.js";
+export { hasBacklog } from "./commit.js";
 export { defaultGroupConfig, validateGroupConfig } from "./config.js";
 export { checkCluster, checkCore } from "./invariants.js";
 export { hostIdOf } from "./memberships.js";

@@ -103,7 +103,7 @@ export function startReads(core: Core, role: LeaderRole, after: Out): void {
   if (gathered === 0 || !hasCommittedInTerm(core, role)) return;
   const untilMs = leaseUntilMs(core, role);
   if (role.pendingReads.length > 0 && core.nowMs < untilMs && Number.isFinite(untilMs)) {
-    answer(role.pendingReads, core.commitIndex, untilMs, after);
+    answerOnceApplied(core, role.pendingReads, core.commitIndex, untilMs, after);
     role.pendingReads = [];
     if (role.pendingRemoteReads.length === 0) return;
   }
@@ -130,7 +130,8 @@ export function finishReads(core: Core, role: LeaderRole, out: Out, after: Out):
   for (const round of role.rounds) {
     if (round.round > confirmed) break;
     done += 1;
-    if (round.requests.length > 0) answer(round.requests, round.readIndex, null, after);
+    const { requests, readIndex } = round;
+    if (requests.length > 0) answerOnceApplied(core, requests, readIndex, null, after);
     for (const { from, batch } of round.remote) {
       sendReadIndex(core, from, batch, round.readIndex, out);
       // The follower waits until it has applied that far: tell it what is committed.
@@ -139,6 +140,18 @@ export function finishReads(core: Core, role: LeaderRole, out: Out, after: Out):
     }
   }
   if (done > 0) role.rounds.splice(0, done);
+}
+
+/** What is committed is usually applied in the same turn, a long backlog in later ones. */
+function answerOnceApplied(
+  core: Core,
+  requests: RequestId[],
+  readIndex: LogIndex,
+  leaseUntilMs: Millis | null,
+  after: Out,
+): void {
+  if (readIndex <= core.lastApplied) answer(requests, readIndex, leaseUntilMs, after);
+  else core.reads.waiting.push({ readIndex, requests, leaseUntilMs });
 }
 
 function answer(

@@ -30,6 +30,7 @@ import type { Codec } from "../ports.js";
 import {
   createReplica,
   flushReplica,
+  isBehind,
   type Replica,
   type ReplicaInit,
   stepReplica,
@@ -287,7 +288,8 @@ export class Member {
   #step(): void {
     const state = this.#state;
     const { replica, inbox, out } = state;
-    if (state.stopped || (inbox.length === 0 && out.length === 0)) return;
+    const idle = inbox.length === 0 && out.length === 0 && !isBehind(replica);
+    if (state.stopped || idle) return;
     state.inbox = [];
     state.inboxBytes = 0;
     for (let i = 0; i < inbox.length; i++) stepReplica(replica, inbox[i]!, out);
@@ -296,6 +298,7 @@ export class Member {
     const removed = performAll(state, out);
     if (removed) this.#end(this.#removedError());
     runHooks(state.hooks);
+    if (!state.stopped && isBehind(replica)) state.services.wakeLater();
   }
 
   /** The group has taken this member out while it could not hear of it. */

@@ -1,0 +1,90 @@
+/** A long log to be applied, as after a restart: in slices, and nothing is answered too early. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Entry } from "../../src/core/types.js";
+import { encodeCommandBody } from "../../src/value/body.js";
+import { defineValue } from "../../src/value/define.js";
+import { codec, Lab } from "./harness.js";
+
+const counter = defineValue({
+  name: "counter",
+  version: 1,
+  initial: () => 0,
+  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
+  queries: { get: (n) => n },
+});
+
+const count = 30_000;
+/** Behind the beginning of the group and the session's own entry. */
+const lastIndex = 3 + count;
+
+function longLog(): Entry[] {
+  const body = encodeCommandBody(counter, codec, "inc", true, 1, null);
+  const base = { term: 2, session: 3, lowestOutstanding: 1, timeMs: 2e12, payload: null };
+  const entries: Entry[] = [
+    { ...base, index: 3, kind: "register", session: 0, sequence: 1, body: new Uint8Array(0) },
+  ];
+  for (let sequence = 1; sequence <= count; sequence++) {
+    entries.push({ ...base, index: 3 + sequence, kind: "command", sequence, body });
+  }
+  return entries;
+}
+
+function append(lab: Lab, commitIndex: number): void {
+  lab.receive("c#1", {
+    ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex },
+    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: longLog() },
+  });
+}
+
+/** Turns that the member has asked for, each of which may ask for another one; what each applied. */
+function laterTurns(lab: Lab): number[] {
+  const { core } = lab.member.replica;
+  const slices: number[] = [];
+  while (lab.later > 0) {
+    lab.later = 0;
+    const before = core.lastApplied;
+    lab.member.turn();
+    slices.push(core.lastApplied - before);
+  }
+  return slices;
+}
+
+describe("a long backlog", () => {
+  test("is applied in slices, each in a turn of its own, without further events", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    append(lab, lastIndex);
+    const { core, applier } = lab.member.replica;
+    assert.equal(core.commitIndex, lastIndex);
+    const first = core.lastApplied;
+    assert.ok(first > 2 && first < lastIndex, `${first} of ${lastIndex} in the first turn`);
+    assert.equal(applier.lastApplied, first);
+    const slices = laterTurns(lab);
+    assert.ok(slices.length >= 3 && Math.max(...slices) <= 5000, slices.join());
+    assert.equal(core.lastApplied, lastIndex);
+    assert.equal(applier.value, count);
+    lab.member.turn();
+    assert.equal(lab.later, 0, "and then there is nothing left to do");
+  });
+
+  test("is applied before a leader answers a query that has to see it", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    append(lab, 2);
+    lab.lead();
+    const { core } = lab.member.replica;
+    assert.equal(core.commitIndex, lastIndex + 1, "its own no-op has committed all of it");
+    assert.ok(core.lastApplied < lastIndex);
+    lab.query(7, "get");
+    lab.settle();
+    lab.acknowledge();
+    assert.deepEqual(lab.repliesTo(7), []);
+    assert.ok(core.lastApplied < lastIndex, "the round was over before the backlog was");
+    laterTurns(lab);
+    assert.deepEqual(
+      lab.repliesTo(7).map(({ status, value }) => [status, value]),
+      [["ok", count]],
+    );
+  });
+});
