@@ -76,7 +76,10 @@ function isBlank({ hardState, snapshot, entries }: RecoveredGroup): boolean {
 function checkRecovered({ identity, damage }: RecoveredGroup, definition: AnyDefinedValue): void {
   const { group, valueName } = identity;
   if (damage !== null) {
-    throw new RaftError("storageCorrupt", `group "${group}" is damaged in this storage: ${damage}`);
+    // A storage of many groups may begin its line with the group's name as well.
+    const name = `group "${group}"`;
+    const where = damage.startsWith(`${name}: `) ? damage.slice(name.length + 2) : damage;
+    throw new RaftError("storageCorrupt", `${name} is damaged in this storage: ${where}`);
   }
   if (valueName === definition.name) return;
   throw new RaftError(

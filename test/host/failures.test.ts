@@ -1,6 +1,7 @@
 /** What a group survives, and how it behaves when it does not. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { RaftError } from "../../src/errors.js";
 import { defineValue } from "../../src/value/define.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
 import { Cluster, counter, createLogBook } from "./cluster.js";
@@ -127,6 +128,29 @@ describe("storage", () => {
     assert.equal(await cluster.run(again.query("get")), 11);
     await cluster.close();
   });
+
+  for (const named of [true, false]) {
+    const how = named ? "with its name" : "without it";
+    test(`a group reported as damaged ${how} is refused, and named once`, async () => {
+      const cluster = new Cluster();
+      const memory = createMemoryStorage({ durable: true });
+      await cluster.start("foo", { storage: memory });
+      await cluster.group("counter", counter, ["foo"]);
+      await cluster.run(cluster.host("foo").close());
+      const damage = `${named ? `group "counter": ` : ""}wal-00000001.log at offset 7: no sense`;
+      const open = memory.open.bind(memory);
+      memory.open = async (...args) => (await open(...args)).map((found) => ({ ...found, damage }));
+      const host = await cluster.start("foo", { storage: memory });
+      await assert.rejects(
+        cluster.run(host.group("counter", counter, { start: "create" })),
+        new RaftError(
+          "storageCorrupt",
+          `group "counter" is damaged in this storage: wal-00000001.log at offset 7: no sense`,
+        ),
+      );
+      await cluster.close();
+    });
+  }
 
   test("a leader whose disk hangs makes way, and comes back when the disk does (hazard 83)", async () => {
     const cluster = new Cluster();
