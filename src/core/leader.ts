@@ -98,6 +98,7 @@ export function onPeerDisconnected(core: Core, id: MemberId): void {
   const { role } = core;
   const peer = role.type === "leader" ? findPeer(role, id) : null;
   if (peer === null) return;
+  peer.heard = false;
   if (peer.sending !== null) peer.sending.busy = false;
   // Where a probe has got to is not lost with it.
   else becomeProbe(peer, peer.mode === "probe" ? peer.nextIndex : peer.matchIndex + 1);
@@ -119,6 +120,7 @@ export function noteContact(
   const peer = findPeer(core.role, from);
   if (peer === null) return null;
   peer.lastContactMs = core.nowMs;
+  peer.heard = true;
   peer.ackedRound = Math.max(peer.ackedRound, Math.min(reply.round, core.role.round));
   // A clock that says more than ours was never ours: it must not lengthen a lease.
   if (reply.sentAtMs <= core.nowMs) {

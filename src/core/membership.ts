@@ -115,6 +115,9 @@ export function promoteLearners(core: Core, role: LeaderRole, out: Out): void {
   for (const learner of learners) {
     const peer = findPeer(role, learner.id);
     if (!learner.promote || peer?.caughtUp !== true || !isResponsive(core, peer)) continue;
+    // Its host may have given it up: a voter that is gone would count against everybody.
+    // Scenario: learner-that-left-is-not-promoted
+    if (!peer.heard) continue;
     if (seemsAlive(core, role, learner.replaces)) continue;
     const joint = promoted(core, learner);
     if (!hasLiveQuorum(core, role, joint)) continue;

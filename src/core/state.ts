@@ -203,6 +203,8 @@ export type Peer = {
   ackedRound: Round;
   ackedSentAtMs: Millis;
   lastContactMs: Millis;
+  /** Something has come from it since its connection broke. */
+  heard: boolean;
   commitSent: LogIndex;
   /** Has to hear something this turn even if there is no entry for it. */
   beatWanted: boolean;

@@ -52,6 +52,7 @@ function keyOfPeer(peer: Peer, rename: Rename): string {
     probeSent,
     lastContactMs === 0,
     peer.caughtUp,
+    peer.heard,
     departsAt !== null && peer.commitSent >= departsAt,
   ];
   const sends = sending === null ? "" : `${sending.meta.index}.${sending.offset}${sending.busy}`;
