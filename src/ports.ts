@@ -147,7 +147,10 @@ export interface Storage {
   open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]>;
   /** Adds a group; durable before the first ticket of that group is acknowledged. */
   createGroup(identity: GroupIdentity): void;
-  /** Forgets a group (its member was removed). */
+  /**
+   * Forgets a group (its member was removed). From now on nothing that was asked before for it is
+   * answered: the next member of that name counts its tickets from 1 again.
+   */
   deleteGroup(group: GroupName): void;
   /** Queues; nothing is written before `flush`. */
   append(batch: StoreBatch): void;

@@ -25,7 +25,14 @@ import { between, type World } from "./world.js";
 export type DiskSettings = { minSyncMs: number; maxSyncMs: number };
 
 /** What becomes durable at once; the answer is for the process that asked. */
-type Operation = { readonly perform: () => (handlers: StorageHandlers) => void };
+type Operation = {
+  readonly perform: () => (handlers: StorageHandlers) => void;
+  /** Null: nobody is answered. */
+  readonly asked: Asked | null;
+};
+
+/** For whom an operation is done: a group by its name, which another one may bear by and by. */
+type Asked = { readonly group: GroupName; readonly life: object | undefined };
 
 const noAnswer = (): void => {};
 
@@ -92,6 +99,8 @@ class SimStorage implements Storage {
   #writing: Operation[] = [];
   /** So many of them, the oldest, are in the sync under way. */
   #syncing = 0;
+  /** Who bears a name now; of whoever was here when the disk was opened nothing is noted. */
+  readonly #lives = new Map<GroupName, object>();
 
   constructor(disk: SimDisk, process: SimProcess) {
     this.#disk = disk;
@@ -113,7 +122,8 @@ class SimStorage implements Storage {
   }
 
   createGroup(identity: GroupIdentity): void {
-    this.#perform(() => {
+    this.#lives.set(identity.group, {});
+    this.#perform(null, () => {
       this.#disk.groups.set(identity.group, new MemoryGroup(identity, true));
       this.#disk.marks.set(identity.group, new DurableMark());
       return noAnswer;
@@ -121,7 +131,8 @@ class SimStorage implements Storage {
   }
 
   deleteGroup(group: GroupName): void {
-    this.#perform(() => {
+    this.#lives.set(group, {});
+    this.#perform(null, () => {
       this.#disk.groups.delete(group);
       return noAnswer;
     });
@@ -129,6 +140,7 @@ class SimStorage implements Storage {
 
   append(batch: StoreBatch): void {
     this.#unflushed.push({
+      asked: this.#asked(batch.group),
       perform: () => {
         this.#disk.group(batch.group).store(batch);
         this.#disk.marks.get(batch.group)?.store(batch);
@@ -148,7 +160,7 @@ class SimStorage implements Storage {
     return {
       write: (data) => pieces.append(data),
       commit: (snapshot) =>
-        this.#perform(() => {
+        this.#perform(group, () => {
           const ok = this.#disk.group(group).replaceSnapshot(snapshot, pieces);
           if (ok) this.#disk.marks.get(group)?.snapshot(snapshot.index);
           return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
@@ -163,7 +175,7 @@ class SimStorage implements Storage {
     offset: number,
     data: Uint8Array,
   ): void {
-    this.#perform(() => {
+    this.#perform(group, () => {
       const sizeBytes = this.#disk.group(group).writeChunk(snapshot, offset, data);
       return (handlers) =>
         handlers.onSnapshotChunkWritten(group, snapshot.index, snapshot.term, sizeBytes);
@@ -171,7 +183,7 @@ class SimStorage implements Storage {
   }
 
   installSnapshot(group: GroupName, snapshot: SnapshotMeta): void {
-    this.#perform(() => {
+    this.#perform(group, () => {
       const ok = this.#disk.group(group).install(snapshot);
       if (ok) this.#disk.marks.get(group)?.snapshot(snapshot.index);
       return (handlers) => handlers.onSnapshotSaved(group, snapshot, ok);
@@ -185,7 +197,7 @@ class SimStorage implements Storage {
     offset: number,
     maxBytes: number,
   ): void {
-    this.#perform(() => {
+    this.#perform(group, () => {
       const data = this.#disk.group(group).readChunk(index, offset, maxBytes);
       return (handlers) => handlers.onSnapshotChunkRead(group, to, index, offset, data);
     });
@@ -196,7 +208,7 @@ class SimStorage implements Storage {
   }
 
   compactLog(group: GroupName, firstIndex: LogIndex): void {
-    this.#perform(() => {
+    this.#perform(null, () => {
       this.#disk.group(group).compact(firstIndex);
       return noAnswer;
     });
@@ -210,9 +222,18 @@ class SimStorage implements Storage {
     return Promise.resolve();
   }
 
-  #perform(perform: Operation["perform"]): void {
-    if (this.#unflushed.length > 0) this.#unflushed.push({ perform });
-    else this.#write([{ perform }]);
+  #perform(group: GroupName | null, perform: Operation["perform"]): void {
+    const operation = { perform, asked: group === null ? null : this.#asked(group) };
+    if (this.#unflushed.length > 0) this.#unflushed.push(operation);
+    else this.#write([operation]);
+  }
+
+  #asked(group: GroupName): Asked {
+    return { group, life: this.#lives.get(group) };
+  }
+
+  #isAwaited(asked: Asked | null): boolean {
+    return asked !== null && this.#lives.get(asked.group) === asked.life;
   }
 
   #write(operations: readonly Operation[]): void {
@@ -234,10 +255,12 @@ class SimStorage implements Storage {
     if (this.failNext) return this.#fail();
     const done = this.#writing.splice(0, this.#syncing);
     this.#syncing = 0;
-    const answers = done.map(({ perform }) => perform());
+    const answers = done.map(({ perform, asked }) => ({ answer: perform(), asked }));
     if (this.#writing.length > 0) this.#sync();
     this.#process.run("disk", "disk answers", () => {
-      for (const answer of answers) if (this.#handlers !== null) answer(this.#handlers);
+      for (const { answer, asked } of answers) {
+        if (this.#handlers !== null && this.#isAwaited(asked)) answer(this.#handlers);
+      }
     });
   }
 

@@ -60,6 +60,8 @@ class MemoryStorageImpl implements MemoryStorage {
   readonly #groups = new Map<GroupName, MemoryGroup>();
   #hostId: string | null = null;
   #handlers: StorageHandlers | null = null;
+  /** Who bears a name now: what was asked for an earlier one is not answered. */
+  readonly #lives = new Map<GroupName, object>();
   /** What waits for `flush`: from the first `append` on, everything. */
   #operations: (() => void)[] = [];
   /** Null: answers leave at once. */
@@ -92,6 +94,7 @@ class MemoryStorageImpl implements MemoryStorage {
   }
 
   createGroup(identity: GroupIdentity): void {
+    this.#lives.set(identity.group, {});
     this.#perform(() => {
       const { group } = identity;
       assert(!this.#groups.has(group), `storage: group ${group} exists already`);
@@ -100,14 +103,16 @@ class MemoryStorageImpl implements MemoryStorage {
   }
 
   deleteGroup(group: GroupName): void {
+    this.#lives.set(group, {});
     this.#perform(() => this.#groups.delete(group));
   }
 
   append(batch: StoreBatch): void {
     if (this.#handlers === null) return;
+    const answer = this.#answerOf(batch.group);
     this.#operations.push(() => {
       this.#group(batch.group).store(batch);
-      this.#answer((handlers) => handlers.onStored(batch.group, batch.ticket));
+      answer((handlers) => handlers.onStored(batch.group, batch.ticket));
     });
   }
 
@@ -128,9 +133,10 @@ class MemoryStorageImpl implements MemoryStorage {
       commit: (snapshot) => {
         assert(!ended, "storage: the snapshot was committed or aborted already");
         ended = true;
+        const answer = this.#answerOf(group);
         this.#perform(() => {
           const ok = this.#group(group).replaceSnapshot(snapshot, pieces);
-          this.#answer((handlers) => handlers.onSnapshotSaved(group, snapshot, ok));
+          answer((handlers) => handlers.onSnapshotSaved(group, snapshot, ok));
         });
       },
       abort: () => {
@@ -145,18 +151,20 @@ class MemoryStorageImpl implements MemoryStorage {
     offset: number,
     data: Uint8Array,
   ): void {
+    const answer = this.#answerOf(group);
     this.#perform(() => {
       const sizeBytes = this.#group(group).writeChunk(snapshot, offset, data);
-      this.#answer((handlers) =>
+      answer((handlers) =>
         handlers.onSnapshotChunkWritten(group, snapshot.index, snapshot.term, sizeBytes),
       );
     });
   }
 
   installSnapshot(group: GroupName, snapshot: SnapshotMeta): void {
+    const answer = this.#answerOf(group);
     this.#perform(() => {
       const ok = this.#group(group).install(snapshot);
-      this.#answer((handlers) => handlers.onSnapshotSaved(group, snapshot, ok));
+      answer((handlers) => handlers.onSnapshotSaved(group, snapshot, ok));
     });
   }
 
@@ -167,9 +175,10 @@ class MemoryStorageImpl implements MemoryStorage {
     offset: number,
     maxBytes: number,
   ): void {
+    const answer = this.#answerOf(group);
     this.#perform(() => {
       const data = this.#group(group).readChunk(index, offset, maxBytes);
-      this.#answer((handlers) => handlers.onSnapshotChunkRead(group, to, index, offset, data));
+      answer((handlers) => handlers.onSnapshotChunkRead(group, to, index, offset, data));
     });
   }
 
@@ -218,10 +227,17 @@ class MemoryStorageImpl implements MemoryStorage {
     else operation();
   }
 
-  #answer(call: (handlers: StorageHandlers) => void): void {
-    const handlers = this.#handlers!;
-    if (this.#held === null) call(handlers);
-    else this.#held.push(() => call(handlers));
+  /** How whoever asks now for this group is answered, if it is still the same one then. */
+  #answerOf(group: GroupName): (call: (handlers: StorageHandlers) => void) => void {
+    const life = this.#lives.get(group);
+    return (call) => {
+      const handlers = this.#handlers!;
+      const answer = (): void => {
+        if (this.#lives.get(group) === life) call(handlers);
+      };
+      if (this.#held === null) answer();
+      else this.#held.push(answer);
+    };
   }
 
   #group(name: GroupName): MemoryGroup {

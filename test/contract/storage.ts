@@ -240,6 +240,22 @@ function testGroups(make: StorageFactory): void {
     await third.storage.close();
   });
 
+  test("what was asked for a deleted group is not answered to the next of its name", async (t) => {
+    const opened = await OpenStorage.open(await make(t));
+    opened.storage.createGroup(identityOf("queue"));
+    for (let i = 1; i <= 5; i++) opened.append("queue", { entries: entries(i, i, 1) });
+    const late = opened.append("queue", { hardState: hardState(3) });
+    opened.storage.deleteGroup("queue");
+    opened.storage.createGroup(identityOf("queue", "2"));
+    opened.storage.createGroup(identityOf("other"));
+    const early = opened.append("other", { entries: entries(1, 1, 1) });
+    opened.storage.flush();
+    await opened.stored("other", early);
+    const answered = opened.of("stored").filter(({ group }) => group === "queue");
+    assert.deepEqual(answered, [], `tickets up to ${late} are of the member before`);
+    await opened.storage.close();
+  });
+
   test("tickets of each group are acknowledged in order, the last one too", async (t) => {
     const opened = await OpenStorage.open(await make(t));
     const names = ["a", "b", "c"];
