@@ -29,7 +29,15 @@ import {
   replicate,
   scheduleCommitNotify,
 } from "./leader.js";
-import { allEntries, createLog, lastIndex, lastTerm, type Log, resetLog, termAt } from "./log.js";
+import {
+  createLog,
+  lastIndex,
+  lastTerm,
+  type Log,
+  resetLog,
+  specialEntries,
+  termAt,
+} from "./log.js";
 import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
 import { isSoleVoter, resetMemberships } from "./memberships.js";
 import {
@@ -203,7 +211,7 @@ function restoreDisk(log: Log, { hardState, entries }: CoreInit): Disk {
 
 function longestPatienceMs(core: Core): number {
   let longest = core.config.electionTimeoutMs;
-  for (const entry of allEntries(core.log)) {
+  for (const entry of specialEntries(core.log)) {
     if (entry.kind !== "config") continue;
     longest = Math.max(longest, (entry.payload as GroupConfig).electionTimeoutMs);
   }

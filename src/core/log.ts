@@ -3,11 +3,11 @@
  *
  *     compacted        retained
  *     1 ... offset | offset+1 ... base | base+1 ... lastIndex
- *                    packed, applied     entries
+ *                    packed             entries
  *
  * Entries up to `offset` are committed and covered by a snapshot; a few retained ones may be covered
  * as well (the tail that is kept for slow followers). What was applied is read again only by a slow
- * follower, and is packed in runs once there is enough of it.
+ * follower, and what a restart finds is read once: both are packed in runs once there is enough of it.
  */
 import { assert } from "../errors.js";
 import {
@@ -48,7 +48,8 @@ export function entrySizeBytes(entry: Entry): number {
   return entry.body.length + entryOverheadBytes;
 }
 
-export function createLog(offset: LogIndex, offsetTerm: Term, entries: readonly Entry[]): Log {
+/** The log of a member that came back: all but the newest entries are packed, one run at a time. */
+export function createLog(offset: LogIndex, offsetTerm: Term, entries: Iterable<Entry>): Log {
   const log: Log = {
     packed: [],
     entries: [],
@@ -58,7 +59,10 @@ export function createLog(offset: LogIndex, offsetTerm: Term, entries: readonly 
     sizeBytes: 0,
     shared: null,
   };
-  for (const entry of entries) appendEntry(log, entry);
+  for (const entry of entries) {
+    appendEntry(log, entry);
+    packApplied(log, entry.index);
+  }
   return log;
 }
 
@@ -139,18 +143,26 @@ export function packApplied(log: Log, applied: LogIndex): void {
   log.base += done;
 }
 
-/** Drops the entries at and after `index`, of which none was applied. */
+/** Drops the entries at and after `index`. */
 export function truncateFrom(log: Log, index: LogIndex): void {
-  assert(
-    index > log.base,
-    `log: cannot truncate from ${index}, applied or compacted up to ${log.base}`,
-  );
+  assert(index > log.offset, `log: cannot truncate from ${index}, compacted up to ${log.offset}`);
+  while (log.base >= index) unpackLast(log);
   const keep = index - log.base - 1;
   for (let at = keep; at < log.entries.length; at++) {
     log.sizeBytes -= entrySizeBytes(log.entries[at]!);
   }
   log.entries.length = Math.min(log.entries.length, keep);
   log.shared = null;
+}
+
+/** What a restart has packed was not known to be committed, and may have to be cut. */
+function unpackLast(log: Log): void {
+  const run = log.packed.pop()!;
+  const before = Math.max(run.first - 1, log.offset);
+  const entries: Entry[] = [];
+  for (let at = before + 1; at <= log.base; at++) entries.push(unpackEntry(run, at));
+  log.entries.unshift(...entries);
+  log.base = before;
 }
 
 /** Drops the entries up to and including `index`. */
@@ -201,6 +213,17 @@ export function allEntries(log: Log): readonly Entry[] {
   return log.packed.length === 0
     ? log.entries
     : [...sliceEntries(log, firstIndex(log), log.base), ...log.entries];
+}
+
+/** The memberships and configurations among them, which keep their form where others are packed. */
+export function specialEntries(log: Log): readonly Entry[] {
+  const special: Entry[] = [];
+  const consider = (entry: Entry): void => {
+    if (entry.payload !== null && entry.index > log.offset) special.push(entry);
+  };
+  for (const { whole } of log.packed) whole?.forEach(consider);
+  log.entries.forEach(consider);
+  return special;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Which membership is in force: the newest in the log, committed or not (thesis 4.1), less the
  * members that were forced out here.
  */
-import { allEntries } from "./log.js";
+import { specialEntries } from "./log.js";
 import { isLearner, isMember, isVoter } from "./quorum.js";
 import { emptyMembership, type Core, type Out } from "./state.js";
 import type { Entry, LogIndex, MemberId, Membership } from "./types.js";
@@ -79,7 +79,7 @@ export function resetMemberships(
 ): void {
   core.memberships = [base ?? { index: 0, membership: emptyMembership }];
   if (base !== null && isMember(base.membership, core.self.id)) core.wasMember = true;
-  for (const entry of allEntries(core.log)) {
+  for (const entry of specialEntries(core.log)) {
     if (entry.kind === "membership" && entry.index > core.memberships[0]!.index) {
       core.memberships.push({ index: entry.index, membership: entry.payload as Membership });
     }

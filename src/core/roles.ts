@@ -4,7 +4,7 @@
  */
 import { appendSpecial } from "./append.js";
 import { adoptTerm } from "./disk.js";
-import { entrySizeBytes, lastIndex, termAt } from "./log.js";
+import { lastIndex, sizeAt, termAt } from "./log.js";
 import { isSelfVoter, isSoleVoter } from "./memberships.js";
 import { createPeer } from "./progress.js";
 import { allMembers, allVoters, isQuorum } from "./quorum.js";
@@ -151,8 +151,8 @@ function becomeLeader(core: Core, out: Out): void {
 
 function uncommittedBytes(core: Core): number {
   let bytes = 0;
-  for (const entry of core.log.entries) {
-    if (entry.index > core.commitIndex) bytes += entrySizeBytes(entry);
+  for (let index = core.commitIndex + 1; index <= lastIndex(core.log); index++) {
+    bytes += sizeAt(core.log, index);
   }
   return bytes;
 }

@@ -1,5 +1,6 @@
 /** The administrative verbs of codec/types.ts, but for subscriptions, which are the host's. */
 import { validateGroupConfig } from "../core/config.js";
+import { specialEntries } from "../core/log.js";
 import { emptyBytes } from "../codec/bytes.js";
 import type { JoinRequest } from "../codec/types.js";
 import type { GroupConfig, MemberId, MembershipChange } from "../core/types.js";
@@ -209,13 +210,11 @@ function transferRequested(
 
 /** The newest configuration in the log: a change builds on one that is not applied yet. */
 function newestConfig(state: MemberState): GroupConfig {
-  const { log, config } = state.replica.core;
-  for (let at = log.entries.length - 1; at >= 0; at--) {
-    const entry = log.entries[at]!;
-    if (entry.index <= state.replica.core.lastApplied) break;
-    if (entry.kind === "config") return entry.payload as GroupConfig;
-  }
-  return config;
+  const { log, config, lastApplied } = state.replica.core;
+  const newest = specialEntries(log).findLast(({ kind }) => kind === "config");
+  return newest !== undefined && newest.index > lastApplied
+    ? (newest.payload as GroupConfig)
+    : config;
 }
 
 function configChangeRequested(

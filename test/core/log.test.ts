@@ -22,6 +22,7 @@ import {
   packedRun,
   resetLog,
   sliceEntries,
+  specialEntries,
   termAt,
   truncateFrom,
 } from "../../src/core/log.js";
@@ -55,6 +56,8 @@ function same(log: Log, model: Model): void {
   const middle = offset + Math.ceil(entries.length / 2);
   assert.deepEqual(sliceEntries(log, middle, last), entries.slice(middle - offset - 1));
   assert.deepEqual(allEntries(log), entries);
+  const special = entries.filter(({ payload }) => payload !== null);
+  assert.deepEqual(specialEntries(log), special);
   for (const entry of entries) assert.deepEqual(entryAt(log, entry.index), entry);
 }
 
@@ -137,7 +140,7 @@ describe("the log", () => {
     );
   });
 
-  test("holds the same when what was applied is packed, and so do its copies", () => {
+  test("holds the same when it is packed, by a restart as well, and so do its copies", () => {
     const arbitrary = fc.oneof(
       {
         weight: 3,
@@ -148,9 +151,11 @@ describe("the log", () => {
         arbitrary: fc.record({ type: fc.constant("apply"), by: fc.nat(3 * packedRun) }),
       },
       fc.record({ type: fc.constant("compact"), by: fc.nat(2 * packedRun) }),
-      fc.record({ type: fc.constant("cut"), by: fc.nat(100) }),
+      fc.record({ type: fc.constant("cut"), by: fc.nat(4 * packedRun) }),
+      fc.record({ type: fc.constant("restart"), by: fc.constant(0) }),
     );
     let packedOnce = false;
+    let packedCutOnce = false;
     fc.assert(
       fc.property(fc.array(arbitrary, { minLength: 5, maxLength: 25 }), (steps) => {
         let log = createLog(7, 2, []);
@@ -162,8 +167,13 @@ describe("the log", () => {
           else if (type === "apply") packApplied(log, (applied = Math.min(applied + by, last)));
           else if (type === "compact") {
             apply(log, model, { type, by: Math.min(by, applied - model.offset) });
-          } else if (applied + by > log.offset) {
-            apply(log, model, { type, by: applied + by - model.offset });
+          } else if (type === "restart") {
+            log = createLog(model.offset, model.offsetTerm, model.entries);
+            applied = model.offset;
+          } else {
+            packedCutOnce ||= model.offset + 1 + by < log.base;
+            apply(log, model, { type, by });
+            applied = Math.min(applied, lastIndex(log));
           }
           packedOnce ||= log.packed.length > 1;
           const copy = cloneLog(log);
@@ -175,6 +185,7 @@ describe("the log", () => {
       { numRuns: 60 },
     );
     assert.ok(packedOnce, "nothing was ever packed");
+    assert.ok(packedCutOnce, "no cut reached what was packed");
   });
 
   test("refuses gaps, terms that fall, and cuts of what is compacted", () => {
@@ -182,7 +193,7 @@ describe("the log", () => {
     assert.throws(() => appendEntry(log, entryOf(5, 2)), /does not follow 3/);
     assert.throws(() => appendEntry(log, entryOf(4, 1)), /below its predecessor's/);
     compactTo(log, 2);
-    assert.throws(() => truncateFrom(log, 2), /applied or compacted up to 2/);
+    assert.throws(() => truncateFrom(log, 2), /compacted up to 2/);
     assert.throws(() => compactTo(log, 9), /the last entry is 3/);
   });
 
