@@ -78,8 +78,11 @@ export class ClientChannel implements ReplySink, TurnFlusher {
   ): void {
     this.#outstanding -= 1;
     if (this.#closed) return;
-    if (body.length + replyOverheadBytes > this.#context.limits.maxFrameBytes) {
-      const why = `the answer has ${body.length} bytes, more than a frame may carry`;
+    const { maxFrameBytes } = this.#context.limits;
+    if (body.length + replyOverheadBytes > maxFrameBytes) {
+      const why =
+        `the answer has ${body.length} bytes, and limits.maxFrameBytes of host ` +
+        `${this.#context.id} is ${maxFrameBytes}: ask for less at a time`;
       this.#replies.push({ request, status: "encodeFailed", applied, index, body: utf8(why) });
     } else this.#replies.push({ request, status, applied, index, body });
     this.#wantFlush();

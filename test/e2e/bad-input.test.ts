@@ -1,12 +1,12 @@
 /** Bad input by name: each ends with its exit code and one line that names the field and the remedy. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
+import { connect as dial, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { queue } from "../../src/cli/values.js";
-import { runCli, TestGroup } from "./processes.js";
+import { runCli, TestGroup, waitFor } from "./processes.js";
 
 /** One line on stderr that matches, nothing on stdout, and the exit code. */
 async function refused(args: readonly string[], code: 1 | 2, pattern: RegExp): Promise<void> {
@@ -184,6 +184,24 @@ describe("start (exit code 1)", () => {
     const [address] = group.addresses;
     const args = ["start", "--id", "foo", "--listen", "127.0.0.1:0", ...queueGroup];
     await refused([...args, "--join", address!], 1, /alreadyMember.*foo/);
+  });
+
+  test("hostile bytes on its port: that connection ends, with one line on stderr", async () => {
+    const member = group.members.get("foo")!;
+    const said = (): string[] =>
+      member
+        .complaints()
+        .split("\n")
+        .filter((line) => line.startsWith("warn: host foo lost the connection"));
+    const before = said().length;
+    const [, port] = member.address.split(":");
+    const socket = dial(Number(port), "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.resume();
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    await waitFor("the line", () => said().length > before);
+    assert.equal(said().length, before + 1);
   });
 
   test("none of it has hurt the group", async () => {

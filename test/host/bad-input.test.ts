@@ -255,7 +255,7 @@ describe("calls refuse", () => {
         set: (_n, arg: unknown) => ({ reply: arg !== undefined, value: 1 }),
         leak: (n) => ({ reply: () => n, value: n }),
       },
-      queries: { get: (n) => n, leak: (n) => () => n },
+      queries: { get: (n) => n, leak: (n) => () => n, echo: (_n, arg: unknown) => arg },
     });
     const host = await cluster.start("foo");
     const group = await cluster.run(host.group("odd", odd, { start: "create" }));
@@ -269,6 +269,7 @@ describe("calls refuse", () => {
     }
     await refused(cluster.run(group.command("leak")), "encodeFailed", /reply/);
     await refused(cluster.run(group.query("leak")), "encodeFailed", /answer|reply/);
+    await refused(cluster.run(group.query("echo", cycle)), "encodeFailed", /argument of query/);
     assert.equal(await cluster.run(group.query("get")), 0);
     await cluster.close();
   });
@@ -281,6 +282,28 @@ describe("calls refuse", () => {
     const error = await refused(cluster.run(big), "commandTooLarge", /maxCommandBytes \(1000\)/);
     assert.equal(error.applied, "no");
     assert.equal(await cluster.run(foo!.command("enqueue", "small")), 0);
+    await cluster.close();
+  });
+
+  test("an answer and a reply over the frame limit, and say whether anything was applied", async () => {
+    const cluster = new Cluster();
+    const long = defineValue({
+      name: "long",
+      version: 1,
+      initial: () => 0,
+      commands: { say: (n, length: number) => ({ reply: "x".repeat(length), value: n + 1 }) },
+      queries: { say: (_n, length: number) => "x".repeat(length), get: (n) => n },
+    });
+    const limits = { maxFrameBytes: 100_000 };
+    const host = await cluster.start("foo", { limits });
+    const group = await cluster.run(host.group("long", long, { start: "create" }));
+    const why = /^the answer has \d+ bytes, and limits\.maxFrameBytes of host foo is 100000: ask/;
+    const answer = await refused(cluster.run(group.query("say", 100_001)), "encodeFailed", why);
+    assert.equal(answer.applied, "no");
+    const reply = await refused(cluster.run(group.command("say", 100_001)), "encodeFailed", why);
+    assert.equal(reply.applied, "maybe");
+    assert.equal(await cluster.run(group.query("get")), 1);
+    assert.equal((await cluster.run(group.query("say", 90_000))).length, 90_000);
     await cluster.close();
   });
 
