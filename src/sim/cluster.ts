@@ -40,6 +40,8 @@ export class SimCluster {
   readonly #identify: ClusterOptions["identify"];
   readonly #operators = new Map<string, SimClient>();
   #clientNumber = 0;
+  /** Operators' removals that may still come into force. */
+  removals = 0;
   #steps = 0;
 
   constructor(options: ClusterOptions) {
@@ -111,8 +113,12 @@ export class SimCluster {
     });
   }
 
-  /** Whether a machine's memory or disk may be lost now without losing what is committed. */
+  /**
+   * Whether a machine's memory or disk may be lost now without losing what is committed, or the
+   * majority of the configuration that an operator's request is about to bring.
+   */
   mayForget(victim: Machine): boolean {
+    if (this.removals > 0) return false;
     return this.plans.every(({ name }) => {
       const cores = this.cores(name);
       const membership = this.leader(name)?.member.replica.core.membership;
@@ -123,6 +129,19 @@ export class SimCluster {
         ({ machine, member }) => machine !== victim && membership.voters.includes(member.id),
       );
       return live.length * 2 > membership.voters.length;
+    });
+  }
+
+  /** Every voter is there, or will be when its machine starts again: a removal is no second loss. */
+  mayRemove(): boolean {
+    return this.plans.every(({ name }) => {
+      const voters = new Set(this.cores(name).flatMap((core) => core.membership.voters));
+      return [...voters].every((id) =>
+        this.machines.some((machine) => {
+          const stored = machine.disk?.groups.get(name)?.identity.memberId;
+          return stored === id || machine.member(name)?.id === id;
+        }),
+      );
     });
   }
 

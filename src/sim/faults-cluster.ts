@@ -30,6 +30,8 @@ function anyPlan({ cluster, random }: Strike): GroupPlan {
   return pick(random, cluster.plans);
 }
 
+const removalTimeoutMs = 3000;
+
 /** Takes one out of every group; a while later it is wanted again and joins as a newcomer. */
 function removeMember(strike: Strike): boolean {
   const { cluster, random, electionTimeoutMs, later } = strike;
@@ -38,9 +40,15 @@ function removeMember(strike: Strike): boolean {
   const machine = pick(random, wanted);
   // Where memory is all there is, nobody may be lost while members come and go.
   if (machine.disk === null && !cluster.mayForget(machine)) return false;
+  if (!cluster.mayRemove()) return false;
+  // A request that timed out may still be on its way.
+  cluster.removals += 1;
+  later(removalTimeoutMs + 10 * electionTimeoutMs, () => {
+    cluster.removals -= 1;
+  });
   machine.wanted = false;
   for (const plan of cluster.plans) {
-    ask(strike, cluster.operator(plan).removeMember(machine.name, { timeoutMs: 3000 }));
+    ask(strike, cluster.operator(plan).removeMember(machine.name, { timeoutMs: removalTimeoutMs }));
   }
   later(between(random, 1, 8) * electionTimeoutMs, () => {
     machine.wanted = true;

@@ -30,6 +30,10 @@ export class MemoryGroup {
     this.#keepsLog = keepsLog;
   }
 
+  get identity(): GroupIdentity {
+    return this.#identity;
+  }
+
   recover(): RecoveredGroup {
     // Chunks of an unfinished snapshot do not outlive the host that received them.
     this.#incoming = null;
