@@ -170,7 +170,10 @@ export interface Storage {
   ): void;
   /** All pieces are there: check, make durable, replace the older one; `onSnapshotSaved`. */
   installSnapshot(group: GroupName, snapshot: SnapshotMeta): void;
-  /** Reads from the current snapshot if it is the one at `index`; `onSnapshotChunkRead`. */
+  /**
+   * Reads from the snapshot at `index` if it is the current one, or one that was half read when a newer
+   * one took its place (hazard 57); `onSnapshotChunkRead`.
+   */
   readSnapshotChunk(
     group: GroupName,
     to: string,

@@ -271,3 +271,12 @@ export function metaOf(index: number, term: number, data: Uint8Array): SnapshotM
 export function plain(list: readonly Entry[]): Entry[] {
   return list.map((one) => ({ ...one, body: new Uint8Array(one.body) }));
 }
+
+/** A group "queue" with entries 1 to `last` of term 1. */
+export async function withEntries(harness: StorageHarness, last: number): Promise<OpenStorage> {
+  const opened = await OpenStorage.open(harness);
+  opened.storage.createGroup(identityOf("queue"));
+  const change = { hardState: hardState(1), entries: entries(1, last, 1) };
+  await opened.stored("queue", opened.store("queue", change));
+  return opened;
+}

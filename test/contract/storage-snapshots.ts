@@ -6,22 +6,13 @@ import { patterned } from "../tools/peer.js";
 import {
   entries,
   hardState,
-  identityOf,
   metaOf,
-  OpenStorage,
+  type OpenStorage,
   plain,
   type StorageFactory,
-  type StorageHarness,
+  withEntries,
 } from "./storage-harness.js";
-
-/** A group "queue" with entries 1 to `last` of term 1. */
-async function withEntries(harness: StorageHarness, last: number): Promise<OpenStorage> {
-  const opened = await OpenStorage.open(harness);
-  opened.storage.createGroup(identityOf("queue"));
-  const change = { hardState: hardState(1), entries: entries(1, last, 1) };
-  await opened.stored("queue", opened.store("queue", change));
-  return opened;
-}
+import { testReading } from "./storage-reading.js";
 
 /** What is left of the log has no hole and reaches the snapshot. */
 function checkRecovered(opened: OpenStorage, snapshot: SnapshotMeta, last: number): void {
@@ -127,60 +118,6 @@ function testOwn(make: StorageFactory): void {
     const third = await again.reopen(harness);
     checkRecovered(third, metaOf(20, 1, data), 23);
     await third.storage.close();
-  });
-}
-
-function testReading(make: StorageFactory): void {
-  test("chunks are read at any offset, up to the end and not beyond", async (t) => {
-    const opened = await withEntries(await make(t), 20);
-    const data = patterned(10_000);
-    const pieces = [1, 999, 3000, 6000].map((size, i, sizes) => {
-      const from = sizes.slice(0, i).reduce((sum, one) => sum + one, 0);
-      return data.subarray(from, from + size);
-    });
-    assert.equal(await opened.save("queue", metaOf(10, 1, data), pieces), true);
-    for (const [offset, maxBytes] of [
-      [0, 1],
-      [0, 10_000],
-      [0, 20_000],
-      [1, 999],
-      [500, 3000],
-      [3999, 2],
-      [9_999, 100],
-    ] as const) {
-      const chunk = await opened.read(10, offset, maxBytes);
-      assert.ok(chunk !== null);
-      const expected = data.subarray(offset, offset + maxBytes);
-      assert.deepEqual(Buffer.from(chunk), Buffer.from(expected), `${offset}, ${maxBytes}`);
-    }
-    await opened.storage.close();
-  });
-
-  test("a chunk of a snapshot that is not the current one is null", async (t) => {
-    const opened = await withEntries(await make(t), 20);
-    assert.equal(await opened.read(10, 0, 100), null);
-    const data = patterned(1000);
-    assert.equal(await opened.save("queue", metaOf(10, 1, data), [data]), true);
-    assert.equal(await opened.read(9, 0, 100), null);
-    assert.equal(await opened.read(11, 0, 100), null);
-    await opened.storage.close();
-  });
-
-  test("chunks are answered in the order in which they were asked for", async (t) => {
-    const opened = await withEntries(await make(t), 20);
-    const data = patterned(5000);
-    assert.equal(await opened.save("queue", metaOf(10, 1, data), [data]), true);
-    const offsets = [4000, 0, 2000, 3000, 1000];
-    for (const offset of offsets) {
-      opened.storage.readSnapshotChunk("queue", `to ${offset}`, 10, offset, 1000);
-    }
-    const { length } = offsets;
-    await opened.until("all are read", () => opened.of("chunkRead").length === length);
-    assert.deepEqual(
-      opened.of("chunkRead").map(({ to }) => to),
-      offsets.map((offset) => `to ${offset}`),
-    );
-    await opened.storage.close();
   });
 }
 
