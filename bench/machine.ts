@@ -22,27 +22,51 @@ export function machineFacts(): MachineFacts {
   };
 }
 
-/** Ticks of all cores since boot: in use, stolen by the hypervisor, and in all. */
-export type CpuTicks = { readonly busy: number; readonly stolen: number; readonly all: number };
+/** Ticks of all cores since boot: in use, stolen by the hypervisor, in all; and those of this bench. */
+export type CpuTicks = {
+  readonly busy: number;
+  readonly stolen: number;
+  readonly all: number;
+  readonly own: number;
+};
+
+export type CpuShares = {
+  /** Percent of all cores. */
+  readonly ownPercent: number;
+  /** Other processes of this machine, and the kernel where it serves nobody in particular. */
+  readonly othersPercent: number;
+  /** Other machines of the same host. */
+  readonly stolenPercent: number;
+};
 
 export function readCpuTicks(): CpuTicks | null {
   try {
     const line = readFileSync("/proc/stat", "utf8").split("\n")[0]!;
     const ticks = line.trim().split(/\s+/).slice(1).map(Number);
     const all = ticks.slice(0, 8).reduce((sum, one) => sum + one, 0);
-    const idle = ticks[3]! + ticks[4]!;
-    return { busy: all - idle, stolen: ticks[7] ?? 0, all };
+    const stolen = ticks[7] ?? 0;
+    return { busy: all - ticks[3]! - ticks[4]! - stolen, stolen, all, own: ownTicks() };
   } catch {
     return null;
   }
 }
 
-/** Shares of the machine between two readings, in percent; null where the system does not tell. */
-export function cpuShares(before: CpuTicks | null, after: CpuTicks | null) {
+/** This process and all its children that have ended, with theirs. */
+function ownTicks(): number {
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  // The second field is the name in brackets and may hold anything; utime is the 14th.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0);
+}
+
+/** Between two readings, when no process of the bench is left; null where the system does not tell. */
+export function cpuShares(before: CpuTicks | null, after: CpuTicks | null): CpuShares | null {
   if (before === null || after === null || after.all === before.all) return null;
-  const all = after.all - before.all;
+  const percent = (ticks: number): number => Math.round((100 * ticks) / (after.all - before.all));
+  const own = after.own - before.own;
   return {
-    busyPercent: Math.round((100 * (after.busy - before.busy)) / all),
-    stolenPercent: Math.round((100 * (after.stolen - before.stolen)) / all),
+    ownPercent: percent(own),
+    othersPercent: percent(Math.max(0, after.busy - before.busy - own)),
+    stolenPercent: percent(after.stolen - before.stolen),
   };
 }

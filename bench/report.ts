@@ -1,78 +1,77 @@
-/** Results as JSON and as a plot: throughput and p99 by outstanding count, both axes logarithmic. */
-import { mkdirSync, writeFileSync } from "node:fs";
+/** Writes what was measured to docs/performance.md, between two marks; the rest of it is prose. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Measured } from "./compare.js";
-import type { MachineFacts } from "./machine.js";
+import { micros, thousands, type Measured } from "./compare.js";
+import { plot } from "./plot.js";
+import { curvesOf, type SuiteRecord } from "./results.js";
+import { findingsOf } from "./targets.js";
 
-const colours = ["#888888", "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e"];
-const width = 460;
-const height = 320;
-const margin = 56;
+const page = join("docs", "performance.md");
+const plots = join("docs", "performance");
+const from = "<!-- figures: npm run bench -- --report -->";
+const to = "<!-- end of figures -->";
 
-type Axis = { readonly from: number; readonly to: number };
-
-function axisOf(values: readonly number[]): Axis {
-  const least = Math.min(...values);
-  const most = Math.max(...values);
-  return { from: 10 ** Math.floor(Math.log10(least)), to: 10 ** Math.ceil(Math.log10(most)) };
-}
-
-function place(axis: Axis, value: number, length: number): number {
-  const span = Math.log10(axis.to) - Math.log10(axis.from) || 1;
-  return ((Math.log10(value) - Math.log10(axis.from)) / span) * length;
-}
-
-function panel(
-  title: string,
-  measured: readonly Measured[],
-  valueOf: (one: Measured) => number,
-  left: number,
-): string {
-  const x = axisOf(measured.map((one) => one.outstanding));
-  const y = axisOf(measured.map(valueOf));
-  const across = (value: number) => left + margin + place(x, value, width - 2 * margin);
-  const up = (value: number) => height - margin - place(y, value, height - 2 * margin);
-  const parts = [`<text x="${left + margin}" y="24" font-weight="bold">${title}</text>`];
-  for (let tick = y.from; tick <= y.to; tick *= 10) {
-    parts.push(
-      `<line x1="${left + margin}" x2="${left + width - margin}" y1="${up(tick)}" y2="${up(tick)}" stroke="#ddd"/>`,
-      `<text x="${left + margin - 6}" y="${up(tick) + 4}" text-anchor="end">${tick}</text>`,
-    );
+/** Returns what it has done, in one line. */
+export function writeReport(records: readonly SuiteRecord[]): string {
+  if (records.length === 0) return "there are no results yet; run: npm run bench";
+  const text = readFileSync(page, "utf8");
+  const [begin, end] = [text.indexOf(from), text.indexOf(to)];
+  if (begin < 0 || end < begin) throw new Error(`${page}: "${from}" and "${to}" are not in it`);
+  const figures = [from, "", ...figuresOf(records), ""].join("\n");
+  writeFileSync(page, text.slice(0, begin) + figures + text.slice(end));
+  mkdirSync(plots, { recursive: true });
+  for (const { name, measured } of records.flatMap(curvesOf)) {
+    writeFileSync(join(plots, `${name}.svg`), plot(measured));
   }
-  for (const outstanding of new Set(measured.map((one) => one.outstanding))) {
-    parts.push(
-      `<text x="${across(outstanding)}" y="${height - margin + 18}" text-anchor="middle">${outstanding}</text>`,
-    );
-  }
-  const systems = [...new Set(measured.map((one) => one.system))];
-  systems.forEach((system, at) => {
-    const points = measured.filter((one) => one.system === system);
-    const colour = colours[at % colours.length]!;
-    const path = points.map((one) => `${across(one.outstanding)},${up(valueOf(one))}`).join(" ");
-    parts.push(
-      `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`,
-      `<text x="${left + margin + 8}" y="${48 + at * 16}" fill="${colour}">${system}</text>`,
-    );
-  });
-  return parts.join("\n");
+  return `${page}: figures of ${records.map((record) => record.suite).join(", ")}`;
 }
 
-export function plot(measured: readonly Measured[]): string {
+function figuresOf(records: readonly SuiteRecord[]): string[] {
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * width}" height="${height}" font-family="sans-serif" font-size="12">`,
-    `<rect width="100%" height="100%" fill="white"/>`,
-    panel("operations per second by outstanding calls", measured, (one) => one.opsPerSecond, 0),
-    panel("p99 in microseconds by outstanding calls", measured, (one) => one.p99Us, width),
-    "</svg>",
-  ].join("\n");
+    "## Targets",
+    "",
+    "| target | measured | holds? |",
+    "|---|---|---|",
+    ...records.flatMap(({ suite, result }) =>
+      findingsOf(suite, result).map(
+        ({ what, target, measured, holds }) =>
+          `| ${what}: ${target} | ${measured} | ${holds === null ? "-" : holds ? "yes" : "**no**"} |`,
+      ),
+    ),
+    "",
+    "## Throughput and latency",
+    ...records
+      .flatMap(curvesOf)
+      .flatMap(({ name, measured }) => [
+        ...["", `### ${name}`, "", `![${name}](performance/${name}.svg)`, ""],
+        "| system | outstanding | ops/s (range) | p50 | p99 | ratio | p99 ratio | to messages |",
+        "|---|---|---|---|---|---|---|---|",
+        ...measured.map(rowOf),
+      ]),
+    ...["", "## When and where", ""],
+    "| suite | when | machine | load before | seconds | processors: bench, others here, other machines |",
+    "|---|---|---|---|---|---|",
+    ...records.map(({ suite, machine, seconds, shares }) => {
+      const used =
+        shares === null
+          ? "not known"
+          : `${shares.ownPercent} %, ${shares.othersPercent} %, ${shares.stolenPercent} %`;
+      const what = `${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Node ${machine.node}`;
+      const when = machine.date.slice(0, 16).replace("T", " ");
+      return `| ${suite} | ${when} | ${what} | ${machine.load.join(" ")} | ${seconds.toFixed(0)} | ${used} |`;
+    }),
+  ];
 }
 
-/** Writes `results/<suite>.json` and, where there is a curve, `results/<suite>.svg`. */
-export function saveResult(suite: string, machine: MachineFacts, result: unknown): string {
-  const folder = join(process.cwd(), "results");
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${suite}.json`), JSON.stringify({ machine, result }, null, 2));
-  const measured = (result as { measured?: readonly Measured[] }).measured;
-  if (measured !== undefined) writeFileSync(join(folder, `${suite}.svg`), plot(measured));
-  return folder;
+function rowOf(one: Measured): string {
+  const rates = one.rounds.map((round) => round.opsPerSecond);
+  return [
+    `| ${one.system} | ${one.outstanding}`,
+    `${thousands(one.opsPerSecond)} (${thousands(Math.min(...rates))}-${thousands(Math.max(...rates))})`,
+    micros(one.p50Us),
+    micros(one.p99Us),
+    one.throughputRatio.toFixed(2),
+    one.p99Ratio.toFixed(2),
+    `${one.secondThroughputRatio?.toFixed(2) ?? "-"} |`,
+  ].join(" | ");
 }

@@ -23,6 +23,7 @@ export async function discard(dir: string | null): Promise<void> {
   if (dir !== null) await rm(dir, { recursive: true, force: true });
 }
 
+export const oursName = "rafted-value";
 export const ceilingName = "ceiling";
 export const messageCeilingName = "ceiling (messages)";
 
@@ -60,6 +61,8 @@ export type OursOptions = {
   readonly bodyBytes: number;
   readonly durable: boolean;
   readonly config: Record<string, number>;
+  /** From its start on, how long its event loop is kept waiting. */
+  readonly watch: boolean;
 };
 
 export type Ours = System & {
@@ -70,13 +73,14 @@ export type Ours = System & {
 };
 
 export const defaults: OursOptions = {
-  name: "rafted-value",
+  name: oursName,
   members: 3,
   value: "counter",
   kind: "command",
   bodyBytes: 0,
   durable: false,
   config: {},
+  watch: false,
 };
 
 export async function startMember(
@@ -87,6 +91,7 @@ export async function startMember(
 ): Promise<Worker> {
   return startWorker("./ours/member.js", [
     ...["--id", `host${number}`, "--value", options.value],
+    ...(options.watch ? ["--watch"] : []),
     ...(join === null ? [] : ["--join", join]),
     ...(dir === null ? [] : ["--data", `${dir}/host${number}`]),
     ...(Object.keys(options.config).length === 0 || join !== null

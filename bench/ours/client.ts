@@ -5,6 +5,8 @@ import { runClosedLoop } from "../load.js";
 import { bigMap, counter, payload } from "./values.js";
 
 export type CallKind = "command" | "query" | "stale" | "payload" | "map";
+const mapKeys = 10;
+
 export type OursTarget = {
   readonly hosts: readonly string[];
   readonly kind: CallKind;
@@ -25,7 +27,7 @@ function makeCall(target: OursTarget): {
     case "map": {
       const client = connect(bigMap, options);
       let next = 0;
-      const call = () => client.command("set", { key: `key-${next++ % 1000}`, value: next });
+      const call = () => client.command("set", { key: `key-${next++ % mapKeys}`, value: next });
       return { call, close: () => client.close() };
     }
     case "command": {

@@ -1,49 +1,87 @@
-/** One host with one member, in a process of its own. `--value --id [--join] [--data] [--config JSON]`. */
+/**
+ * One host with one member, in a process of its own.
+ * `--value --id [--listen] [--join] [--data] [--config JSON] [--watch]`.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { parseArgs } from "node:util";
 import { fileStorage, startHost } from "../../src/index.js";
+import { usage, type Usage } from "../usage.js";
 import { values, type ValueName } from "./values.js";
 
-const args = process.argv.slice(2);
-const option = (name: string): string | null => {
-  const at = args.indexOf(`--${name}`);
-  return at < 0 ? null : args[at + 1]!;
+export type MemberRequest =
+  | { readonly type: "usage" }
+  /** To that member. */
+  | { readonly type: "transfer"; readonly to: string }
+  /** From here on the event loop is watched. */
+  | { readonly type: "watch" }
+  | { readonly type: "watched" };
+export type UsageReply = { readonly type: "usage"; readonly usage: Usage };
+export type TransferReply = { readonly type: "transferred"; readonly ms: number };
+export type WatchedReply = {
+  readonly type: "watched";
+  /** The longest time that the event loop was kept waiting since it is watched. */
+  readonly longestStallMs: number;
+  /** From the call of `host.group()` until the member could be used. */
+  readonly enteredMs: number;
 };
 
+const { values: options } = parseArgs({
+  options: {
+    value: { type: "string" },
+    id: { type: "string" },
+    listen: { type: "string", default: "127.0.0.1:0" },
+    join: { type: "string" },
+    data: { type: "string" },
+    config: { type: "string" },
+    watch: { type: "boolean", default: false },
+  },
+});
+
+const tell = (message: UsageReply | TransferReply | WatchedReply | object): void =>
+  void process.send?.(message);
+const fail = (error: unknown): void => tell({ type: "error", error: String(error) });
+
 async function main(): Promise<void> {
-  const data = option("data");
-  const join = option("join");
-  const config = option("config");
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  if (options.watch) loop.enable();
+  const { join, data, config } = options;
   const host = await startHost({
-    id: option("id")!,
-    listen: option("listen") ?? "127.0.0.1:0",
-    ...(data === null ? {} : { storage: fileStorage(data) }),
+    id: options.id!,
+    listen: options.listen,
+    ...(data === undefined ? {} : { storage: fileStorage(data) }),
   });
-  const group = await host.group("bench", values[option("value") as ValueName], {
-    start: join === null ? "create" : { join: join.split(",") },
-    ...(config === null ? {} : { config: JSON.parse(config) }),
+  const enteringAt = performance.now();
+  const group = await host.group("bench", values[options.value as ValueName], {
+    start: join === undefined ? "create" : { join: join.split(",") },
+    ...(config === undefined ? {} : { config: JSON.parse(config) }),
   });
-  process.on("message", (message: { type: string; to?: string }) => {
-    if (message.type === "status") {
-      void group.status().then((status) =>
-        process.send?.({
-          type: "status",
-          status,
-          memory: process.memoryUsage(),
-          cpu: process.cpuUsage(),
-        }),
-      );
-    } else if (message.type === "transfer") {
-      const since = performance.now();
-      group.transferLeadership(message.to!).then(
-        () => process.send?.({ type: "transferred", ms: performance.now() - since }),
-        (error: unknown) => process.send?.({ type: "error", error: String(error) }),
-      );
+  const enteredMs = performance.now() - enteringAt;
+  const transfer = async (to: string): Promise<void> => {
+    const since = performance.now();
+    await group.transferLeadership(to);
+    tell({ type: "transferred", ms: performance.now() - since });
+  };
+  process.on("message", (request: MemberRequest) => {
+    switch (request.type) {
+      case "usage":
+        return tell({ type: "usage", usage: usage() });
+      case "transfer":
+        return void transfer(request.to).catch(fail);
+      case "watch":
+        loop.reset();
+        return void loop.enable();
+      case "watched":
+        loop.disable();
+        return tell({ type: "watched", longestStallMs: loop.max / 1e6, enteredMs });
+      default:
+        request satisfies never;
     }
   });
-  process.send?.({ type: "ready", address: host.address });
+  tell({ type: "ready", address: host.address });
 }
 
 process.on("disconnect", () => process.exit(0));
 main().catch((error: unknown) => {
-  process.send?.({ type: "error", error: String(error) });
+  fail(error);
   process.exitCode = 1;
 });

@@ -1,59 +1,68 @@
 /** A newcomer takes in a value of a million map entries while clients go on writing. */
-import { connect } from "../../src/index.js";
+import { connect, createCborCodec } from "../../src/index.js";
 import { median } from "../compare.js";
+import type { WatchedReply } from "../ours/member.js";
 import { bigMap } from "../ours/values.js";
-import { defaults, startMember, startOurs } from "../systems.js";
+import { ask, stopWorkers, type Worker } from "../processes.js";
+import { defaults, startMember, startOurs, type Ours } from "../systems.js";
 
+export type JoinRound = {
+  /** From the newcomer's call of `host.group()` until it is a member with the whole value. */
+  readonly enteredMs: number;
+  /** The same from the start of its process on. */
+  readonly withProcessMs: number;
+  /** Writes per second of all clients from the start of the newcomer's process until it had entered. */
+  readonly writesPerSecond: number;
+  readonly longestWriteMs: number;
+  /** The longest that an event loop was kept waiting meanwhile. */
+  readonly leaderStallMs: number;
+  readonly newcomerStallMs: number;
+};
 export type JoinResult = {
   readonly suite: string;
   readonly mapEntries: number;
-  readonly joinMs: readonly number[];
-  readonly medianMs: number;
-  /** Writes per second of 64 clients before and while the newcomer was taken in. */
+  readonly snapshotBytes: number;
+  readonly rounds: readonly JoinRound[];
+  readonly enteredMedianMs: number;
   readonly writesBefore: number;
-  readonly writesDuring: number;
-  readonly longestWriteMs: number;
   readonly leadershipLost: boolean;
+  /** What the codec alone takes for the same value, once each, in a process that does nothing else. */
+  readonly encodeMs: number;
+  readonly decodeMs: number;
 };
 
 const mapEntries = 1_000_000;
 const fillBatch = 20_000;
+const writers = 64;
+const beforeMs = 2000;
 
 export async function joinSuite(rounds: number): Promise<JoinResult> {
+  const codec = codecCost();
   const ours = await startOurs({ members: 3, value: "bigMap" });
   const client = connect(bigMap, { group: "bench", hosts: ours.hosts, timeoutMs: 60_000 });
-  const joinMs: number[] = [];
   try {
     for (let from = 0; from < mapEntries; from += fillBatch) {
       await client.command("fill", { from, to: from + fillBatch });
     }
     // So that the newcomer gets a snapshot and not the log.
-    await client.snapshot({ timeoutMs: 60_000 });
-    const termBefore = (await client.status()).term;
-    const writer = startWriters(client, 64);
-    await writer.run(2000);
-    const writesBefore = writer.rate();
-    writer.reset();
+    const asked = { leader: true, timeoutMs: 60_000 };
+    const { sizeBytes } = await client.admin("snapshot", null, asked);
+    const { term } = await client.status();
+    const writing = startWriters(client);
+    await new Promise((resolve) => setTimeout(resolve, beforeMs));
+    const writesBefore = writing.reset().writesPerSecond;
+    const results: JoinRound[] = [];
     for (let round = 0; round < rounds; round++) {
-      const since = performance.now();
-      const options = { ...defaults, value: "bigMap" } as const;
-      const newcomer = await startMember(options, 4 + round, ours.hosts[0]!, null);
-      joinMs.push(performance.now() - since);
-      ours.members.push(newcomer);
+      results.push(await letIn(ours, client, writing, 4 + round));
     }
-    const writesDuring = writer.rate();
-    const { longestMs } = writer;
-    await writer.stop();
-    const leadershipLost = (await client.status()).term !== termBefore;
+    await writing.stop();
     const result: JoinResult = {
-      ...{ suite: "join", mapEntries, joinMs, medianMs: median(joinMs), writesBefore },
-      ...{ writesDuring, longestWriteMs: longestMs, leadershipLost },
+      ...{ suite: "join", mapEntries, snapshotBytes: sizeBytes, rounds: results, writesBefore },
+      enteredMedianMs: median(results.map((round) => round.enteredMs)),
+      leadershipLost: (await client.status()).term !== term,
+      ...codec,
     };
-    console.log(
-      `join with ${mapEntries} entries: median ${result.medianMs.toFixed(0)} ms (process start ` +
-        `included), writes/s ${writesBefore.toFixed(0)} before, ${writesDuring.toFixed(0)} during, ` +
-        `longest write ${longestMs.toFixed(0)} ms, leadership ${leadershipLost ? "LOST" : "kept"}`,
-    );
+    print(result);
     return result;
   } finally {
     await client.close();
@@ -62,32 +71,94 @@ export async function joinSuite(rounds: number): Promise<JoinResult> {
 }
 
 type BigMapClient = ReturnType<typeof connect<typeof bigMap>>;
+type Writing = ReturnType<typeof startWriters>;
 
-function startWriters(client: BigMapClient, outstanding: number) {
+/** One newcomer enters, and leaves again. */
+async function letIn(
+  ours: Ours,
+  client: BigMapClient,
+  writing: Writing,
+  number: number,
+): Promise<JoinRound> {
+  const leader = ours.members[0]!;
+  leader.process.send({ type: "watch" });
+  writing.reset();
+  const since = performance.now();
+  const options = { ...defaults, value: "bigMap", watch: true } as const;
+  const newcomer = await startMember(options, number, ours.hosts[0]!, null);
+  const withProcessMs = performance.now() - since;
+  const { writesPerSecond, longestWriteMs } = writing.reset();
+  const atLeader = await watched(leader);
+  const atNewcomer = await watched(newcomer);
+  await client.removeMember(`host${number}`);
+  await stopWorkers([newcomer]);
+  return {
+    ...{ enteredMs: atNewcomer.enteredMs, withProcessMs, writesPerSecond, longestWriteMs },
+    leaderStallMs: atLeader.longestStallMs,
+    newcomerStallMs: atNewcomer.longestStallMs,
+  };
+}
+
+function watched(worker: Worker): Promise<WatchedReply> {
+  return ask<WatchedReply>(worker, { type: "watched" }, "watched");
+}
+
+function startWriters(client: BigMapClient) {
   let stopped = false;
   let count = 0;
+  let longestWriteMs = 0;
   let since = performance.now();
-  const state = {
-    longestMs: 0,
-    run: (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)),
-    rate: () => (count * 1000) / (performance.now() - since),
+  const loops = Array.from({ length: writers }, async (_, slot) => {
+    while (!stopped) {
+      const sentAt = performance.now();
+      await client.command("set", { key: `key-${slot}`, value: count });
+      count += 1;
+      longestWriteMs = Math.max(longestWriteMs, performance.now() - sentAt);
+    }
+  });
+  return {
+    /** What was written since the last call. */
     reset: () => {
+      const now = performance.now();
+      const seen = { writesPerSecond: (count * 1000) / (now - since), longestWriteMs };
       count = 0;
-      since = performance.now();
-      state.longestMs = 0;
+      longestWriteMs = 0;
+      since = now;
+      return seen;
     },
     stop: async () => {
       stopped = true;
       await Promise.all(loops);
     },
   };
-  const loops = Array.from({ length: outstanding }, async (_, slot) => {
-    while (!stopped) {
-      const sentAt = performance.now();
-      await client.command("set", { key: `key-${slot}`, value: count });
-      count += 1;
-      state.longestMs = Math.max(state.longestMs, performance.now() - sentAt);
-    }
-  });
-  return state;
+}
+
+function codecCost() {
+  const map = new Map(Array.from({ length: mapEntries }, (_, i) => [`key-${i}`, i]));
+  const codec = createCborCodec();
+  const encodingAt = performance.now();
+  const bytes = codec.encode(map);
+  const decodingAt = performance.now();
+  codec.decode(bytes);
+  return { encodeMs: decodingAt - encodingAt, decodeMs: performance.now() - decodingAt };
+}
+
+function print(result: JoinResult): void {
+  const list = (read: (round: JoinRound) => number): string =>
+    result.rounds.map((round) => read(round).toFixed(0)).join(", ");
+  console.log(
+    `a newcomer takes in ${result.mapEntries} map entries ` +
+      `(${(result.snapshotBytes / 1e6).toFixed(1)} MB): median ` +
+      `${result.enteredMedianMs.toFixed(0)} ms (${list((round) => round.enteredMs)}), with its ` +
+      `process's start ${list((round) => round.withProcessMs)} ms; the codec alone takes ` +
+      `${result.encodeMs.toFixed(0)} ms to write and ${result.decodeMs.toFixed(0)} ms to read it`,
+  );
+  console.log(
+    `writes/s ${result.writesBefore.toFixed(0)} before, ` +
+      `${list((round) => round.writesPerSecond)} meanwhile; longest write ` +
+      `${list((round) => round.longestWriteMs)} ms; longest stall of the leader ` +
+      `${list((round) => round.leaderStallMs)} ms, of the newcomer ` +
+      `${list((round) => round.newcomerStallMs)} ms; leadership ` +
+      (result.leadershipLost ? "LOST" : "kept"),
+  );
 }

@@ -1,11 +1,20 @@
 /** commands, durable, queries, payload: throughput and latency against the ceiling. */
-import { compare, type CompareOptions, type Measured } from "../compare.js";
-import type { LoadOptions } from "../load.js";
+import { compare, thousands, type CompareOptions, type Measured } from "../compare.js";
+import { LoadClient } from "../load-process.js";
+import type { LoadOptions, LoadResult } from "../load.js";
 import { startAntietcd } from "../peers/antietcd.js";
 import { startEtcd } from "../peers/etcd.js";
 import { messageCeilingName, startCeiling, startOurs, type Ours, type System } from "../systems.js";
 
 export type SuiteResult = { readonly suite: string; readonly measured: readonly Measured[] };
+export type CommandsResult = SuiteResult & { readonly inProcess: readonly LoadResult[] };
+export type PayloadResult = {
+  readonly suite: string;
+  readonly bodies: readonly {
+    readonly bodyBytes: number;
+    readonly measured: readonly Measured[];
+  }[];
+};
 
 /** Absent peers are null. */
 async function withSystems(
@@ -21,7 +30,7 @@ async function withSystems(
 }
 
 /** Increments of a counter, in memory, by one client process. */
-export async function commandsSuite(options: CompareOptions): Promise<SuiteResult> {
+export async function commandsSuite(options: CompareOptions): Promise<CommandsResult> {
   const ceiling = { durable: false, bodyBytes: 16 };
   const systems = [
     await startCeiling({ ...ceiling, messages: false }),
@@ -29,7 +38,24 @@ export async function commandsSuite(options: CompareOptions): Promise<SuiteResul
     await startOurs(),
     await startAntietcd(),
   ];
-  return { suite: "commands", measured: await withSystems(systems, options) };
+  const measured = await withSystems(systems, options);
+  return { suite: "commands", measured, inProcess: await inProcess(options) };
+}
+
+/** All three members and their caller in one process, over a network in memory, codec included. */
+async function inProcess({ rounds, warmupMs, measureMs }: CompareOptions): Promise<LoadResult[]> {
+  const trio = new LoadClient<null>("./ours/in-process.js");
+  const load = { outstanding: 64, warmupMs, measureMs };
+  try {
+    const results: LoadResult[] = [];
+    await trio.run(null, load);
+    for (let round = 0; round < rounds; round++) results.push(await trio.run(null, load));
+    const each = results.map((one) => thousands(one.opsPerSecond)).join(", ");
+    console.log(`three members in one process, 64 outstanding: ${each} commands/s`);
+    return results;
+  } finally {
+    await trio.stop();
+  }
 }
 
 /** The same with every member's log on disk, group commit and fdatasync on all sides. */
@@ -76,18 +102,23 @@ export async function queriesSuite(options: CompareOptions): Promise<SuiteResult
   }
 }
 
+const bodySizes = [1024, 16 * 1024];
+
 /** Commands with 1 KiB and 16 KiB of payload. */
-export async function payloadSuite(options: CompareOptions): Promise<SuiteResult> {
-  const measured: Measured[] = [];
-  for (const bodyBytes of [1024, 16 * 1024]) {
-    const size = `${bodyBytes / 1024} KiB`;
-    const ceiling = await startCeiling({ durable: false, bodyBytes, messages: false });
-    const ours = await startOurs({ value: "payload", kind: "payload", bodyBytes });
+export async function payloadSuite(options: CompareOptions): Promise<PayloadResult> {
+  const bodies: { bodyBytes: number; measured: Measured[] }[] = [];
+  for (const bodyBytes of bodySizes) {
+    console.log(`${bodyBytes / 1024} KiB`);
     const systems = [
-      { ...ceiling, name: `ceiling, ${size}` },
-      { ...ours, name: `rafted-value, ${size}` },
+      await startCeiling({ durable: false, bodyBytes, messages: false }),
+      await startOurs({ value: "payload", kind: "payload", bodyBytes }),
     ];
-    measured.push(...(await withSystems(systems, options)));
+    const measured = await withSystems(systems, options);
+    for (const { system, outstanding, opsPerSecond } of measured) {
+      const megabytes = ((opsPerSecond * bodyBytes) / 1e6).toFixed(1);
+      console.log(`${system} at ${outstanding}: ${megabytes} MB/s`);
+    }
+    bodies.push({ bodyBytes, measured });
   }
-  return { suite: "payload", measured };
+  return { suite: "payload", bodies };
 }

@@ -1,0 +1,26 @@
+/** Three members and their caller in one process, over a network in memory: tests and development. */
+import { startHost, type GroupHandle } from "../../src/index.js";
+import { createSystemClock } from "../../src/clock/system.js";
+import { MemoryNetwork } from "../../src/sim/index.js";
+import { serveLoads, type LoadRequest } from "../load-process.js";
+import { runClosedLoop } from "../load.js";
+import { counter } from "./values.js";
+
+async function startTrio(): Promise<GroupHandle<typeof counter>> {
+  const network = new MemoryNetwork({ clock: createSystemClock() });
+  const start = (id: string) =>
+    startHost({ id, listen: `${id}:1`, transport: network.transport(id) });
+  const leader = await (await start("foo")).group("bench", counter, { start: "create" });
+  for (const id of ["bar", "baz"]) {
+    await (await start(id)).group("bench", counter, { start: { join: ["foo:1"] } });
+  }
+  return leader;
+}
+
+let trio: Promise<GroupHandle<typeof counter>> | null = null;
+
+serveLoads(async ({ load }: LoadRequest<null>) => {
+  trio ??= startTrio();
+  const group = await trio;
+  return runClosedLoop(() => group.command("inc", 1), load);
+});

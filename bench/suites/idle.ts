@@ -1,0 +1,101 @@
+/** What the library costs while nothing happens: a member, a thousand groups, its import. */
+import { execFileSync } from "node:child_process";
+import { median } from "../compare.js";
+import type { UsageReply } from "../ours/member.js";
+import { ask, startWorker, stopWorkers, type Worker } from "../processes.js";
+import { startOurs } from "../systems.js";
+import type { Usage } from "../usage.js";
+
+const groups = 1000;
+const settleMs = 2000;
+const watchMs = 4000;
+const imports = 7;
+
+const usageOf = async (worker: Worker): Promise<Usage> =>
+  (await ask<UsageReply>(worker, { type: "usage" }, "usage")).usage;
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Percent of one core over a while, its own garbage collections for the readings left out. */
+async function idlePercent(workers: readonly Worker[]): Promise<number[]> {
+  const before = await Promise.all(workers.map(usageOf));
+  await wait(watchMs);
+  const between = await Promise.all(workers.map(usageOf));
+  const readings = await Promise.all(workers.map(usageOf));
+  return workers.map((_, at) => {
+    const reading = readings[at]!.cpuMs - between[at]!.cpuMs;
+    return Math.max(0, (100 * (between[at]!.cpuMs - before[at]!.cpuMs - reading)) / watchMs);
+  });
+}
+
+/** The leader of a group of three that nobody asks anything. */
+export async function idleMember() {
+  const ours = await startOurs();
+  try {
+    await wait(settleMs);
+    const [percent] = await idlePercent([ours.members[0]!]);
+    const { rssBytes } = await usageOf(ours.members[0]!);
+    const result = { rssBytes, percentOfACore: percent! };
+    console.log(
+      `an idle member: ${(rssBytes / 1e6).toFixed(0)} MB rss, ${percent!.toFixed(1)} % of a core`,
+    );
+    return result;
+  } finally {
+    await ours.stop();
+  }
+}
+
+/** A thousand groups on three hosts: what they add to a host without any. */
+export async function idleGroups() {
+  const hosts = await Promise.all(
+    [1, 2, 3].map((number) => startWorker("./ours/groups-host.js", ["--id", `host${number}`])),
+  );
+  try {
+    const empty = await Promise.all(hosts.map(usageOf));
+    const since = performance.now();
+    for (const host of hosts) {
+      const join = host === hosts[0] ? null : hosts[0]!.address;
+      await ask(host, { type: "open", count: groups, join }, "opened");
+    }
+    const openedMs = performance.now() - since;
+    await wait(settleMs);
+    const percents = await idlePercent(hosts);
+    const full = await Promise.all(hosts.map(usageOf));
+    const added = (read: (usage: Usage) => number): number[] =>
+      full.map((usage, at) => read(usage) - read(empty[at]!));
+    const result = {
+      ...{ groups, openedMs, percentsOfACore: percents },
+      addedRssBytes: added((usage) => usage.rssBytes),
+      addedRetainedBytes: added((usage) => usage.retainedBytes),
+    };
+    const list = (values: readonly number[]): string =>
+      values.map((value) => value.toFixed(1)).join(", ");
+    console.log(
+      `${groups} idle groups on three hosts (opened in ${(openedMs / 1000).toFixed(1)} s): ` +
+        `${list(percents)} % of a core, ` +
+        `${list(result.addedRssBytes.map((bytes) => bytes / 1e6))} MB of rss added, ` +
+        `${list(result.addedRetainedBytes.map((bytes) => bytes / 1e6))} MB held`,
+    );
+    return result;
+  } finally {
+    await stopWorkers(hosts);
+  }
+}
+
+/** What `import "rafted-value"` takes in a process of its own. */
+export function importCost() {
+  const entry = new URL("../../src/index.js", import.meta.url).href;
+  const script = `
+    const since = performance.now(), before = process.memoryUsage().rss;
+    await import(${JSON.stringify(entry)});
+    console.log(performance.now() - since, process.memoryUsage().rss - before);`;
+  const runs = Array.from({ length: imports }, () =>
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" })
+      .trim()
+      .split(" ")
+      .map(Number),
+  );
+  const ms = median(runs.map((run) => run[0]!));
+  const rssBytes = median(runs.map((run) => run[1]!));
+  console.log(`import: ${ms.toFixed(0)} ms, ${(rssBytes / 1e6).toFixed(1)} MB`);
+  return { ms, rssBytes };
+}
