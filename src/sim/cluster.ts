@@ -1,4 +1,5 @@
 /** The simulated cluster: machines, the network between them, and the checks that watch over it. */
+import { checkCluster } from "../core/invariants.js";
 import { lastIndex } from "../core/log.js";
 import { createCborCodec } from "../codec/values.js";
 import type { Core } from "../core/state.js";
@@ -26,6 +27,9 @@ export type LiveMember = { readonly machine: Machine; readonly member: Member };
 
 /** Machines are named so; seven at most. */
 const machineNames = ["a", "b", "c", "d", "e", "f", "g"];
+
+/** Comparing whole logs after every event would be most of the work. */
+const stepsBetweenChecks = 1024;
 
 export class SimCluster {
   readonly world: World;
@@ -181,6 +185,15 @@ export class SimCluster {
       world.step();
       await settleMostly(this.#steps++);
       this.#look();
+      if (this.#steps % stepsBetweenChecks === 0) this.#checkClusters();
+    }
+  }
+
+  /** What only shows with all of a group side by side: logs that agree, who could be elected. */
+  #checkClusters(): void {
+    for (const { name } of this.plans) {
+      const [broken] = checkCluster(this.cores(name));
+      if (broken !== undefined) this.world.fail(new Error(`group ${name}: ${broken}`));
     }
   }
 
