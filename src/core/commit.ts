@@ -7,6 +7,7 @@ import { enforceNewest, forgetOldMemberships, withoutMembers } from "./membershi
 import { createPeer, findPeer } from "./progress.js";
 import { isMember, isVoter, quorumValue } from "./quorum.js";
 import { becomeFollower, becomeRemoved } from "./roles.js";
+import { snapshotDueBytes, takeSnapshotIfGrown } from "./take-snapshot.js";
 import type { Core, LeaderRole, Out } from "./state.js";
 import type { Entry, GroupConfig, LogIndex, Membership } from "./types.js";
 
@@ -41,31 +42,45 @@ export function hasBacklog({ log, commitIndex, lastApplied, incoming }: Core): b
 }
 
 /**
- * Takes what is committed and not yet applied, of a long backlog the beginning (after a restart that
- * may be the whole log). Returns it for `apply`; what it means for this core is done at once, and what
- * has to be told after `apply` goes to `after`.
+ * Applies what is committed, of a long backlog the beginning (after a restart that may be the whole
+ * log). A snapshot that becomes due on the way is taken there, between two `apply`. What has to be told
+ * after them goes to `after`.
  */
-export function takeCommitted(core: Core, after: Out): readonly Entry[] {
-  const from = core.lastApplied + 1;
+export function applyCommitted(core: Core, applied: Out, after: Out): void {
   const most = core.lastApplied + maxAppliedPerTurn;
   const to = Math.min(core.commitIndex, lastIndex(core.log), most);
-  if (to < from) return [];
-  const entries = sliceEntries(core.log, from, to);
-  core.lastApplied = to;
-  packApplied(core.log, to);
+  while (core.lastApplied < to) {
+    applied.push({ type: "apply", entries: takeCommitted(core, to, after) });
+    takeSnapshotIfGrown(core, applied);
+  }
+}
+
+/**
+ * Takes the entries up to `to`, or to the one with which a snapshot is due. What they mean for this core
+ * is done at once.
+ */
+function takeCommitted(core: Core, to: LogIndex, after: Out): readonly Entry[] {
+  const entries = sliceEntries(core.log, core.lastApplied + 1, to);
+  let dueBytes = snapshotDueBytes(core);
   let special = false;
-  for (let i = 0; i < entries.length; i++) {
-    const entry = entries[i]!;
+  let count = 0;
+  while (count < entries.length && (count === 0 || core.appliedBytes < dueBytes)) {
+    const entry = entries[count]!;
+    count += 1;
+    core.lastApplied = entry.index;
     core.appliedBytes += entrySizeBytes(entry);
-    if (entry.kind === "membership" || entry.kind === "config") special = true;
+    if (entry.kind === "config") {
+      applyConfig(core, entry, after);
+      // On every member it counts from the next entry on.
+      dueBytes = snapshotDueBytes(core);
+    } else if (entry.kind === "membership") {
+      applyMembership(core, entry, after);
+      special = true;
+    }
   }
-  if (!special) return entries;
-  for (const entry of entries) {
-    if (entry.kind === "config") applyConfig(core, entry, after);
-    else if (entry.kind === "membership") applyMembership(core, entry, after);
-  }
-  forgetOldMemberships(core, to);
-  return entries;
+  packApplied(core.log, core.lastApplied);
+  if (special) forgetOldMemberships(core, core.lastApplied);
+  return count < entries.length ? entries.slice(0, count) : entries;
 }
 
 function applyConfig(core: Core, entry: Entry, after: Out): void {

@@ -3,9 +3,9 @@ import { assert } from "../errors.js";
 import {
   adaptPeers,
   advanceCommitIndex,
+  applyCommitted,
   cleanForcedRemovals,
   leaveJoint,
-  takeCommitted,
 } from "./commit.js";
 import { createDisk, emitStore, onStored, restartAfterSnapshot } from "./disk.js";
 import {
@@ -66,10 +66,11 @@ import {
   type Out,
 } from "./state.js";
 import {
+  onLeaderSnapshotTold,
   onSnapshotFailed,
   onSnapshotRequested,
   onSnapshotSaved,
-  takeSnapshotIfGrown,
+  takeSnapshotIfRequested,
 } from "./take-snapshot.js";
 import { onStorageFailed } from "./storage-failed.js";
 import { onTransferRequested, onTransferTimer, sendTimeoutNow } from "./transfer.js";
@@ -150,6 +151,8 @@ export function createCore(init: CoreInit, out: Out): Core {
     snapshotRequest: null,
     incoming: null,
     appliedBytes: 0,
+    countedFrom: start,
+    countedSizeBytes: snapshot?.sizeBytes ?? 0,
     promisedUntilMs: -Infinity,
     rearmElection: false,
     nextGraceMs: -Infinity,
@@ -246,6 +249,8 @@ export function step(core: Core, event: CoreEvent, out: Out): void {
       return onSnapshotSaved(core, event.snapshot, out);
     case "snapshotFailed":
       return onSnapshotFailed(core, event.index);
+    case "leaderSnapshotTold":
+      return onLeaderSnapshotTold(core, event.index, event.sizeBytes);
     case "snapshotChunkRead":
       return onSnapshotChunkRead(core, event, out);
     case "snapshotChunkWritten":
@@ -356,12 +361,12 @@ const gracePauseTimeouts = 4;
 /** The end of a turn: at most one store, one appendEntries a peer, then what was applied. */
 export function flush(core: Core, out: Out): void {
   const after: Out = [];
-  let applied: readonly Entry[] = [];
+  const applied: Out = [];
   const { role } = core;
   if (role.type === "leader") {
-    applied = flushLeader(core, role, out, after);
+    flushLeader(core, role, out, applied, after);
   } else {
-    if (core.incoming?.installing !== true) applied = takeCommitted(core, after);
+    if (core.incoming?.installing !== true) applyCommitted(core, applied, after);
     sendFollowerReplies(core, out);
     sendSnapshotReply(core, out);
     serveFollowerReads(core, out);
@@ -370,17 +375,17 @@ export function flush(core: Core, out: Out): void {
   emitStore(core, out);
   // A vote that was stored before, or that storage will acknowledge in a moment.
   sendHeldVotes(core, out);
-  if (applied.length > 0) out.push({ type: "apply", entries: applied });
+  for (const effect of applied) out.push(effect);
   for (const effect of after) out.push(effect);
-  if (applied.length > 0 || core.snapshotRequest !== null) takeSnapshotIfGrown(core, out);
+  takeSnapshotIfRequested(core, out);
   if (core.rearmElection) armElection(core, out);
 }
 
-function flushLeader(core: Core, role: LeaderRole, out: Out, after: Out): readonly Entry[] {
+function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after: Out): void {
   if (role.matchChanged) advanceCommitIndex(core, role);
-  const applied = takeCommitted(core, after);
+  applyCommitted(core, applied, after);
   // What was committed may have ended this leadership.
-  if (core.role !== role) return applied;
+  if (core.role !== role) return;
   leaveJoint(core, role, out);
   cleanForcedRemovals(core, role, out);
   promoteLearners(core, role, out);
@@ -392,5 +397,4 @@ function flushLeader(core: Core, role: LeaderRole, out: Out, after: Out): readon
   requestChunks(core, role, out);
   sendTimeoutNow(core, role, out);
   scheduleCommitNotify(core, role, out);
-  return applied;
 }

@@ -119,6 +119,8 @@ export function onInstalled(
   core.commitIndex = meta.index;
   core.lastApplied = meta.index;
   core.appliedBytes = 0;
+  core.countedFrom = meta.index;
+  core.countedSizeBytes = meta.sizeBytes;
   core.takingSnapshotAt = 0;
   core.config = meta.config;
   core.configIndex = meta.index;

@@ -57,8 +57,12 @@ export type Core = {
   takingSnapshotBytes: number;
   snapshotRequest: RequestId | null;
   incoming: IncomingSnapshot | null;
-  /** Bytes of entries applied since `snapshot`. */
+  /** Bytes of entries applied since `countedFrom`; a snapshot is due when they are worth it. */
   appliedBytes: number;
+  /** Where our newest snapshot was taken, or the leader's. */
+  countedFrom: LogIndex;
+  /** Its size: the measure of what is worth another one. */
+  countedSizeBytes: number;
 
   /** No vote for anybody before this (thesis 4.2.3 and 6.4): the leader's lease counts on it. */
   promisedUntilMs: Millis;

@@ -1,9 +1,14 @@
 /**
  * When to take a snapshot, and what may go afterwards (paper 7; thesis 5).
  *
- * - snapshotRequested -> onSnapshotRequested
- * - end of the turn   -> takeSnapshotIfGrown, right behind `apply`
- * - snapshotSaved     -> onSnapshotSaved: compaction, less a tail for slow followers (hazard 57)
+ * - snapshotRequested  -> onSnapshotRequested, taken at the end of the turn
+ * - entries applied    -> takeSnapshotIfGrown, right behind the entry with which the log has grown enough
+ * - snapshotSaved      -> onSnapshotSaved: compaction, less a tail for slow followers (hazard 57)
+ * - leaderSnapshotTold -> onLeaderSnapshotTold: counts from where the leader counts
+ *
+ * Each member takes its own, but which entry is the one depends on the log alone and not on how a
+ * member's turns cut it up. So members that count from the same entry take them at the same ones, and
+ * can compare them (DESIGN 17).
  */
 import { coverBySnapshot } from "./disk.js";
 import { compactTo, entryAt, firstIndex, sizeAt, termAt } from "./log.js";
@@ -25,16 +30,18 @@ export function onSnapshotRequested(core: Core, request: RequestId, out: Out): v
   core.snapshotRequest = request;
 }
 
-/** The log is larger than a factor of what it would be replaced by. */
-function hasGrown(core: Core): boolean {
-  const { config, snapshot } = core;
-  const wanted = Math.min(
-    (snapshot?.sizeBytes ?? 0) * config.snapshotLogFactor,
-    config.maxSnapshotLogBytes,
-  );
-  const limit = Math.max(wanted, config.minSnapshotLogBytes);
-  if (core.appliedBytes < limit || core.appliedBytes === 0) return false;
-  return core.appliedBytes >= limit * patienceForSending || !isSendingSnapshot(core);
+/** Bytes of log that are worth a snapshot: a factor of what it would replace them by. */
+function worthwhileBytes({ config }: Core, sizeBytes: number): number {
+  const wanted = Math.min(sizeBytes * config.snapshotLogFactor, config.maxSnapshotLogBytes);
+  return Math.max(wanted, config.minSnapshotLogBytes, 1);
+}
+
+/** The `appliedBytes` at which a snapshot is due; Infinity while none could be taken. */
+export function snapshotDueBytes(core: Core): number {
+  if (core.takingSnapshotAt !== 0 || core.incoming?.installing === true) return Infinity;
+  if (core.storageFailed) return Infinity;
+  const limit = worthwhileBytes(core, core.countedSizeBytes);
+  return isSendingSnapshot(core) ? limit * patienceForSending : limit;
 }
 
 function isSendingSnapshot(core: Core): boolean {
@@ -44,10 +51,18 @@ function isSendingSnapshot(core: Core): boolean {
 }
 
 export function takeSnapshotIfGrown(core: Core, out: Out): void {
-  if (core.takingSnapshotAt !== 0 || core.incoming?.installing === true) return;
-  if (core.storageFailed) return;
+  if (core.appliedBytes >= snapshotDueBytes(core)) takeSnapshot(core, out);
+}
+
+/** The end of a turn: somebody has asked for it. */
+export function takeSnapshotIfRequested(core: Core, out: Out): void {
+  if (core.snapshotRequest !== null && Number.isFinite(snapshotDueBytes(core))) {
+    takeSnapshot(core, out);
+  }
+}
+
+function takeSnapshot(core: Core, out: Out): void {
   const request = core.snapshotRequest;
-  if (request === null && !hasGrown(core)) return;
   core.snapshotRequest = null;
   const index = core.lastApplied;
   const { membership, index: membershipIndex } = appliedMembership(core);
@@ -72,7 +87,7 @@ export function onSnapshotSaved(core: Core, snapshot: SnapshotMeta, out: Out): v
   // A newer one came from the leader meanwhile.
   if (core.snapshot !== null && core.snapshot.index > snapshot.index) return;
   core.snapshot = snapshot;
-  core.appliedBytes = Math.max(0, core.appliedBytes - core.takingSnapshotBytes);
+  countFrom(core, snapshot.index, snapshot.sizeBytes);
   coverBySnapshot(core.disk, snapshot.index);
   const upTo = tailStart(core, snapshot.index);
   if (upTo <= core.log.offset) return;
@@ -96,5 +111,35 @@ export function onSnapshotFailed(core: Core, index: LogIndex): void {
   if (core.takingSnapshotAt !== index) return;
   core.takingSnapshotAt = 0;
   // Not at once again: the log has to grow by as much as before.
+  countFrom(core, index, core.countedSizeBytes);
+}
+
+/** What was applied since the snapshot began counts towards the next one. */
+function countFrom(core: Core, index: LogIndex, sizeBytes: number): void {
   core.appliedBytes = Math.max(0, core.appliedBytes - core.takingSnapshotBytes);
+  core.countedFrom = index;
+  core.countedSizeBytes = sizeBytes;
+}
+
+/**
+ * The leader took its newest snapshot at another entry than we: from now on we count from there, and
+ * are due where it is. That may come later than by our own count, so the log may grow to twice what
+ * it would; it never comes at once.
+ *
+ *     leader   ....S............S............S
+ *     we       ......S......|...S............S        | told of the leader's first one
+ */
+export function onLeaderSnapshotTold(core: Core, index: LogIndex, sizeBytes: number): void {
+  const { role, log } = core;
+  if (role.type !== "follower" && role.type !== "learner") return;
+  if (index === core.countedFrom || core.appliedBytes >= snapshotDueBytes(core)) return;
+  const isHere = Number.isSafeInteger(index) && index >= log.offset && index <= core.lastApplied;
+  if (!isHere || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return;
+  if (core.takingSnapshotAt !== 0) return;
+  let bytes = 0;
+  for (let at = index + 1; at <= core.lastApplied; at++) bytes += sizeAt(log, at);
+  if (bytes >= worthwhileBytes(core, sizeBytes)) return;
+  core.appliedBytes = bytes;
+  core.countedFrom = index;
+  core.countedSizeBytes = sizeBytes;
 }

@@ -199,6 +199,8 @@ export type CoreEvent =
   | { readonly type: "snapshotRequested"; readonly request: RequestId }
   /** The snapshot could not be taken now; the core asks again when the log has grown further. */
   | { readonly type: "snapshotFailed"; readonly index: LogIndex }
+  /** The leader of our term has taken a snapshot of its own there. Not asked for; may be repeated. */
+  | { readonly type: "leaderSnapshotTold"; readonly index: LogIndex; readonly sizeBytes: number }
   /** Answer to `readSnapshotChunk`; `data` null when that snapshot is gone. */
   | {
       readonly type: "snapshotChunkRead";

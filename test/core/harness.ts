@@ -145,6 +145,14 @@ export class Cluster {
     this.#perform(machine, core, out);
   }
 
+  /** And everybody hears of one that the leader has taken, whether it did or not. */
+  askForSnapshot(machine: Machine): void {
+    const request = this.ask(machine, "snapshot");
+    this.handle(machine, { type: "snapshotRequested", request });
+    const told = { index: this.random.below(30), sizeBytes: this.random.below(300) };
+    for (const one of this.live()) this.handle(one, { type: "leaderSnapshotTold", ...told });
+  }
+
   /** Gives a request its number and remembers who waits. */
   ask(machine: Machine, kind: RequestKind, sequence = 0): number {
     const id = this.#requests++;

@@ -314,10 +314,7 @@ function ask(walk: Walk): void {
     const clockDriftMarginMs = walk.leases ? electionTimeoutMs / 5 : electionTimeoutMs;
     const config = { ...machine.core.config, electionTimeoutMs, clockDriftMarginMs };
     cluster.handle(machine, { type: "configChangeRequested", request, config, timeMs });
-  } else if (happens(walk, "snapshot", 0.5)) {
-    const request = cluster.ask(machine, "snapshot");
-    cluster.handle(machine, { type: "snapshotRequested", request });
-  }
+  } else if (happens(walk, "snapshot", 0.5)) cluster.askForSnapshot(machine);
 }
 
 /** Never so that what is left could not elect: wiped members are gone for ever. */

@@ -13,6 +13,8 @@
  *     propose a x y          commands, one turn for all of them
  *     register a n           opens a session
  *     read a r1 r2 | add a d [stays] | remove a c | transfer a b|none | config a heartbeatMs=50
+ *     snapshot a             asks a for a snapshot
+ *     told c 5 100           c hears that its leader took a snapshot of 100 bytes at 5
  *     force a c | snapshotDone a [failed] | storageFailed a | stalled a | disconnected a b
  *     deliver a->b [type]    the oldest message on that way (of that type); `deliver` alone: all
  *     drop a->b [type] | drop  loses it / everything
@@ -269,6 +271,12 @@ const asking: Record<string, Command> = {
     request(world, id!, `force-${member}`, (number) => ({
       ...{ type: "removalForced", request: number, id: member!, nowMs: world.nowMs },
     })),
+  snapshot: (world, [id]) =>
+    request(world, id!, "snapshot", (number) => ({ type: "snapshotRequested", request: number })),
+  told: (world, [id, index, sizeBytes]) =>
+    world.handle(id!, {
+      ...{ type: "leaderSnapshotTold", index: Number(index), sizeBytes: Number(sizeBytes) },
+    }),
   snapshotDone: (world, [id, failed]) => {
     const node = world.node(id!);
     if (failed === undefined) world.handle(id!, world.saveSnapshot(node));
