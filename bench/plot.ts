@@ -33,7 +33,7 @@ function panel(
   for (let tick = y.from; tick <= y.to; tick *= 10) {
     parts.push(
       `<line x1="${left + margin}" x2="${left + width - margin}" y1="${up(tick)}" y2="${up(tick)}" stroke="#ddd"/>`,
-      `<text x="${left + margin - 6}" y="${up(tick) + 4}" text-anchor="end">${tick}</text>`,
+      `<text x="${left + margin - 6}" y="${up(tick) + 4}" text-anchor="end">${short(tick)}</text>`,
     );
   }
   for (const outstanding of new Set(measured.map((one) => one.outstanding))) {
@@ -52,6 +52,11 @@ function panel(
     );
   });
   return parts.join("\n");
+}
+
+function short(tick: number): string {
+  if (tick >= 1e6) return `${tick / 1e6}M`;
+  return tick >= 1000 ? `${tick / 1000}k` : String(tick);
 }
 
 export function plot(measured: readonly Measured[]): string {
