@@ -210,6 +210,12 @@ export interface Codec {
    * event loop. Every piece is of its own; the pieces put together are what `decode` takes.
    */
   encodeSlices?(value: unknown): Iterator<Uint8Array>;
+  /**
+   * Optional, beside `encodeSlices`: something that `encodeSlices` turns into the bytes of `value` as it
+   * is now, whatever becomes of it meanwhile. For values that handlers change in place; much cheaper
+   * than encoding, or of no use. Throws on what has no encoding.
+   */
+  capture?(value: unknown): unknown;
 }
 
 /** The part of pino's shape that is used. */

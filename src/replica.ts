@@ -80,8 +80,9 @@ export type ReplicaEffect =
   /** A retried command whose outcome was kept: answered without a new entry. */
   | { readonly type: "commandAnswered"; readonly request: RequestId; readonly outcome: Outcome }
   /**
-   * The value's encoding, pulled piece by piece within the shell's budget per turn. `immediate`: it
-   * must be pulled at once, before anything else is applied (a mutable value).
+   * The value's encoding, pulled piece by piece within the shell's budget per turn. `immediate`: it is
+   * encoded already, and pulling all of it at once costs nothing (a mutable value of a codec that
+   * cannot copy).
    */
   | {
       readonly type: "snapshotStarted";
@@ -273,13 +274,13 @@ type TakeSnapshot = Extract<CoreEffect, { readonly type: "takeSnapshot" }>;
 
 function startSnapshot(applier: Applier, effect: TakeSnapshot): ReplicaEffect {
   const { index, term, timeMs, membership, membershipIndex, config, request } = effect;
-  const { version, mutable } = applier.definition;
+  const { version } = applier.definition;
   const finish = (sizeBytes: number, checksum: number): SnapshotMeta => ({
     ...{ index, term, timeMs, membership, membershipIndex, config },
     ...{ sizeBytes, checksum, valueVersion: version },
   });
-  const pieces = encodeSnapshot(applier);
-  return { type: "snapshotStarted", index, term, request, immediate: mutable, pieces, finish };
+  const { pieces, immediate } = encodeSnapshot(applier);
+  return { type: "snapshotStarted", index, term, request, immediate, pieces, finish };
 }
 
 function onSnapshotLoaded(

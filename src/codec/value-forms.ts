@@ -31,6 +31,19 @@ export class UnencodableError extends Error {
   override readonly name = "UnencodableError";
 }
 
+/** What a map or a set held when it was captured (value-capture.ts). */
+export class CapturedEntries {
+  /** Of a map its keys, of a set its members. */
+  readonly keys: readonly unknown[];
+  /** Null: a set. */
+  readonly values: readonly unknown[] | null;
+
+  constructor(keys: readonly unknown[], values: readonly unknown[] | null) {
+    this.keys = keys;
+    this.values = values;
+  }
+}
+
 function refuse(): never {
   throw new UnencodableError("a value has no encoding");
 }
@@ -57,7 +70,7 @@ export function weigh(value: unknown, depth: number, budget: number): number {
 
 function weighObject(value: object, depth: number, budget: number): number {
   const form = formOf(value);
-  if (form === null) refuse();
+  if (form === null) return value instanceof CapturedEntries ? byHand : refuse();
   if (depth >= maxDepth && isContainer(form)) refuse();
   switch (form) {
     case "array":

@@ -6,6 +6,7 @@
  */
 import { explain } from "./value-explain.js";
 import {
+  CapturedEntries,
   checkKey,
   formOf,
   startsWithMark,
@@ -81,6 +82,22 @@ class SliceWriter {
     }
   }
 
+  /** A text shorter than `shortText`, if it is ASCII and there is room. */
+  word(text: string): boolean {
+    const { length } = text;
+    if (!this.fits(1 + length)) return false;
+    const piece = this.#piece;
+    const from = this.used + 1;
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) return false;
+      piece[from + i] = code;
+    }
+    piece[this.used] = 0x60 | length;
+    this.used = from + length;
+    return true;
+  }
+
   double(value: number): void {
     const piece = this.#piece;
     piece[this.used] = 0xfb;
@@ -94,9 +111,24 @@ class SliceWriter {
 const canonicalNaN: readonly number[] = [0x7f, 0xf8, 0, 0, 0, 0, 0, 0];
 /** Room for any head, tag and number. */
 const headRoom = 16;
+/** Texts below this length have a head of one byte. */
+const shortText = 24;
+
+/** Counts and short words, of which large values are mostly made: the bytes of cbor-x without the call. */
+function writeSimple(writer: SliceWriter, value: unknown): boolean {
+  if (typeof value === "number") {
+    if (value >>> 0 !== value || (value === 0 && 1 / value < 0) || !writer.fits(headRoom)) {
+      return false;
+    }
+    writer.head(0, value);
+    return true;
+  }
+  return typeof value === "string" && value.length < shortText && writer.word(value);
+}
 
 /** Small, ordinary, and there is room: written without a pause. */
 function writeWhole(writer: SliceWriter, value: unknown, depth: number): boolean {
+  if (writeSimple(writer, value)) return true;
   if (weigh(value, depth, wholeWeight) < 0) return false;
   const bytes = writer.encodeWhole(value);
   if (!writer.fits(bytes.length)) return false;
@@ -133,6 +165,7 @@ function toHex(value: bigint): string {
 }
 
 function* writeObject(writer: SliceWriter, value: object, depth: number): Pieces {
+  if (value instanceof CapturedEntries) return yield* writeCaptured(writer, value, depth);
   const form = formOf(value);
   if (form === null) throw new UnencodableError();
   switch (form) {
@@ -161,6 +194,20 @@ function* writeObject(writer: SliceWriter, value: object, depth: number): Pieces
       return;
     case "bytes":
       return yield* writeView(writer, value as ArrayBufferView);
+  }
+}
+
+function* writeCaptured(
+  writer: SliceWriter,
+  { keys, values }: CapturedEntries,
+  depth: number,
+): Pieces {
+  writer.head(6, values === null ? 258 : 259);
+  writer.head(values === null ? 4 : 5, keys.length);
+  for (let i = 0; i < keys.length; i++) {
+    if (!writeWhole(writer, keys[i], depth + 1)) yield* writeItem(writer, keys[i], depth + 1);
+    if (values === null) continue;
+    if (!writeWhole(writer, values[i], depth + 1)) yield* writeItem(writer, values[i], depth + 1);
   }
 }
 

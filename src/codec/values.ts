@@ -2,6 +2,7 @@
 import { Decoder } from "cbor-x/decode";
 import { Encoder } from "cbor-x/encode";
 import type { Codec } from "../ports.js";
+import { captureValue } from "./value-capture.js";
 import { explain } from "./value-explain.js";
 import { UnencodableError, weigh, wholeWeight } from "./value-forms.js";
 import { restore } from "./value-restore.js";
@@ -70,6 +71,10 @@ export function createCborCodec(): Required<Codec> {
 
     encodeSlices(value: unknown): Iterator<Uint8Array> {
       return encodeInSlices(value, encodeWhole);
+    },
+
+    capture(value: unknown): unknown {
+      return captureValue(value, 0);
     },
   };
 }

@@ -297,6 +297,7 @@ function checkCodec(label: string, codec: unknown): object | null {
   checkFunction(label, "codec.encode", fields["encode"]);
   checkFunction(label, "codec.decode", fields["decode"]);
   optionalFunction(label, "codec.encodeSlices", fields["encodeSlices"]);
+  optionalFunction(label, "codec.capture", fields["capture"]);
   return codec as object;
 }
 

@@ -20,21 +20,41 @@ import type { AnyDefinedValue } from "./types.js";
 /** Raised when the form above changes. */
 const snapshotForm = 1;
 
+/** `immediate`: all of it is encoded already, so whoever pulls it need not pause. */
+export type EncodedSnapshot = {
+  readonly pieces: Iterator<Uint8Array>;
+  readonly immediate: boolean;
+};
+
 /**
  * The pieces of a snapshot of the applier as it is now, whatever is applied while they are pulled.
  *
- * The sessions are encoded at once. A value that handlers replace is captured and encoded while it is
- * pulled; one that they change in place is encoded at once as well. `next` throws what the codec
- * threw when the value has no encoding.
+ * The sessions are encoded at once. A value that handlers replace is encoded while it is pulled; of one
+ * that they change in place a copy is, or all of it at once where the codec cannot make one. `next`
+ * throws what the codec threw when the value has no encoding.
  */
-export function encodeSnapshot(applier: Applier): Iterator<Uint8Array> {
+export function encodeSnapshot(applier: Applier): EncodedSnapshot {
   const writer = new ByteWriter();
   writer.byte(snapshotForm);
   writer.integer(applier.lastApplied);
   writer.integer(applier.hashes.current);
   writeSessions(writer, applier.sessions);
-  const pieces = piecesOf(writer.finish(), applier.codec, applier.value);
-  return applier.definition.mutable ? pullAll(pieces) : pieces;
+  const { codec, value, definition } = applier;
+  const head = writer.finish();
+  if (!definition.mutable) return { pieces: piecesOf(head, codec, value), immediate: false };
+  const captured = captureWith(codec, value);
+  if (captured === null) return { pieces: pullAll(piecesOf(head, codec, value)), immediate: true };
+  return { pieces: piecesOf(head, codec, captured.value), immediate: false };
+}
+
+/** Null: the codec makes no copies, or the value has no encoding, which encoding it explains. */
+function captureWith(codec: Codec, value: unknown): { readonly value: unknown } | null {
+  if (codec.capture === undefined || codec.encodeSlices === undefined) return null;
+  try {
+    return { value: codec.capture(value) };
+  } catch {
+    return null;
+  }
 }
 
 function* piecesOf(

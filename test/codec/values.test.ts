@@ -35,6 +35,8 @@ test("whatever the codec carries comes back as it was, and its bytes are always 
       assert.deepStrictEqual(copy, plain(value));
       assert.deepEqual(createCborCodec().encode(copy), bytes);
       assert.deepEqual(Buffer.concat(pull(codec.encodeSlices(value))), Buffer.from(bytes));
+      const captured = codec.capture(value);
+      assert.deepEqual(Buffer.concat(pull(codec.encodeSlices(captured))), Buffer.from(bytes));
     }),
     { numRuns: 500 },
   );
@@ -203,6 +205,33 @@ test("big arrays, objects, sets, strings and typed arrays go in pieces, nested o
     assert.deepStrictEqual(codec.decode(Buffer.concat(pieces)), value);
     assert.deepEqual(Buffer.from(codec.encode(value)), Buffer.concat(pieces));
   }
+});
+
+test("what was captured is encoded as it was, whatever becomes of the value", () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  const make = () => ({
+    map: new Map<unknown, unknown>([["a", { list: [1, 2] }]]),
+    set: new Set<unknown>(["x"]),
+    at: new Date(5),
+    bytes: Uint8Array.from(bytes),
+    buffer: Buffer.from(bytes),
+  });
+  const value = make();
+  const slices = codec.encodeSlices(codec.capture(value));
+  (value.map.get("a") as { list: number[] }).list.push(3);
+  value.map.set("b", 1);
+  value.set.clear();
+  value.at.setTime(6);
+  value.bytes[0] = 9;
+  value.buffer[0] = 9;
+  assert.deepEqual(Buffer.concat(pull(slices)), Buffer.from(codec.encode(make())));
+});
+
+test("what has no encoding cannot be captured either", () => {
+  const circle: unknown[] = [];
+  circle.push(circle);
+  const bad = [() => 1, Symbol("s"), circle, new WeakMap(), JSON.parse(`{"__proto__":1}`), /x/];
+  for (const value of bad) assert.throws(() => codec.capture(new Map([["k", [value]]])));
 });
 
 test("pieces are of their own", () => {

@@ -139,13 +139,13 @@ export function copyBySnapshot(applier: Applier): Applier {
     freeze: applier.freezer !== null,
     own: applier.codec,
   });
-  restoreSnapshot(copy, metaOf(applier), pull(encodeSnapshot(applier)));
+  restoreSnapshot(copy, metaOf(applier), pull(encodeSnapshot(applier).pieces));
   return copy;
 }
 
 /** Everything replicated, as bytes: equal states have equal ones. */
 export function fingerprint(applier: Applier): Buffer {
-  return Buffer.concat(pull(encodeSnapshot(applier)));
+  return Buffer.concat(pull(encodeSnapshot(applier).pieces));
 }
 
 /** Applies one command of a new session to a new value. */

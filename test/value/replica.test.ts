@@ -1,6 +1,7 @@
 /** Core and value together: births, retries, snapshots, and members that disagree. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createCborCodec } from "../../src/codec/values.js";
 import { RaftError } from "../../src/errors.js";
 import {
   answerQuery,
@@ -193,16 +194,24 @@ test("hazard 50: a snapshot nobody waits for, or older than what was applied, ch
   assertEqual(a, b);
 });
 
-test("commands go on while a pure value's snapshot is pulled; a mutable one's is immediate", () => {
-  const map = defineValue({
+test("commands go on while a snapshot is pulled; of a mutable value only if its codec can copy it", () => {
+  const { encode, decode } = createCborCodec();
+  const parts = {
     name: "map",
     version: 3,
-    mutable: true,
+    mutable: true as const,
     initial: () => new Map<string, number>(),
-    commands: { inc: (v, by: number) => v.set("n", (v.get("n") ?? 0) + by).get("n")! },
-    queries: { get: (v) => v.get("n") ?? 0 },
-  });
-  for (const definition of [counter, map] as AnyDefinedValue[]) {
+    commands: {
+      inc: (v: Map<string, number>, by: number) => v.set("n", (v.get("n") ?? 0) + by).get("n")!,
+    },
+    queries: { get: (v: Map<string, number>) => v.get("n") ?? 0 },
+  };
+  const cases = [
+    { definition: counter, immediate: false },
+    { definition: defineValue(parts), immediate: false },
+    { definition: defineValue({ ...parts, codec: { encode, decode } }), immediate: true },
+  ] as readonly { definition: AnyDefinedValue; immediate: boolean }[];
+  for (const { definition, immediate } of cases) {
     const group = new Replicas();
     const a = group.create("a", definition);
     group.fire("a", "election");
@@ -214,7 +223,7 @@ test("commands go on while a pure value's snapshot is pulled; a mutable one's is
     const started = a.seen.find((effect) => effect.type === "snapshotStarted");
     assert.ok(started?.type === "snapshotStarted");
     assert.equal(started.request, 900);
-    assert.equal(started.immediate, definition.mutable);
+    assert.equal(started.immediate, immediate);
     assert.equal(a.disk.snapshot!.valueVersion, definition.version);
     group.command("a", session, 2, "inc", 5);
     const restarted = group.restart("a");

@@ -46,7 +46,7 @@ test("a pure value's snapshot is what it was when it began, though commands go o
   catchUp(applier, log);
   const expected = fingerprint(applier);
   const meta = metaOf(applier);
-  const pieces = encodeSnapshot(applier);
+  const pieces = encodeSnapshot(applier).pieces;
   const pulled: Uint8Array[] = [];
   for (let sequence = 2; ; sequence++) {
     const next = pieces.next();
@@ -70,7 +70,7 @@ test("a mutable value's snapshot is taken between two commands as well", () => {
   const session = log.register().index;
   for (let i = 1; i <= 2000; i++) log.command(session, i, "put", `key ${i}`);
   catchUp(applier, log);
-  const pieces = encodeSnapshot(applier);
+  const pieces = encodeSnapshot(applier).pieces;
   const meta = metaOf(applier);
   log.command(session, 2001, "put", "later");
   catchUp(applier, log);
@@ -83,7 +83,7 @@ test("a value without an encoding fails when its piece is pulled, for pure and m
   for (const mutable of [false, true]) {
     const applier = newApplier(mutable ? bigMap : bigList, { freeze: false });
     applier.value = mutable ? new Map([["k", () => 1]]) : [() => 1];
-    const pieces = encodeSnapshot(applier);
+    const pieces = encodeSnapshot(applier).pieces;
     assert.throws(() => pull(pieces), /a function at .* has no encoding/);
   }
 });
@@ -107,7 +107,7 @@ function oldSnapshot() {
   const session = log.register().index;
   log.command(session, 1, "inc", 7);
   catchUp(applier, log);
-  return { meta: metaOf(applier), pieces: pull(encodeSnapshot(applier)), log, session };
+  return { meta: metaOf(applier), pieces: pull(encodeSnapshot(applier).pieces), log, session };
 }
 
 test("upgrade turns the value of an older version's snapshot into this version's", () => {
