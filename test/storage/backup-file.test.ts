@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
 import { createBackup, openBackup } from "../../src/storage/file/backup-file.js";
+import { encodeSnapshotEnd } from "../../src/storage/file/snapshot-file.js";
 import { FakeDisk } from "./fake-disk.js";
 import { metaOf, noise } from "./support.js";
 
@@ -80,6 +81,20 @@ test("a backup in which any one byte is another is refused", async () => {
     await assert.rejects(readAll(disk), isRefusal("storageCorrupt", "storageMismatch"));
   }
   assert.equal(disk.openFiles, 0);
+});
+
+test("a backup whose bytes are another snapshot's than its meta says is refused", async () => {
+  const data = noise(100_000);
+  const disk = await diskWith(data);
+  const bytes = disk.file(path);
+  const meta = metaOf(7, 3, data);
+  const end = encodeSnapshotEnd(meta);
+  const other = encodeSnapshotEnd({ ...meta, checksum: meta.checksum ^ 1 });
+  const frames = bytes.subarray(0, bytes.length - end.length);
+  disk.setFile(path, new Uint8Array(Buffer.concat([frames, other])));
+  await assert.rejects(readAll(disk), isRefusal("storageCorrupt"));
+  disk.setFile(path, new Uint8Array(Buffer.concat([frames, end])));
+  assert.deepEqual(Buffer.compare(await readAll(disk), data), 0);
 });
 
 test("what is no backup, or one of a newer format, is refused as such", async () => {

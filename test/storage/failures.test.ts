@@ -290,3 +290,21 @@ test("a torn tail is cut, reported once, and everything before it is kept (hazar
   assert.deepEqual(third.warnings(), []);
   await third.close();
 });
+
+test("of a torn tail nothing is left behind what is written in its place (hazard 78)", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await settle(disk);
+  disk.stopAt = disk.operations.length + 1;
+  opened.store("queue", entriesOf(4, 60));
+  await settle(disk);
+  const image = disk.crashImage((write) => [[1000, write.bytes.length]], true);
+  const again = await Opened.open("/data", { ...options, fs: image });
+  await again.stored("queue", again.store("queue", entriesOf(4, 1)));
+  const third = await Opened.open("/data", { ...options, fs: image.killImage() });
+  assert.equal(third.group("queue")!.entries.length, 4);
+  await settle(image);
+  assert.deepEqual(third.warnings(), []);
+  await third.close();
+  await again.close();
+});

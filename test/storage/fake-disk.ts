@@ -6,7 +6,7 @@ import { RaftError } from "../../src/errors.js";
 import type { File, FileSystem, Lock, LockHolder, OpenMode } from "../../src/storage/file/index.js";
 
 type Pending = { readonly position: number; readonly bytes: Uint8Array };
-type Inode = { durable: Uint8Array; content: Uint8Array; pending: Pending[] };
+type Inode = { path: string; durable: Uint8Array; content: Uint8Array; pending: Pending[] };
 
 export type Operation = {
   readonly type: "write" | "sync" | "create" | "rename" | "remove" | "syncDirectory";
@@ -102,7 +102,7 @@ export class FakeDisk implements FileSystem {
       if (this.#names.has(path)) throw systemError("EEXIST");
       await this.#act({ type: "create", path }, () => {
         const none = new Uint8Array(0);
-        this.#names.set(path, { durable: none, content: none, pending: [] });
+        this.#names.set(path, { path, durable: none, content: none, pending: [] });
       });
     }
     await Promise.resolve();
@@ -115,9 +115,11 @@ export class FakeDisk implements FileSystem {
         return inode.content.slice(position, position + sizeBytes);
       },
       write: (position, buffers) =>
-        this.#act({ type: "write", path }, () => this.#write(inode, position, concat(buffers))),
+        this.#act({ type: "write", path: inode.path }, () =>
+          this.#write(inode, position, concat(buffers)),
+        ),
       sync: () =>
-        this.#act({ type: "sync", path }, () => {
+        this.#act({ type: "sync", path: inode.path }, () => {
           for (const { position, bytes } of inode.pending) {
             inode.durable = put(inode.durable.slice(), position, bytes);
           }
@@ -159,7 +161,9 @@ export class FakeDisk implements FileSystem {
 
   rename(from: string, to: string): Promise<void> {
     return this.#act({ type: "rename", path: to }, () => {
-      this.#names.set(to, this.#inode(from));
+      const inode = this.#inode(from);
+      inode.path = to;
+      this.#names.set(to, inode);
       this.#names.delete(from);
     });
   }
@@ -242,7 +246,7 @@ export class FakeDisk implements FileSystem {
   }
 
   setFile(path: string, content: Uint8Array): void {
-    const inode: Inode = { durable: content.slice(), content: content.slice(), pending: [] };
+    const inode: Inode = { path, durable: content.slice(), content: content.slice(), pending: [] };
     this.#names.set(path, inode);
     this.#durableNames.set(path, inode);
   }

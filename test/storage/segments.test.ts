@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeDisk, kept } from "./fake-disk.js";
-import { Opened, entriesOf, identityOf, noise, textsOf } from "./support.js";
+import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
 
@@ -242,4 +242,25 @@ test("nothing of a damaged group is removed, until the group is", async () => {
   assert.equal(again.recovered.length, 1);
   assert.equal(again.group("a")!.damage, null);
   await again.close();
+});
+
+test("the segment of a damaged group stays although no entry of the group is in it", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  for (const name of ["a", "b"]) opened.storage.createGroup(identityOf(name));
+  await opened.stored("b", opened.store("b", [], { hardState: hardStateOf(3, "voted-for-me") }));
+  await fill(opened, "a", 1, 10);
+  await opened.close();
+  const path = "/data/wal-00000001.log";
+  const bytes = disk.file(path);
+  bytes[Buffer.from(bytes).indexOf("voted-for-me")]! ^= 1;
+  disk.setFile(path, bytes);
+  const damaged = await open(disk);
+  assert.match(damaged.group("b")!.damage!, /group "b".*wal-00000001\.log at offset \d+/);
+  await fill(damaged, "a", 11, 300);
+  await damaged.snapshot("a", 310, 1, noise(10));
+  damaged.storage.compactLog("a", 311);
+  await fill(damaged, "a", 311, 10);
+  await damaged.close();
+  assert.deepEqual(disk.file(path), bytes, "the only trace of what b has voted");
 });

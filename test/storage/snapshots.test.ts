@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { RaftError } from "../../src/errors.js";
-import { FakeDisk } from "./fake-disk.js";
+import { FakeDisk, lost } from "./fake-disk.js";
 import {
   Opened,
   entriesOf,
@@ -211,10 +211,43 @@ test("the one that is being sent can be read to its end after a newer one was sa
   assert.equal(disk.openFiles, 0);
 });
 
+test("a group's snapshot goes only once the group is gone for certain, wherever the power goes", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.snapshot("queue", 5, 1, noise(1000));
+  const before = disk.operations.length;
+  opened.storage.deleteGroup("queue");
+  opened.storage.flush();
+  await opened.close();
+  const total = disk.operations.length;
+  assert.ok(!disk.names().some((name) => name.includes("snapshot")));
+  let there = 0;
+  for (let stopAt = before; stopAt < total; stopAt++) {
+    const cut = new FakeDisk();
+    const again = await withGroup(cut);
+    await again.snapshot("queue", 5, 1, noise(1000));
+    cut.stopAt = stopAt;
+    again.storage.deleteGroup("queue");
+    again.storage.flush();
+    for (let round = 0; round < 30; round++) await new Promise(setImmediate);
+    for (const namesKept of [true, false]) {
+      const image = await Opened.open("/data", { ...options, fs: cut.crashImage(lost, namesKept) });
+      const group = image.group("queue");
+      if (group !== undefined) {
+        there += 1;
+        assert.equal(group.damage, null, `stopped at ${stopAt} of ${total}`);
+        assert.ok((await loaded(image)).equals(noise(1000)));
+      }
+      await image.close();
+    }
+  }
+  assert.ok(there > 0, "the power never went before the deletion was durable");
+});
+
 test("a damaged snapshot is named on opening, with its file; its group's log stays", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);
-  await opened.snapshot("queue", 5, 1, noise(100_000));
+  await opened.snapshot("queue", 5, 1, noise(200_000));
   await opened.close();
   const path = disk.names().find((name) => name.includes("snapshot"))!;
   const bytes = disk.file(path);

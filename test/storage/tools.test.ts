@@ -209,6 +209,21 @@ test("damage is named with file, offset and group, and never repaired away", asy
   assert.ok(diagnosis.problems.some(({ advice }) => advice.includes("rejoin")));
 });
 
+test("an identity that is gone is written again beside a damaged log, of which nothing is touched", async () => {
+  const disk = await built();
+  const path = "/data/wal-00000001.log";
+  const bytes = disk.file(path);
+  bytes[Buffer.from(bytes).indexOf("entry 7")]! ^= 1;
+  disk.setFile(path, bytes);
+  disk.setFile("/data/snapshot-1-9.tmp", new Uint8Array(10));
+  const before = contents(disk, "/data");
+  disk.deleteFile("/data/identity");
+  const diagnosis = await doctorDirectory("/data", { fs: disk, repair: true });
+  assert.equal(diagnosis.repaired, true);
+  assert.equal(diagnosis.inspection.health, "damaged");
+  assert.deepEqual(contents(disk, "/data"), before);
+});
+
 test("a bad slot of the mark is written again", async () => {
   const disk = await built();
   const bytes = disk.file("/data/mark");
