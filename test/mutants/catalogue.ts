@@ -3,8 +3,10 @@
  * show whether the tests, taken together, would have seen it (`npm run mutants`).
  */
 import { clients } from "./catalogue/clients.js";
+import { directories } from "./catalogue/directories.js";
 import { elections } from "./catalogue/elections.js";
 import { memberships } from "./catalogue/membership.js";
+import { recovery } from "./catalogue/recovery.js";
 import { reads } from "./catalogue/reads.js";
 import { replication } from "./catalogue/replication.js";
 import { snapshots } from "./catalogue/snapshots.js";
@@ -18,5 +20,7 @@ export const catalogue: readonly Mutant[] = [
   ...snapshots,
   ...memberships,
   ...storage,
+  ...recovery,
+  ...directories,
   ...clients,
 ];
