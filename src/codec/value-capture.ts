@@ -8,15 +8,9 @@ import { CapturedEntries, checkKey, formOf, maxDepth, UnencodableError } from ".
 
 /** Throws UnencodableError for what has no encoding; a captured value always has one. */
 export function captureValue(value: unknown, depth: number): unknown {
-  switch (typeof value) {
-    case "object":
-      return value === null ? null : captureObject(value, depth);
-    case "function":
-    case "symbol":
-      throw new UnencodableError("a value has no encoding");
-    default:
-      return value;
-  }
+  if (typeof value === "object" && value !== null) return captureObject(value, depth);
+  if (typeof value !== "function" && typeof value !== "symbol") return value;
+  throw new UnencodableError("a value has no encoding");
 }
 
 function captureObject(value: object, depth: number): unknown {
