@@ -1,6 +1,7 @@
 /**
- * The commonest arguments and replies (a count, a flag, nothing, a short word) without cbor-x, whose
- * set-up for one call costs more than they do. The bytes are the same.
+ * The commonest arguments and replies (a count, a flag, nothing, a short word, bytes) without cbor-x:
+ * its set-up for one call costs more than the small ones do, and its copies of large bytes more than
+ * the one that has to be. The bytes are the same.
  */
 
 /** Not one of these: the codec proper has to look at it. */
@@ -14,7 +15,23 @@ export function encodeSimple(value: unknown): Uint8Array | null {
   if (value === null) return oneByte(0xf6);
   if (value === undefined) return oneByte(0xf7);
   if (typeof value === "boolean") return oneByte(value ? 0xf5 : 0xf4);
+  if (typeof value === "object" && Object.getPrototypeOf(value) === Uint8Array.prototype) {
+    return encodeBytes(value as Uint8Array);
+  }
   return null;
+}
+
+/** Tag 64 of RFC 8746, then a byte string. */
+function encodeBytes(value: Uint8Array): Uint8Array {
+  const { length } = value;
+  const size = length < 24 ? 0 : length < 0x100 ? 1 : length < 0x10000 ? 2 : 4;
+  const bytes = new Uint8Array(3 + size + length);
+  bytes[0] = 0xd8;
+  bytes[1] = 64;
+  bytes[2] = 0x40 | (size === 0 ? length : size === 1 ? 24 : size === 2 ? 25 : 26);
+  for (let i = size, rest = length; i > 0; i--, rest >>>= 8) bytes[2 + i] = rest & 0xff;
+  bytes.set(value, 3 + size);
+  return bytes;
 }
 
 function oneByte(byte: number): Uint8Array {
@@ -42,6 +59,7 @@ export function decodeSimple(bytes: Uint8Array): unknown {
   if (first >= 0x60 && first < 0x78) {
     return length === 1 + first - 0x60 ? decodeAscii(bytes) : notSimple;
   }
+  if (first === 0xd8 && bytes[1] === 64 && length > 2) return decodeBytes(bytes);
   if (length !== 1) return notSimple;
   switch (first) {
     case 0xf4:
@@ -61,6 +79,19 @@ function decodeCount(bytes: Uint8Array): number {
   let value = 0;
   for (let i = 1; i < bytes.length; i++) value = value * 0x100 + bytes[i]!;
   return value;
+}
+
+/** A copy: what is decoded aliases nothing that was given. */
+function decodeBytes(bytes: Uint8Array): unknown {
+  const head = bytes[2]! - 0x40;
+  if (head < 0 || head > 26) return notSimple;
+  const size = head < 24 ? 0 : 1 << (head - 24);
+  const from = 3 + size;
+  if (bytes.length < from) return notSimple;
+  let length = size === 0 ? head : 0;
+  for (let i = 3; i < from; i++) length = length * 0x100 + bytes[i]!;
+  if (bytes.length !== from + length) return notSimple;
+  return new Uint8Array(bytes.subarray(from));
 }
 
 function decodeAscii(bytes: Uint8Array): unknown {
