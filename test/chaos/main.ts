@@ -6,23 +6,51 @@ import { writeFileSync } from "node:fs";
 import { formatHistory } from "../../src/sim/history.js";
 import { describeCheck } from "../../src/sim/linearizability.js";
 import { type ChaosReport, runChaos } from "./chaos.js";
+import { runRestarts } from "./restarts.js";
 import { type Options, parseOptions, usage } from "./options.js";
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-function tellReport({ struck, history, verdict, problems }: ChaosReport): void {
-  const faults = [...struck].map(([fault, count]) => `${fault} ${count}`).join(", ");
+function tellReport(report: ChaosReport): void {
+  const faults = [...report.struck].map(([fault, count]) => `${fault} ${count}`).join(", ");
+  say(`faults: ${faults || "none"}`);
+  tellCalls(report);
+}
+
+type Judged = Pick<ChaosReport, "history" | "verdict" | "problems">;
+
+function tellCalls({ history, verdict, problems }: Judged): void {
   const count = (outcome: string): number =>
     history.filter((operation) => operation.outcome === outcome).length;
-  say(`faults: ${faults || "none"}`);
   say(`calls: ${count("ok")} ok, ${count("failed")} failed, ${count("unknown")} unknown`);
   say(verdict.type === "linearizable" ? describeCheck(verdict) : verdict.type);
   for (const problem of problems) say(`FAILED: ${problem}`);
 }
 
+/** Only how often members are killed is told beforehand, and nothing of the network. */
+async function runKills(options: Options, cycles: number): Promise<number> {
+  const { seed, clients, history: file } = options;
+  const sinceMs = performance.now();
+  const report = await runRestarts({ cycles, clients, seed, tell: say });
+  const seconds = (performance.now() - sinceMs) / 1000;
+  if (file !== null) writeFileSync(file, formatHistory(report.history));
+  const [one, two, three] = report.killed;
+  say(
+    `${report.cycles} restarts in ${seconds.toFixed(0)} s: of one member ${one}, of two ${two}, of ` +
+      `all three ${three}; ${report.killedWhileStarting} members were killed while they started`,
+  );
+  tellCalls(report);
+  if (report.problems.length === 0) return 0;
+  say(
+    `again (the same victims, not the same timing): npm run chaos -- --restarts ${cycles} --seed ${seed}`,
+  );
+  return 1;
+}
+
 async function run(options: Options): Promise<number> {
-  const { minutes, seed, history: file, ...rest } = options;
+  const { restarts, minutes, seed, history: file, ...rest } = options;
   say(`seed ${seed}`);
+  if (restarts !== null) return runKills(options, restarts);
   const report = await runChaos({ ...rest, seed, durationMs: minutes * 60_000, tell: say });
   if (file !== null) writeFileSync(file, formatHistory(report.history));
   tellReport(report);

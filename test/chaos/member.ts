@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   process.on("SIGTERM", () => stop());
   const host = await startHost({
     ...{ id: plan.id, listen: "127.0.0.1:0", advertise: plan.address },
-    ...{ storage: fileStorage(plan.dir), transport, logger },
+    ...{ storage: fileStorage(plan.dir, plan.storage), transport, logger },
   });
   await tell({ type: "listening", address: transport.listening });
   await hasRoutes;

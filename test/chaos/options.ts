@@ -2,6 +2,8 @@
 import { allFaults, type Fault } from "./nemesis.js";
 
 export type Options = {
+  /** Not null: instead of all kinds of faults, so many times some or all members are killed. */
+  readonly restarts: number | null;
   readonly minutes: number;
   readonly seed: number;
   readonly members: number;
@@ -12,11 +14,13 @@ export type Options = {
 
 export const usage = `usage: npm run chaos -- [--minutes M] [--seed N] [--members 3..7] [--clients N]
   [--faults KIND,KIND,...] [--history FILE]
+   or: npm run chaos -- --restarts N [--seed N] [--clients N] [--history FILE]
 Kinds of fault: ${allFaults.join(", ")}`;
 
 /** The options, or one line that says what is wrong. */
 export function parseOptions(args: readonly string[], freshSeed: number): Options | string {
   const draft = {
+    restarts: null as number | null,
     minutes: 1,
     seed: freshSeed,
     members: 5,
@@ -30,6 +34,7 @@ export function parseOptions(args: readonly string[], freshSeed: number): Option
     if (text === undefined) return `${flag}: needs a value`;
     if (flag === "--history") draft.history = text;
     else if (flag === "--faults") draft.faults = text.split(",") as Fault[];
+    else if (flag === "--restarts") draft.restarts = Number(text);
     else if (flag === "--minutes") draft.minutes = Number(text);
     else if (flag === "--seed") draft.seed = Number(text);
     else if (flag === "--members") draft.members = Number(text);
@@ -38,6 +43,10 @@ export function parseOptions(args: readonly string[], freshSeed: number): Option
   }
   const unknown = draft.faults.find((fault) => !allFaults.includes(fault));
   if (unknown !== undefined) return `--faults: no kind "${unknown}"`;
+  const { restarts } = draft;
+  if (restarts !== null && !(Number.isSafeInteger(restarts) && restarts > 0)) {
+    return "--restarts: needs a whole number above 0";
+  }
   if (!(draft.minutes > 0)) return "--minutes: needs a number above 0";
   if (!Number.isSafeInteger(draft.seed) || draft.seed < 0) return "--seed: needs a whole number";
   const { members, clients } = draft;

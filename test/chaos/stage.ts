@@ -2,7 +2,13 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { connect, type GroupConfig, type GroupStatus, RaftError } from "../../src/index.js";
+import {
+  connect,
+  type FileStorageOptions,
+  type GroupConfig,
+  type GroupStatus,
+  RaftError,
+} from "../../src/index.js";
 import { bookOfVersion1, type Version } from "./book.js";
 import { Child } from "./child.js";
 import { addressOf, ChaosNetwork } from "./network.js";
@@ -16,10 +22,19 @@ const lookEveryMs = 50;
 /** A member that does not get into a healthy group within this time never will. */
 const enterPatienceMs = 90_000;
 
-export const config: Partial<GroupConfig> = {
-  ...{ heartbeatMs: 150, electionTimeoutMs: 1000, clockDriftMarginMs: 400 },
-  ...{ maxSessions: 40, minSnapshotLogBytes: 20_000, snapshotChunkBytes: 2048 },
-  trailingLogBytes: 4096,
+/** How the members are set. */
+export type Setup = {
+  readonly config: Partial<GroupConfig>;
+  readonly storage: FileStorageOptions;
+};
+
+const usual: Setup = {
+  config: {
+    ...{ heartbeatMs: 150, electionTimeoutMs: 1000, clockDriftMarginMs: 400 },
+    ...{ maxSessions: 40, minSnapshotLogBytes: 20_000, snapshotChunkBytes: 2048 },
+    trailingLogBytes: 4096,
+  },
+  storage: {},
 };
 
 type Observer = ReturnType<typeof connect<typeof bookOfVersion1>>;
@@ -45,14 +60,26 @@ export class Stage {
   readonly files: string[] = [];
   readonly #dir: string;
   readonly #seed: number;
+  readonly #setup: Setup;
   readonly #clients = new Map<string, Child<FromClient>>();
   #clientNumber = 0;
   readonly #direct = new RoutedTransport({});
   #observer: Observer | null = null;
 
-  constructor(dir: string, seed: number, members: number, clients: number) {
+  /** `change`: what is other than usual. */
+  constructor(
+    dir: string,
+    seed: number,
+    members: number,
+    clients: number,
+    change: Partial<Setup> = {},
+  ) {
     this.#dir = dir;
     this.#seed = seed;
+    this.#setup = {
+      config: { ...usual.config, ...change.config },
+      storage: { ...usual.storage, ...change.storage },
+    };
     const ids = Array.from({ length: members }, (_, at) => `m${at + 1}`);
     for (const id of ids) {
       this.members.set(id, {
@@ -112,7 +139,7 @@ export class Stage {
     const dir = join(this.#dir, `${id}-${life}`);
     mkdirSync(dir, { recursive: true });
     const plan: MemberPlan = {
-      ...{ id, address: addressOf(id), group, dir, version, config },
+      ...{ id, address: addressOf(id), group, dir, version, ...this.#setup },
       join: create ? null : this.ids.filter((other) => other !== id).map(addressOf),
     };
     const child = new Child<FromMember>(memberProgram, plan, (message) => {
@@ -131,6 +158,11 @@ export class Stage {
     const how = await child.gone;
     await this.network.remove(id);
     return entered === null ? `${id} ${how ?? "ended"}` : `${id}: ${entered.message}`;
+  }
+
+  /** Resolves once the member's process listens, or has ended. */
+  async listens(id: string): Promise<void> {
+    await this.members.get(id)!.child?.heard("listening");
   }
 
   /** A member ends when somebody ends it, and by itself only when it was taken out. */

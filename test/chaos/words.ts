@@ -1,5 +1,5 @@
 /** What the processes of a chaos run say to each other. */
-import type { GroupConfig } from "../../src/index.js";
+import type { FileStorageOptions, GroupConfig } from "../../src/index.js";
 import type { Version } from "./book.js";
 
 /** Where a process dials instead: addresses of members -> those of its own proxies. */
@@ -15,6 +15,7 @@ export type MemberPlan = {
   /** null: creates the group. */
   readonly join: readonly string[] | null;
   readonly config: Partial<GroupConfig>;
+  readonly storage: FileStorageOptions;
 };
 
 export type ClientPlan = {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type ChaosOptions, runChaos } from "../chaos/chaos.js";
 import { parseOptions } from "../chaos/options.js";
+import { runRestarts } from "../chaos/restarts.js";
 
 const options: ChaosOptions = {
   members: 3,
@@ -24,6 +25,18 @@ describe("chaos", () => {
     assert.ok(new Set(history.map(({ client }) => client)).size >= 3, "clients and the last reads");
   });
 
+  test("durable members that are killed again and again, all at once too, answer linearizably", async () => {
+    const { problems, cycles, killed, history, verdict } = await runRestarts({
+      ...{ cycles: 6, clients: 2, seed: 5 },
+      tell: () => undefined,
+    });
+    assert.deepEqual(problems, []);
+    assert.equal(verdict.type, "linearizable");
+    assert.ok(cycles >= 6 && killed[2] > 0, killed.join());
+    const answered = history.filter(({ outcome }) => outcome === "ok");
+    assert.ok(answered.length >= 50, `only ${answered.length} calls were answered`);
+  });
+
   test("a run without any fault is no pass", async () => {
     const { problems } = await runChaos({ ...options, durationMs: 1, faults: [] });
     assert.match(problems.join("\n"), /no fault has struck/);
@@ -33,6 +46,7 @@ describe("chaos", () => {
     assert.match(String(parseOptions(["--faults", "plague"], 1)), /no kind "plague"/);
     assert.match(String(parseOptions(["--members", "2"], 1)), /3 to 7/);
     assert.match(String(parseOptions(["--minutes"], 1)), /needs a value/);
+    assert.match(String(parseOptions(["--restarts", "0"], 1)), /a whole number above 0/);
     assert.match(String(parseOptions(["--colour", "red"], 1)), /no such option/);
     assert.equal((parseOptions(["--minutes", "5"], 1) as { minutes: number }).minutes, 5);
   });
