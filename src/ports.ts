@@ -216,6 +216,11 @@ export interface Codec {
    * than encoding, or of no use. Throws on what has no encoding.
    */
   capture?(value: unknown): unknown;
+  /**
+   * Optional. True: equal values have equal bytes, wherever they come from, so `encode(decode(bytes))`
+   * is `bytes`. Members then compare the bytes of their values and report one that drifts apart.
+   */
+  readonly canonical?: boolean;
 }
 
 /** The part of pino's shape that is used. */

@@ -23,12 +23,14 @@ import {
   step,
 } from "./core/index.js";
 import type {
+  CompareHashes,
   CoreEffect,
   CoreEvent,
   Entry,
   GroupConfig,
   HardState,
   LogIndex,
+  MemberId,
   MemberInfo,
   Millis,
   RequestId,
@@ -39,6 +41,7 @@ import { assert } from "./errors.js";
 import type { Codec } from "./ports.js";
 import { answer, type Applier, applyEntry, cloneApplier, createApplier } from "./value/applier.js";
 import {
+  cloneComparison,
   type Comparison,
   comparePending,
   createComparison,
@@ -48,7 +51,9 @@ import {
   tellHashes,
 } from "./value/divergence.js";
 import type { Answer } from "./value/handlers.js";
+import { createBytesHash, hashOf } from "./value/bytes-hash.js";
 import { findOutcome } from "./value/sessions.js";
+import { noteOwn } from "./value/snapshot-marks.js";
 import { encodeSnapshot, restoreSnapshot } from "./value/snapshot.js";
 import type { AnyDefinedValue, Outcome } from "./value/types.js";
 
@@ -198,7 +203,7 @@ export function cloneReplica(replica: Replica): Replica {
   return {
     core: cloneCore(replica.core),
     applier: cloneApplier(replica.applier),
-    comparison: { ...replica.comparison },
+    comparison: cloneComparison(replica.comparison),
   };
 }
 
@@ -213,7 +218,8 @@ export function stepReplica(replica: Replica, event: ReplicaEvent, out: ReplicaE
   } else if (event.type === "messageReceived") {
     const { from, message } = event;
     if (message.type === "compareHashes") {
-      return onCompareHashes(comparison, core, applier, from, message, out);
+      onCompareHashes(comparison, core, applier, from, message, out);
+      return onSnapshotTold(core, from, message, out);
     }
   } else if (event.type === "timerFired") {
     if (event.timer === "heartbeat") comparison.due = true;
@@ -221,6 +227,18 @@ export function stepReplica(replica: Replica, event: ReplicaEvent, out: ReplicaE
     return onSnapshotLoaded(replica, event.snapshot, event.pieces, out);
   }
   step(core, event, out as CoreEffect[]);
+}
+
+/** The leader's newest snapshot: ours shall come at the same entries. */
+function onSnapshotTold(
+  core: Core,
+  from: MemberId,
+  { term, snapshot }: CompareHashes,
+  out: ReplicaEffect[],
+): void {
+  if (snapshot === null || term !== core.currentTerm || from !== core.role.leader) return;
+  const { index, sizeBytes } = snapshot;
+  step(core, { type: "leaderSnapshotTold", index, sizeBytes }, out as CoreEffect[]);
 }
 
 type CommandProposed = Extract<CoreEvent, { readonly type: "commandProposed" }>;
@@ -249,7 +267,7 @@ export function flushReplica(replica: Replica, out: ReplicaEffect[]): void {
   for (let i = 0; i < effects.length; i++) {
     const effect = effects[i]!;
     if (effect.type === "apply") effects[i] = applyAll(applier, effect.entries);
-    else if (effect.type === "takeSnapshot") effects[i] = startSnapshot(applier, effect);
+    else if (effect.type === "takeSnapshot") effects[i] = startSnapshot(replica, effect);
   }
   assert(
     applier.lastApplied === core.lastApplied,
@@ -272,14 +290,22 @@ function applyAll(applier: Applier, entries: readonly Entry[]): ReplicaEffect {
 
 type TakeSnapshot = Extract<CoreEffect, { readonly type: "takeSnapshot" }>;
 
-function startSnapshot(applier: Applier, effect: TakeSnapshot): ReplicaEffect {
+function startSnapshot({ applier, comparison }: Replica, effect: TakeSnapshot): ReplicaEffect {
   const { index, term, timeMs, membership, membershipIndex, config, request } = effect;
   const { version } = applier.definition;
-  const finish = (sizeBytes: number, checksum: number): SnapshotMeta => ({
-    ...{ index, term, timeMs, membership, membershipIndex, config },
-    ...{ sizeBytes, checksum, valueVersion: version },
-  });
-  const { pieces, immediate } = encodeSnapshot(applier);
+  // A codec that writes the same value in more than one way says nothing about the value.
+  const hash = applier.codec.canonical === true ? createBytesHash() : null;
+  const finish = (sizeBytes: number, checksum: number): SnapshotMeta => {
+    if (hash !== null) {
+      const valueHash = hashOf(hash);
+      noteOwn(comparison.marks, { index, valueHash, valueVersion: version, sizeBytes });
+    }
+    return {
+      ...{ index, term, timeMs, membership, membershipIndex, config },
+      ...{ sizeBytes, checksum, valueVersion: version },
+    };
+  };
+  const { pieces, immediate } = encodeSnapshot(applier, hash);
   return { type: "snapshotStarted", index, term, request, immediate, pieces, finish };
 }
 

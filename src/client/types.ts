@@ -61,7 +61,10 @@ export type GroupStatus = {
   readonly durable: boolean;
   /** Longest time, in milliseconds, that the event loop kept this host waiting in the last minute. */
   readonly loopDelayMs: number;
-  /** First index at which this member's replies differ from the leader's, or null. */
+  /**
+   * First index at which this member's replies were seen to differ from the leader's, or after which its
+   * value was; null if neither.
+   */
   readonly divergedAt: number | null;
 };
 

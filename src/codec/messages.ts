@@ -1,5 +1,11 @@
 /** The messages between members as bytes: u8 type, then the fields in the order of core/types.ts. */
-import type { AppendEntries, AppendEntriesReply, InstallSnapshot, Message } from "../core/types.js";
+import type {
+  AppendEntries,
+  AppendEntriesReply,
+  InstallSnapshot,
+  Message,
+  SnapshotMark,
+} from "../core/types.js";
 import { type ByteReader, type ByteWriter, refuseBytes } from "./bytes.js";
 import { type EntriesCache, narrowEntryBytes, readEntries, writeEntry } from "./entries.js";
 import { decodeSnapshotMeta, encodeSnapshotMeta } from "./payloads.js";
@@ -132,7 +138,7 @@ export function writeMessage(
       writer.u32(message.indices.length);
       for (const index of message.indices) writer.f64(index);
       for (const hash of message.hashes) writer.f64(hash);
-      return;
+      return writeMark(writer, message.snapshot);
     default:
       message satisfies never;
   }
@@ -201,7 +207,26 @@ function readCompareHashes(reader: ByteReader): Message {
   const hashes: number[] = [];
   for (let i = 0; i < count; i++) indices.push(reader.integer("compareHashes.indices"));
   for (let i = 0; i < count; i++) hashes.push(reader.finite("compareHashes.hashes"));
-  return { type: "compareHashes", term, indices, hashes };
+  return { type: "compareHashes", term, indices, hashes, snapshot: readMark(reader) };
+}
+
+function writeMark(writer: ByteWriter, mark: SnapshotMark | null): void {
+  writer.bool(mark !== null);
+  if (mark === null) return;
+  writer.f64(mark.index);
+  writer.f64(mark.valueHash);
+  writer.f64(mark.valueVersion);
+  writer.f64(mark.sizeBytes);
+}
+
+function readMark(reader: ByteReader): SnapshotMark | null {
+  if (!reader.bool("compareHashes.snapshot")) return null;
+  return {
+    index: reader.integer("compareHashes.snapshot.index"),
+    valueHash: reader.finite("compareHashes.snapshot.valueHash"),
+    valueVersion: reader.integer("compareHashes.snapshot.valueVersion"),
+    sizeBytes: reader.integer("compareHashes.snapshot.sizeBytes"),
+  };
 }
 
 /** Reads one message; bodies and snapshot data are views into the reader's bytes. */

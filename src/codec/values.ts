@@ -52,6 +52,8 @@ export function createCborCodec(): Required<Codec> {
     encodeWith.call(encoder, value, resetAfterwards);
 
   return {
+    canonical: true,
+
     encode(value: unknown): Uint8Array {
       const simple = encodeSimple(value);
       if (simple !== null) return simple;

@@ -98,6 +98,17 @@ export type CompareHashes = {
   readonly term: Term;
   readonly indices: readonly LogIndex[];
   readonly hashes: readonly number[];
+  /** Of a leader: the newest snapshot that it has taken itself; otherwise null. */
+  readonly snapshot: SnapshotMark | null;
+};
+/** What members compare of snapshots that they took at the same index, each by itself. */
+export type SnapshotMark = {
+  readonly index: LogIndex;
+  /** Of the value's bytes: sessions hold texts of errors, which may differ between engines. */
+  readonly valueHash: number;
+  /** Values of different versions have different bytes. */
+  readonly valueVersion: number;
+  readonly sizeBytes: number;
 };
 
 export type Message =

@@ -60,7 +60,7 @@ function perform(state: MemberState, effect: Exclude<ReplicaEffect, Told>): void
     case "configChanged":
       return services.notify({ type: "config", config: effect.config });
     case "diverged":
-      return diverged(state, effect.index, effect.leader);
+      return diverged(state, effect);
     case "snapshotStarted":
     case "readSnapshotChunk":
     case "writeSnapshotChunk":
@@ -205,13 +205,20 @@ function membershipChanged(state: MemberState, effect: MembershipChanged): void 
   state.services.notify(membersEvent(effect.membership));
 }
 
-function diverged(state: MemberState, index: number, leader: string): void {
+type Diverged = Extract<ReplicaEffect, { readonly type: "diverged" }>;
+
+function diverged(state: MemberState, { what, index, leader }: Diverged): void {
   if (state.divergedAt !== null) return;
   state.divergedAt = index;
-  state.services.logger.error(
-    { group: state.group, member: state.self.id, index, leader },
-    `divergence: at index ${index} the reply of ${state.self.id} differs from that of ${leader}; ` +
-      `a handler of value "${state.definition.name}" is not deterministic`,
+  const { group, self, definition, services } = state;
+  const how =
+    what === "reply"
+      ? `at index ${index} the reply of ${self.id} differs from that of ${leader}`
+      : `after index ${index} the value of ${self.id} differs from that of ${leader}, though no ` +
+        `reply did`;
+  services.logger.error(
+    { group, member: self.id, index, leader, what },
+    `divergence: ${how}; a handler of value "${definition.name}" is not deterministic`,
   );
-  state.services.notify({ type: "divergence", index });
+  services.notify({ type: "divergence", index });
 }

@@ -298,6 +298,10 @@ function checkCodec(label: string, codec: unknown): object | null {
   checkFunction(label, "codec.decode", fields["decode"]);
   optionalFunction(label, "codec.encodeSlices", fields["encodeSlices"]);
   optionalFunction(label, "codec.capture", fields["capture"]);
+  const { canonical } = fields;
+  if (canonical !== undefined && typeof canonical !== "boolean") {
+    throw invalid(label, "codec.canonical", `must be a boolean, got ${show(canonical)}`);
+  }
   return codec as object;
 }
 

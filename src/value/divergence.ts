@@ -1,5 +1,6 @@
 /**
- * Detecting a handler that is not deterministic: members compare hashes of their outcomes (hazard 92).
+ * Detecting a handler that is not deterministic: members compare hashes of their outcomes, and of their
+ * values where they have snapshots at the same index (hazard 92).
  *
  * - end of a turn, leader   -> tellHashes: once a heartbeat or after many entries, if any were applied
  * - compareHashes, follower -> compared once those entries are applied here; a difference is narrowed
@@ -10,11 +11,28 @@ import type { Core } from "../core/index.js";
 import type { CompareHashes, CoreEffect, LogIndex, MemberId } from "../core/types.js";
 import type { Applier } from "./applier.js";
 import { type Difference, findDifference, narrower, sampleHashes } from "./hash-comparison.js";
+import {
+  cloneMarks,
+  createMarks,
+  findDrift,
+  forgetMarks,
+  newestOwn,
+  noteTold,
+  type SnapshotMarks,
+} from "./snapshot-marks.js";
 
 export type DivergenceEffect =
   | Extract<CoreEffect, { readonly type: "send" }>
-  /** This member's outcome at `index` differs from the leader's: a handler is not deterministic. */
-  | { readonly type: "diverged"; readonly index: LogIndex; readonly leader: MemberId };
+  /**
+   * A handler is not deterministic. `reply`: this member's outcome at `index` differs from the leader's.
+   * `value`: after `index` its value does, although no reply was seen to.
+   */
+  | {
+      readonly type: "diverged";
+      readonly what: "reply" | "value";
+      readonly index: LogIndex;
+      readonly leader: MemberId;
+    };
 
 type Out = { push(effect: DivergenceEffect): unknown };
 
@@ -30,6 +48,9 @@ export type Comparison = {
   gap: Difference;
   /** Reported: there is nothing more to find. */
   diverged: boolean;
+  readonly marks: SnapshotMarks;
+  /** Leader: index of the newest snapshot that the others were told of. */
+  toldSnapshot: LogIndex;
 };
 
 /** Applied entries after which the others are told without waiting for a heartbeat. */
@@ -43,7 +64,13 @@ export function createComparison(): Comparison {
     against: null,
     gap: { equalAt: null, differsAt: 0 },
     diverged: false,
+    marks: createMarks(),
+    toldSnapshot: 0,
   };
+}
+
+export function cloneComparison(comparison: Comparison): Comparison {
+  return { ...comparison, marks: cloneMarks(comparison.marks) };
 }
 
 /** The value was replaced by the leader's: whatever was found is no longer true. */
@@ -51,6 +78,7 @@ export function forgetComparison(comparison: Comparison): void {
   comparison.pending = null;
   comparison.against = null;
   comparison.diverged = false;
+  forgetMarks(comparison.marks);
 }
 
 export function tellHashes(
@@ -63,10 +91,15 @@ export function tellHashes(
   const ahead = lastApplied - comparison.toldUpTo;
   const due = comparison.due || ahead >= tellAfterEntries;
   comparison.due = false;
-  if (ahead <= 0 || !due) return;
-  const message = sampleHashes(hashes, currentTerm, comparison.toldUpTo, lastApplied);
+  const snapshot = newestOwn(comparison.marks);
+  const isNew = snapshot !== null && snapshot.index > comparison.toldSnapshot;
+  if (!due || (ahead <= 0 && !isNew)) return;
+  const sampled = sampleHashes(hashes, currentTerm, comparison.toldUpTo, lastApplied);
   comparison.toldUpTo = lastApplied;
-  if (message === null) return;
+  comparison.toldSnapshot = snapshot?.index ?? 0;
+  if (sampled === null) return;
+  // Every time, for whoever has not heard it or was not a member yet.
+  const message = { ...sampled, snapshot };
   for (const { id } of membership.members) {
     if (id !== self.id) out.push({ type: "send", to: id, message });
   }
@@ -84,6 +117,7 @@ export function onCompareHashes(
   if (message.term !== currentTerm) return;
   if (role.type === "leader") return answerWithin(core, applier, from, message, out);
   if (role.leader !== from || comparison.diverged) return;
+  if (message.snapshot !== null) noteTold(comparison.marks, from, message.snapshot);
   if (newestIndex(message) <= applier.lastApplied) {
     return compare(comparison, core, applier, from, message, out);
   }
@@ -99,10 +133,23 @@ export function comparePending(
   out: Out,
 ): void {
   const { pending } = comparison;
-  if (pending === null || newestIndex(pending.message) > applier.lastApplied) return;
-  comparison.pending = null;
-  if (comparison.diverged || core.role.type === "leader") return;
-  compare(comparison, core, applier, pending.from, pending.message, out);
+  if (pending !== null && newestIndex(pending.message) <= applier.lastApplied) {
+    comparison.pending = null;
+    if (comparison.diverged || core.role.type === "leader") return;
+    compare(comparison, core, applier, pending.from, pending.message, out);
+  }
+  if (comparison.marks.changed) compareValues(comparison, core, out);
+}
+
+/** Replies come first: they tell the very entry. */
+function compareValues(comparison: Comparison, { role }: Core, out: Out): void {
+  const { marks, diverged, against, pending } = comparison;
+  if (diverged || against !== null || pending !== null) return;
+  if (role.leader === null || role.leader !== marks.toldBy || role.type === "leader") return;
+  const index = findDrift(marks);
+  if (index === null) return;
+  comparison.diverged = true;
+  out.push({ type: "diverged", what: "value", index, leader: marks.toldBy });
 }
 
 function newestIndex(message: CompareHashes): LogIndex {
@@ -140,7 +187,7 @@ function compare(
   const isOldest = equalAt === null && differsAt === newestIndex(message);
   if (equalAt === differsAt - 1 || isOldest) {
     comparison.diverged = true;
-    out.push({ type: "diverged", index: differsAt, leader });
+    out.push({ type: "diverged", what: "reply", index: differsAt, leader });
     return;
   }
   const own = sampleHashes(hashes, core.currentTerm, equalAt ?? 0, differsAt);

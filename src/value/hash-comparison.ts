@@ -36,7 +36,7 @@ export function sampleHashes(
     samples.push(hash);
   }
   if (indices.length === 0) return null;
-  return { type: "compareHashes", term, indices, hashes: samples };
+  return { type: "compareHashes", term, indices, hashes: samples, snapshot: null };
 }
 
 /** `equalAt` null: nothing before the difference could be compared. */

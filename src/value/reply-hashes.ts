@@ -47,7 +47,8 @@ export function cloneReplyHashes(hashes: ReplyHashes): ReplyHashes {
   return { ...hashes, recent: hashes.recent.slice() };
 }
 
-function mix(hash: number, word: number): number {
+/** One step of MurmurHash3. */
+export function mix(hash: number, word: number): number {
   let k = Math.imul(word, 0xcc9e2d51);
   k = (k << 15) | (k >>> 17);
   const h = hash ^ Math.imul(k, 0x1b873593);

@@ -11,6 +11,7 @@ import type { SnapshotMeta } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { type Applier, setValue } from "./applier.js";
+import { addBytes, type BytesHash } from "./bytes-hash.js";
 import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
 import { messageOf } from "./handlers.js";
 import { createReplyHashes } from "./reply-hashes.js";
@@ -31,9 +32,10 @@ export type EncodedSnapshot = {
  *
  * The sessions are encoded at once. A value that handlers replace is encoded while it is pulled; of one
  * that they change in place a copy is, or all of it at once where the codec cannot make one. `next`
- * throws what the codec threw when the value has no encoding.
+ * throws what the codec threw when the value has no encoding. The value's own bytes go into `hash` as
+ * they are pulled.
  */
-export function encodeSnapshot(applier: Applier): EncodedSnapshot {
+export function encodeSnapshot(applier: Applier, hash: BytesHash | null = null): EncodedSnapshot {
   const writer = new ByteWriter();
   writer.byte(snapshotForm);
   writer.integer(applier.lastApplied);
@@ -41,10 +43,11 @@ export function encodeSnapshot(applier: Applier): EncodedSnapshot {
   writeSessions(writer, applier.sessions);
   const { codec, value, definition } = applier;
   const head = writer.finish();
-  if (!definition.mutable) return { pieces: piecesOf(head, codec, value), immediate: false };
+  const piecesFor = (one: unknown) => piecesOf(head, hashed(codec, one, hash));
+  if (!definition.mutable) return { pieces: piecesFor(value), immediate: false };
   const captured = captureWith(codec, value);
-  if (captured === null) return { pieces: pullAll(piecesOf(head, codec, value)), immediate: true };
-  return { pieces: piecesOf(head, codec, captured.value), immediate: false };
+  if (captured === null) return { pieces: pullAll(piecesFor(value)), immediate: true };
+  return { pieces: piecesFor(captured.value), immediate: false };
 }
 
 /** Null: the codec makes no copies, or the value has no encoding, which encoding it explains. */
@@ -59,16 +62,22 @@ function captureWith(codec: Codec, value: unknown): { readonly value: unknown } 
 
 function* piecesOf(
   head: readonly Uint8Array[],
-  codec: Codec,
-  value: unknown,
+  value: Generator<Uint8Array, void>,
 ): Generator<Uint8Array, void> {
   yield* head;
-  if (codec.encodeSlices === undefined) {
-    yield codec.encode(value);
-    return;
+  yield* value;
+}
+
+function* hashed(
+  codec: Codec,
+  value: unknown,
+  hash: BytesHash | null,
+): Generator<Uint8Array, void> {
+  const slices = codec.encodeSlices?.(value) ?? [codec.encode(value)].values();
+  for (let slice = slices.next(); slice.done !== true; slice = slices.next()) {
+    if (hash !== null) addBytes(hash, slice.value);
+    yield slice.value;
   }
-  const slices = codec.encodeSlices(value);
-  for (let slice = slices.next(); slice.done !== true; slice = slices.next()) yield slice.value;
 }
 
 function pullAll(pieces: Generator<Uint8Array, void>): Iterator<Uint8Array> {

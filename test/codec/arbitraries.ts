@@ -184,12 +184,22 @@ const messages: { [Type in Message["type"]]: fc.Arbitrary<Message> } = {
   readIndex: tagged("readIndex", { term: integer, batch: integer }),
   readIndexReply: tagged("readIndexReply", { term: integer, batch: integer, readIndex: integer }),
   compareHashes: fc
-    .tuple(integer, fc.array(fc.tuple(integer, millis), { maxLength: 6 }))
-    .map(([term, pairs]) => ({
+    .tuple(
+      integer,
+      fc.array(fc.tuple(integer, millis), { maxLength: 6 }),
+      fc.option(
+        fc.record(
+          { index: integer, valueHash: millis, valueVersion: integer, sizeBytes: integer },
+          { noNullPrototype: true },
+        ),
+      ),
+    )
+    .map(([term, pairs, snapshot]) => ({
       type: "compareHashes" as const,
       term,
       indices: pairs.map(([index]) => index),
       hashes: pairs.map(([, hash]) => hash),
+      snapshot,
     })),
 };
 

@@ -106,6 +106,67 @@ describe("a handler that is not deterministic", () => {
     assert.match(line.message, new RegExp(`at index ${index} .*value "dice" is not deterministic`));
     await cluster.close();
   });
+
+  for (const mutable of [false, true]) {
+    const kind = mutable ? "mutable" : "pure";
+    test(`is reported when only its ${kind} value drifts and every reply is the same`, async () => {
+      const cluster = new Cluster();
+      let draws = 0;
+      const draw = (): number => (draws += 1);
+      const pure = defineValue({
+        name: "notes",
+        version: 1,
+        initial: () => ({ count: 0, tag: 0 }),
+        commands: {
+          note: ({ count }) => ({ reply: count, value: { count: count + 1, tag: draw() } }),
+        },
+        queries: { get: ({ count }) => count },
+      });
+      const inPlace = defineValue({
+        name: "notes",
+        version: 1,
+        mutable: true,
+        initial: () => ({ count: 0, tag: 0 }),
+        commands: {
+          note: (value) => {
+            value.tag = draw();
+            value.count += 1;
+            return value.count - 1;
+          },
+        },
+        queries: { get: ({ count }) => count },
+      });
+      const notes = mutable ? (inPlace as unknown as typeof pure) : pure;
+      const book = createLogBook();
+      for (const id of ids) await cluster.start(id, { logger: book.logger });
+      const config = { minSnapshotLogBytes: 2000, snapshotLogFactor: 1 };
+      const handles = await cluster.group("notes", notes, ids, { config });
+      await cluster.pass(1000);
+      for (let i = 0; i < 40; i++) {
+        assert.equal(await cluster.run(handles[i % 3]!.command("note")), i);
+      }
+      await cluster.pass(1000);
+      const members = ids.map((id) => cluster.host(id).memberOf("notes")!);
+      const indices = members.map((member) => member.replica.comparison.marks.own[0]?.index ?? 0);
+      const [index] = indices;
+      assert.ok(index! > 0);
+      const lines = book.lines.filter(({ message }) => message.startsWith("divergence: after"));
+      assert.equal(lines.length, 2, "both followers have noticed");
+      for (const { message } of lines) {
+        assert.match(
+          message,
+          new RegExp(
+            `after index ${index} the value of .* differs from that of .*, though no reply`,
+          ),
+        );
+      }
+      const followers = handles.filter(({ id }) => !id.startsWith(cluster.leaders("notes")[0]!));
+      for (const handle of followers) {
+        assert.equal((await cluster.run(handle.status())).divergedAt, index);
+      }
+      await cluster.close();
+    });
+  }
 });
 
 describe("closing", () => {

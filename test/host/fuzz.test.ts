@@ -118,7 +118,10 @@ function someMessage(random: SeededRandom): Message {
     case 5:
       return { type: "readIndexReply", term, batch: n(), readIndex: n() };
     case 6:
-      return { type: "compareHashes", term, indices: [n(), n()], hashes: [n(), n()] };
+      return {
+        ...{ type: "compareHashes", term, indices: [n(), n()], hashes: [n(), n()] },
+        snapshot: { index: n(), valueHash: n(), valueVersion: n(), sizeBytes: n() },
+      };
     default:
       return { type: "requestVote", term, lastLogIndex: n(), lastLogTerm: n(), transfer: true };
   }

@@ -1,6 +1,7 @@
 /** Members whose handlers are not deterministic find each other out, to the index. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { CompareHashes } from "../../src/core/types.js";
 import { defineValue } from "../../src/value/define.js";
 import { electedThree, Replicas } from "./replicas.js";
 
@@ -93,7 +94,13 @@ test("members that agree exchange hashes once a heartbeat, and none while nothin
 test("hashes of an older term, of a stranger, or of nonsense are ignored", () => {
   const { group, b } = electedThree();
   const { currentTerm } = b.replica.core;
-  const message = { type: "compareHashes", term: currentTerm, indices: [1], hashes: [1] } as const;
+  const message: CompareHashes = {
+    type: "compareHashes",
+    term: currentTerm,
+    indices: [1],
+    hashes: [1],
+    snapshot: null,
+  };
   const nowMs = group.nowMs;
   group.post("b", { type: "messageReceived", from: "c", message, nowMs });
   group.post("b", {
