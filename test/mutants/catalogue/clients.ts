@@ -1,5 +1,5 @@
 /** Sessions, callers and what they are told; the value and its handlers. */
-import { type Mutant, simulator, unit } from "../types.js";
+import { type Mutant, scenario, simulator, unit } from "../types.js";
 
 const sessionTests = unit("test/value/sessions.test");
 const applierTests = unit("test/value/applier.test");
@@ -87,6 +87,33 @@ const sessions: readonly Mutant[] = [
     find: `if (outcome.status === "ok") hash = mixBytes(hash, outcome.body);`,
     replace: "void mixBytes;",
     catchers: [applierTests, unit("test/value/divergence.test")],
+  },
+  {
+    id: "values-not-compared",
+    hazards: [92],
+    bug: "a value that drifts apart while all replies are the same is never noticed",
+    file: "src/value/snapshot-marks.ts",
+    find: "if (own.valueHash !== valueHash) return index;",
+    replace: "",
+    catchers: [unit("test/value/drift.test")],
+  },
+  {
+    id: "values-of-versions-compared",
+    hazards: [92],
+    bug: "members with different versions of the value raise an alarm though both are right",
+    file: "src/value/snapshot-marks.ts",
+    find: "own === undefined || own.valueVersion !== valueVersion",
+    replace: "own === undefined",
+    catchers: [unit("test/value/drift.test")],
+  },
+  {
+    id: "snapshots-wherever-a-turn-ends",
+    hazards: [92],
+    bug: "no two members have a snapshot at the same index, so no values are compared",
+    file: "src/core/commit.ts",
+    find: "(count === 0 || core.appliedBytes < dueBytes)",
+    replace: "true",
+    catchers: [scenario("snapshots-at-the-same-entries")],
   },
   {
     id: "hashes-never-told",

@@ -126,8 +126,8 @@ export const snapshots: readonly Mutant[] = [
     hazards: [59],
     bug: "a mutable value is encoded while commands go on changing it",
     file: "src/value/snapshot.ts",
-    find: "return applier.definition.mutable ? pullAll(pieces) : pieces;",
-    replace: "return pieces;",
+    find: "if (!definition.mutable) return { pieces: piecesFor(value), immediate: false };",
+    replace: "return { pieces: piecesFor(value), immediate: false };",
     catchers: [unit("test/value/snapshot.test")],
   },
   {
