@@ -15,6 +15,11 @@ export const timerNames: readonly TimerName[] = [
 const coarseMs = 5;
 /** Shorter delays are kept as they are. */
 const coarseFromMs = 40;
+/**
+ * Heartbeats fall on a grid of so many steps, the same for all members of a host that beat equally
+ * often: a turn then carries the beats of many groups, in one write for each connection.
+ */
+const beatSteps = 8;
 
 export type Deadlines = { readonly at: Float64Array; earliestMs: number };
 
@@ -29,19 +34,39 @@ export function setDeadline(
   nowMs: number,
   delayMs: number,
 ): boolean {
-  const exact = nowMs + delayMs;
-  const due = delayMs >= coarseFromMs ? Math.ceil(exact / coarseMs) * coarseMs : exact;
-  deadlines.at[timerNames.indexOf(timer)] = due;
-  if (due < deadlines.earliestMs) {
-    deadlines.earliestMs = due;
-    return true;
-  }
-  return false;
+  const due = timer === "heartbeat" ? nextBeat(nowMs, delayMs) : roundUp(nowMs, delayMs);
+  const before = deadlines.earliestMs;
+  move(deadlines, timer, due);
+  return due < before;
 }
 
-/** `earliestMs` may now be too early; that costs one idle look at the next tick. */
+/** Rounded down: who waits for a beat does not wait for longer than was agreed. */
+function nextBeat(nowMs: number, delayMs: number): number {
+  const stepMs = delayMs / beatSteps;
+  return stepMs > 0 ? Math.floor((nowMs + delayMs) / stepMs) * stepMs : nowMs;
+}
+
+function roundUp(nowMs: number, delayMs: number): number {
+  const exact = nowMs + delayMs;
+  return delayMs >= coarseFromMs ? Math.ceil(exact / coarseMs) * coarseMs : exact;
+}
+
+function move(deadlines: Deadlines, timer: TimerName, dueMs: number): void {
+  const { at } = deadlines;
+  const which = timerNames.indexOf(timer);
+  const wasEarliest = at[which]! === deadlines.earliestMs;
+  at[which] = dueMs;
+  if (dueMs < deadlines.earliestMs) deadlines.earliestMs = dueMs;
+  else if (wasEarliest) {
+    // Exact, or every member would wake the host for each deadline that a message has moved on.
+    let earliest = Infinity;
+    for (let i = 0; i < at.length; i++) if (at[i]! < earliest) earliest = at[i]!;
+    deadlines.earliestMs = earliest;
+  }
+}
+
 export function clearDeadline(deadlines: Deadlines, timer: TimerName): void {
-  deadlines.at[timerNames.indexOf(timer)] = Infinity;
+  move(deadlines, timer, Infinity);
 }
 
 export function clearDeadlines(deadlines: Deadlines): void {

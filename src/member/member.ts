@@ -140,7 +140,7 @@ export class Member {
   get stopped(): boolean {
     return this.#state.stopped;
   }
-  /** The earliest deadline; may be too early after one was moved, never too late. */
+  /** The earliest deadline, exactly: one that is too early would wake the host for nothing. */
   get earliestMs(): number {
     return this.#state.deadlines.earliestMs;
   }

@@ -44,11 +44,50 @@ describe("deadlines", () => {
   test("never fire early, however they are rounded", () => {
     for (const delayMs of [0.1, 3.7, 39.9, 40, 41.3, 200, 1234.5]) {
       for (const timer of timerNames) {
+        if (timer === "heartbeat") continue;
         const deadlines = createDeadlines();
         setDeadline(deadlines, timer, 7.3, delayMs);
         assert.ok(deadlines.earliestMs >= 7.3 + delayMs);
         assert.ok(deadlines.earliestMs < 7.3 + delayMs + 5);
       }
     }
+  });
+
+  test("of heartbeats never come later than asked, nor much earlier", () => {
+    for (const delayMs of [0.1, 10, 50, 200, 1234.5]) {
+      for (const nowMs of [0, 7.3, 199.9, 123_456.7]) {
+        const deadlines = createDeadlines();
+        setDeadline(deadlines, "heartbeat", nowMs, delayMs);
+        const waitMs = deadlines.earliestMs - nowMs;
+        assert.ok(waitMs <= delayMs + 1e-9, `${waitMs} of ${delayMs}`);
+        assert.ok(waitMs >= (7 / 8) * delayMs - 1e-9, `${waitMs} of ${delayMs}`);
+      }
+    }
+  });
+
+  test("of heartbeats that were set at different times soon fall together, and keep their pace", () => {
+    const beatsAt = new Set<number>();
+    for (let since = 0; since < 200; since++) {
+      const deadlines = createDeadlines();
+      setDeadline(deadlines, "heartbeat", since, 200);
+      for (let beat = 0; beat < 3; beat++) {
+        const dueMs = deadlines.earliestMs;
+        // Acted upon a little late, as timers are.
+        setDeadline(deadlines, "heartbeat", dueMs + 1.5, 200);
+        assert.equal(deadlines.earliestMs, dueMs + 200);
+      }
+      beatsAt.add(deadlines.earliestMs % 200);
+    }
+    assert.equal(beatsAt.size, 8);
+  });
+
+  test("tell the exact earliest one after another was moved on or cleared", () => {
+    const deadlines = createDeadlines();
+    setDeadline(deadlines, "election", 0, 1000);
+    setDeadline(deadlines, "transfer", 0, 1500);
+    assert.equal(setDeadline(deadlines, "election", 200, 1000), false);
+    assert.equal(deadlines.earliestMs, 1200);
+    clearDeadline(deadlines, "election");
+    assert.equal(deadlines.earliestMs, 1500);
   });
 });
