@@ -169,12 +169,6 @@ export function sendFollowerReplies(core: Core, out: Out): void {
   const { role, disk } = core;
   if ((role.type !== "follower" && role.type !== "learner") || role.leader === null) return;
   if (!role.replyWanted || core.storageFailed || !isHardStateStored(disk)) return;
-  const base = {
-    type: "appendEntriesReply",
-    term: core.currentTerm,
-    round: role.round,
-    sentAtMs: role.sentAtMs,
-  } as const;
   const { refusal } = role;
   if (refusal !== null) {
     role.refusal = null;
@@ -182,15 +176,8 @@ export function sendFollowerReplies(core: Core, out: Out): void {
     // What matched before is told once it is durable.
     role.replyWanted = role.matchedIndex > role.ackedIndex;
     role.ackedRound = role.round;
-    const message: AppendEntriesReply = {
-      ...base,
-      success: false,
-      matchIndex: refusal.prevLogIndex,
-      hintIndex: refusal.hintIndex,
-      hintTerm: refusal.hintTerm,
-    };
-    out.push({ type: "send", to: role.leader, message });
-    return;
+    const { prevLogIndex, hintIndex, hintTerm } = refusal;
+    return reply(core, role, role.leader, false, prevLogIndex, hintIndex, hintTerm, out);
   }
   const matchIndex = Math.min(role.matchedIndex, disk.durableIndex);
   if (matchIndex === role.matchedIndex) role.replyWanted = false;
@@ -198,12 +185,29 @@ export function sendFollowerReplies(core: Core, out: Out): void {
   role.echoWanted = false;
   role.ackedIndex = Math.max(role.ackedIndex, matchIndex);
   role.ackedRound = role.round;
+  reply(core, role, role.leader, true, matchIndex, 0, 0, out);
+}
+
+/** One literal, field by field: spread into another it took most of the time of an idle follower. */
+function reply(
+  core: Core,
+  role: FollowerRole,
+  to: MemberId,
+  success: boolean,
+  matchIndex: LogIndex,
+  hintIndex: LogIndex,
+  hintTerm: number,
+  out: Out,
+): void {
   const message: AppendEntriesReply = {
-    ...base,
-    success: true,
+    type: "appendEntriesReply",
+    term: core.currentTerm,
+    success,
     matchIndex,
-    hintIndex: 0,
-    hintTerm: 0,
+    hintIndex,
+    hintTerm,
+    round: role.round,
+    sentAtMs: role.sentAtMs,
   };
-  out.push({ type: "send", to: role.leader, message });
+  out.push({ type: "send", to, message });
 }
