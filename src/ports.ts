@@ -161,7 +161,10 @@ export interface Storage {
    * `commit` (answered by `onSnapshotSaved`, after which it replaces the older one) or `abort`.
    */
   beginSnapshot(group: GroupName): SnapshotSink;
-  /** A piece of a snapshot that a leader sends; offset 0 begins anew. Answered in order. */
+  /**
+   * A piece of a snapshot that a leader sends; offset 0 begins anew. Answered in order, with what is held
+   * of it: more than was sent if an earlier process has left the beginning of this very snapshot.
+   */
   writeSnapshotChunk(
     group: GroupName,
     snapshot: SnapshotMeta,

@@ -81,9 +81,10 @@ export function onChunkWritten(
   if (incoming === null || incoming.installing) return;
   const { meta } = incoming;
   if (meta.index !== event.index || meta.term !== event.term) return;
-  // Acknowledgements of an abandoned beginning may still arrive.
-  if (event.sizeBytes > incoming.requestedBytes) return;
-  incoming.heldBytes = Math.max(incoming.heldBytes, event.sizeBytes);
+  // Storage knows best: it may hold more from before a restart, and less than an acknowledgement of an
+  // abandoned beginning says, behind which the true one follows.
+  incoming.heldBytes = Math.min(event.sizeBytes, meta.sizeBytes);
+  incoming.requestedBytes = incoming.heldBytes;
   if (holdsAlready(core, meta)) {
     // Entries came meanwhile that reach as far: what is applied is not to be rewound (hazard 50).
     core.incoming = null;

@@ -179,6 +179,81 @@ test("chunks of two snapshots are never mixed, and a gap is answered with what i
   assert.ok(disk.names().every((name) => !name.includes("snapshot")));
 });
 
+for (const end of ["closed", "killed"] as const) {
+  test(`what was received of a snapshot is gone on with by the next process, when one was ${end}`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withGroup(disk);
+    const data = noise(3_000_000);
+    const meta = metaOf(50, 2, data);
+    const half = 2_000_000;
+    for (let at = 0; at < half; at += 100_000) {
+      opened.storage.writeSnapshotChunk("queue", meta, at, data.subarray(at, at + 100_000));
+    }
+    await opened.until((one) => one.type === "written" && one.sizeBytes === half);
+    if (end === "closed") await opened.close();
+    const left = end === "closed" ? disk : disk.killImage();
+    const again = await Opened.open("/data", { ...options, fs: left });
+    assert.equal(again.group("queue")!.snapshot, null, "it is nobody's snapshot yet");
+    again.storage.writeSnapshotChunk("queue", meta, 0, data.subarray(0, 100_000));
+    const answer = await again.until((one) => one.type === "written");
+    const held = answer.type === "written" ? answer.sizeBytes : 0;
+    assert.ok(held > half - 600_000 && held <= half, `${held} of ${half}`);
+    for (let at = held; at < data.length; at += 100_000) {
+      again.storage.writeSnapshotChunk("queue", meta, at, data.subarray(at, at + 100_000));
+    }
+    again.storage.installSnapshot("queue", meta);
+    const saved = await again.until((one) => one.type === "saved");
+    assert.ok(saved.type === "saved" && saved.ok);
+    assert.ok((await loaded(again)).equals(data));
+    await again.close();
+    const files = left.names().filter((name) => name.includes("snapshot"));
+    assert.equal(files.length, 1, files.join());
+    assert.equal(left.openFiles, 0);
+  });
+}
+
+test("what was received is not gone on with if it is damaged, another snapshot's, or out of date", async () => {
+  const data = noise(1_000_000);
+  const meta = metaOf(50, 2, data);
+  const other = noise(1_000_000, 2);
+  const ways: readonly (readonly [string, number, (disk: FakeDisk, path: string) => void])[] = [
+    ["as it was", 524_288, () => undefined],
+    ["a flipped bit", 0, (disk, path) => disk.setFile(path, flipped(disk.file(path), 300_000))],
+    ["cut short", 0, (disk, path) => disk.setFile(path, disk.file(path).subarray(0, 400_000))],
+    ["torn behind", 0, (disk, path) => disk.setFile(path, Buffer.concat([disk.file(path), data]))],
+    ["another's", 0, (disk, path) => disk.setFile(path, flipped(disk.file(path), 20))],
+  ];
+  for (const [what, expected, harm] of ways) {
+    const disk = new FakeDisk();
+    const opened = await withGroup(disk);
+    opened.storage.writeSnapshotChunk("queue", meta, 0, data.subarray(0, 600_000));
+    await opened.until((one) => one.type === "written");
+    const left = disk.killImage();
+    harm(
+      left,
+      left.names().find((name) => name.endsWith(".part"))!,
+    );
+    const again = await Opened.open("/data", { ...options, fs: left });
+    again.storage.writeSnapshotChunk("queue", meta, 1, data.subarray(0, 1));
+    const answer = await again.until((one) => one.type === "written");
+    assert.ok(answer.type === "written" && answer.sizeBytes === expected, what);
+    assert.ok(await receive(again, 60, 2, other), `${what}: a newer one takes its place`);
+    assert.ok((await loaded(again)).equals(other));
+    const third = await reopen(again, left);
+    assert.deepEqual(
+      left.names().filter((name) => name.endsWith(".part")),
+      [],
+      what,
+    );
+    await third.close();
+  }
+});
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  bytes[at]! ^= 1;
+  return bytes;
+}
+
 test("an older snapshot never takes the place of a newer one (hazard 50)", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk, 30);

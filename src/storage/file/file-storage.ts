@@ -134,7 +134,7 @@ class FileStorage implements Storage {
       const { number, identity, snapshot } = group;
       this.#numbers.set(identity.group, number);
       this.#names.set(number, identity.group);
-      snapshots.addGroup(number, identity.group, snapshot);
+      snapshots.addGroup(number, identity.group, snapshot, opened.partials.get(number) ?? null);
     }
     const relocation = new Relocation({
       fs,
@@ -190,7 +190,7 @@ class FileStorage implements Storage {
     this.#numbers.set(group, number);
     this.#names.set(number, group);
     running.wal.batch.created(number, identity);
-    running.snapshots.addGroup(number, group, null);
+    running.snapshots.addGroup(number, group, null, null);
   }
 
   deleteGroup(group: GroupName): void {

@@ -28,6 +28,22 @@ export function snapshotName(
   return `snapshot-${group}-${snapshot.index}-${snapshot.term}-${checksum}.snap`;
 }
 
+const partialSuffix = ".part";
+
+/** What a leader has sent of that snapshot so far; more may come after a restart. */
+export function partialName(
+  group: number,
+  snapshot: { readonly index: number; readonly term: number; readonly checksum: number },
+): string {
+  return snapshotName(group, snapshot).replace(/\.snap$/, partialSuffix);
+}
+
+/** Group and index, or null for other names. */
+export function partialOf(name: string): { readonly group: number; readonly index: number } | null {
+  const match = /^snapshot-([0-9]+)-([0-9]+)-[0-9]+-[0-9a-f]{8}\.part$/.exec(name);
+  return match === null ? null : { group: Number(match[1]), index: Number(match[2]) };
+}
+
 export function isSnapshotName(name: string): boolean {
   return /^snapshot-[0-9]+-[0-9]+-[0-9]+-[0-9a-f]{8}\.snap$/.test(name);
 }
@@ -40,6 +56,7 @@ export function isOwnName(name: string): boolean {
     name === lockName ||
     name.endsWith(temporarySuffix) ||
     segmentOf(name) !== null ||
+    partialOf(name) !== null ||
     isSnapshotName(name)
   );
 }

@@ -24,6 +24,8 @@ export type Opened = {
   readonly lock: Lock;
   readonly walStart: WalStart;
   readonly recovered: readonly RecoveredGroup[];
+  /** By group number: the file of a snapshot that was received in part. */
+  readonly partials: ReadonlyMap<number, string>;
   /** What was found and mended, a line each. */
   readonly warnings: readonly string[];
 };
@@ -121,6 +123,7 @@ export async function openDirectory(
         lock,
         walStart,
         recovered: log.groups.map(recoveredOf),
+        partials: log.partials,
         warnings: warningsOf(log),
       };
     });

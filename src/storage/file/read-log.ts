@@ -5,6 +5,7 @@ import { type FoundMark, decodeMarks, markBytes, noMarkFound } from "./mark.js";
 import {
   isSnapshotName,
   markName,
+  partialOf,
   segmentName,
   segmentOf,
   snapshotName,
@@ -20,6 +21,8 @@ export type ReadLog = {
   readonly groups: readonly FinishedGroup[];
   /** Files that nothing refers to: temporary ones and snapshots that never became, or no longer are, current. */
   readonly orphans: readonly string[];
+  /** By group number: what was received of a snapshot that is newer than the current one. */
+  readonly partials: ReadonlyMap<number, string>;
   /** Not null: it is not even known which groups there are. */
   readonly lost: string | null;
 };
@@ -67,7 +70,9 @@ export async function readLog(
     finishGroup(group, (segment) => whatIsWrongWith(scan, segment)),
   );
   await verifySnapshots(fs, dir, groups, scan);
-  return { foundMark, scan, groups, orphans: orphansAmong(names, groups), lost: whatIsLost(scan) };
+  const partials = partialsAmong(names, groups);
+  const orphans = orphansAmong(names, groups, partials);
+  return { foundMark, scan, groups, orphans, partials, lost: whatIsLost(scan) };
 }
 
 function whatIsWrongWith(scan: Scan, segment: number): string {
@@ -109,12 +114,35 @@ async function verifySnapshots(
   }
 }
 
-function orphansAmong(names: readonly string[], groups: readonly FinishedGroup[]): string[] {
-  const current = new Set<string>();
+/** At most one of each group: the newest. */
+function partialsAmong(
+  names: readonly string[],
+  groups: readonly FinishedGroup[],
+): Map<number, string> {
+  const partials = new Map<number, string>();
+  for (const { state } of groups) {
+    let newest = state.snapshot?.index ?? 0;
+    for (const name of names) {
+      const partial = partialOf(name);
+      if (partial === null || partial.group !== state.number || partial.index <= newest) continue;
+      newest = partial.index;
+      partials.set(state.number, name);
+    }
+  }
+  return partials;
+}
+
+function orphansAmong(
+  names: readonly string[],
+  groups: readonly FinishedGroup[],
+  partials: ReadonlyMap<number, string>,
+): string[] {
+  const current = new Set<string>(partials.values());
   for (const { state } of groups) {
     if (state.snapshot !== null) current.add(snapshotName(state.number, state.snapshot));
   }
-  return names.filter(
-    (name) => name.endsWith(temporarySuffix) || (isSnapshotName(name) && !current.has(name)),
-  );
+  return names.filter((name) => {
+    const mayGo = isSnapshotName(name) || partialOf(name) !== null;
+    return name.endsWith(temporarySuffix) || (mayGo && !current.has(name));
+  });
 }

@@ -27,6 +27,8 @@ export type GroupSnapshots = {
   brokenIndex: LogIndex;
   sink: Sink | null;
   incoming: Incoming | null;
+  /** The file that an earlier process has begun to receive, until it is gone on with or removed. */
+  partial: string | null;
   deleted: boolean;
 };
 

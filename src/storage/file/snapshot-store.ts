@@ -9,11 +9,11 @@ import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
 import { isDiskFull, isMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { Gate, Lane } from "./lane.js";
-import { snapshotName, temporarySuffix } from "./names.js";
+import { partialName, snapshotName, temporarySuffix } from "./names.js";
 import { isSameSnapshot } from "./snapshot-file.js";
 import { type SnapshotReader, openSnapshot } from "./snapshot-reader.js";
 import { type GroupSnapshots, Sink, type SinkStore } from "./snapshot-sink.js";
-import { type SnapshotPlace, createSnapshot } from "./snapshot-writer.js";
+import { type SnapshotPlace, createSnapshot, resumeSnapshot } from "./snapshot-writer.js";
 
 /** What the snapshots need of the storage around them. */
 export interface SnapshotServices {
@@ -41,7 +41,13 @@ export class SnapshotStore implements SinkStore {
     this.#services = services;
   }
 
-  addGroup(number: number, name: GroupName, current: SnapshotMeta | null): void {
+  /** `partial`: the file of a snapshot that an earlier process has received in part. */
+  addGroup(
+    number: number,
+    name: GroupName,
+    current: SnapshotMeta | null,
+    partial: string | null,
+  ): void {
     this.#groups.set(number, {
       number,
       name,
@@ -54,6 +60,7 @@ export class SnapshotStore implements SinkStore {
       brokenIndex: 0,
       sink: null,
       incoming: null,
+      partial,
       deleted: false,
     });
   }
@@ -80,7 +87,25 @@ export class SnapshotStore implements SinkStore {
     await this.#remove(incoming.name);
   }
 
+  /** The next process goes on with it, if there is anything worth it. */
+  async #parkIncoming(group: GroupSnapshots): Promise<void> {
+    const { incoming } = group;
+    if (incoming === null) return;
+    try {
+      if (await incoming.writer.park()) group.incoming = null;
+    } finally {
+      await this.#closeIncoming(group);
+    }
+  }
+
+  async #removePartial(group: GroupSnapshots): Promise<void> {
+    const { partial } = group;
+    group.partial = null;
+    if (partial !== null) await this.#remove(partial);
+  }
+
   async #clear(group: GroupSnapshots): Promise<void> {
+    await this.#removePartial(group);
     if (group.current !== null) await this.#remove(snapshotName(group.number, group.current));
   }
 
@@ -163,6 +188,7 @@ export class SnapshotStore implements SinkStore {
     await group.reading.run(() => this.#turnReader(group));
     const old = before === null ? name : snapshotName(group.number, before);
     if (old !== name) await this.#remove(old);
+    await this.#removePartial(group);
     this.#services.spaceUsed();
     this.#answerSaved(group, meta, true);
   }
@@ -206,7 +232,7 @@ export class SnapshotStore implements SinkStore {
     const group = this.#groups.get(number)!;
     this.#run(group.writing, "writing a snapshot that the leader sends", async () => {
       if (group.deleted || this.#closing) return;
-      if (offset === 0) await this.#beginIncoming(group, meta);
+      await this.#readyIncoming(group, meta, offset);
       const { incoming } = group;
       let heldBytes = 0;
       if (incoming !== null && isSameSnapshot(incoming.meta, meta)) {
@@ -220,10 +246,20 @@ export class SnapshotStore implements SinkStore {
     });
   }
 
-  async #beginIncoming(group: GroupSnapshots, meta: SnapshotMeta): Promise<void> {
+  /** Offset 0 begins anew, unless an earlier process has left some of this very snapshot. */
+  async #readyIncoming(group: GroupSnapshots, meta: SnapshotMeta, offset: number): Promise<void> {
+    const name = partialName(group.number, meta);
+    const isLeft = group.partial === name;
+    if (offset !== 0 && !isLeft) return;
     await this.#closeIncoming(group);
-    const name = this.#temporaryName(group);
-    group.incoming = { meta, writer: await createSnapshot(this.#place(group, name)), name };
+    const place = this.#place(group, name);
+    const resumed = isLeft ? await resumeSnapshot(place) : null;
+    if (resumed === null) {
+      await this.#removePartial(group);
+      await this.#remove(name);
+    }
+    group.partial = null;
+    group.incoming = { meta, writer: resumed ?? (await createSnapshot(place)), name };
   }
 
   install(number: number, meta: SnapshotMeta): void {
@@ -320,7 +356,7 @@ export class SnapshotStore implements SinkStore {
     this.#closing = true;
     for (const group of this.#groups.values()) {
       group.sink?.abort();
-      this.#run(group.writing, "closing a snapshot", () => this.#closeIncoming(group));
+      this.#run(group.writing, "closing a snapshot", () => this.#parkIncoming(group));
       this.#run(group.reading, "closing a snapshot", () => this.#closeReaders(group));
     }
     for (const group of this.#groups.values()) {

@@ -2,11 +2,15 @@
 import type { SnapshotMeta } from "../../core/types.js";
 import { checksum } from "./checksum.js";
 import type { File, FileSystem } from "./fs.js";
+import { isMissing } from "./failure.js";
 import {
+  decodeSnapshotHeader,
   encodeSnapshotEnd,
   encodeSnapshotHeader,
   frameDataBytes,
   frameHeaderBytes,
+  snapshotHeaderBytes,
+  unframe,
 } from "./snapshot-file.js";
 
 /** Frames that go out in one write. */
@@ -36,9 +40,13 @@ export class SnapshotWriter {
   #sizeBytes = 0;
   #closed = false;
 
-  constructor(file: File, position: number) {
+  /** `begun`: what is in the file already, in whole frames. */
+  constructor(file: File, position: number, begun = { sizeBytes: 0, crc: 0 }) {
     this.#file = file;
     this.#position = position;
+    this.#sizeBytes = begun.sizeBytes;
+    this.#crc = begun.crc;
+    this.#frameBefore = begun.crc;
     this.#staged = new Uint8Array(stagedFrames * (frameHeaderBytes + frameDataBytes));
     this.#view = new DataView(this.#staged.buffer);
   }
@@ -97,6 +105,13 @@ export class SnapshotWriter {
     await this.close();
   }
 
+  /** Leaves what is whole for `resumeSnapshot`; false if nothing is. */
+  async park(): Promise<boolean> {
+    await this.#drain();
+    await this.close();
+    return this.#sizeBytes >= frameDataBytes;
+  }
+
   /** Idempotent. What is staged is lost. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -115,4 +130,50 @@ export async function createSnapshot(place: SnapshotPlace): Promise<SnapshotWrit
     await file.close();
     throw error;
   }
+}
+
+const wholeFrameBytes = frameHeaderBytes + frameDataBytes;
+const readFrames = 16;
+
+/**
+ * Goes on with a file that an earlier process has begun, every byte of it under its checksum; null if
+ * there is none, or it is anything but whole frames (the power went, or a write was cut short).
+ */
+export async function resumeSnapshot(place: SnapshotPlace): Promise<SnapshotWriter | null> {
+  const fileBytes = await place.fs.sizeOf(place.path).catch((error: unknown) => {
+    if (isMissing(error)) return 0;
+    throw error;
+  });
+  const framesBytes = fileBytes - snapshotHeaderBytes;
+  if (framesBytes <= 0 || framesBytes % wholeFrameBytes !== 0) return null;
+  const file = await place.fs.open(place.path, "write");
+  try {
+    const crc = (await isBegunAs(file, place)) ? await crcOfFrames(file, fileBytes) : null;
+    if (crc !== null) {
+      const sizeBytes = (framesBytes / wholeFrameBytes) * frameDataBytes;
+      return new SnapshotWriter(file, fileBytes, { sizeBytes, crc });
+    }
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return null;
+}
+
+async function isBegunAs(file: File, { directoryId, group }: SnapshotPlace): Promise<boolean> {
+  const header = decodeSnapshotHeader(await file.read(0, snapshotHeaderBytes));
+  return header?.group === group && Buffer.compare(header.directoryId, directoryId) === 0;
+}
+
+async function crcOfFrames(file: File, fileBytes: number): Promise<number | null> {
+  let crc = 0;
+  for (let at = snapshotHeaderBytes; at < fileBytes;) {
+    const want = Math.min(readFrames * wholeFrameBytes, fileBytes - at);
+    const read = unframe(await file.read(at, want), crc, frameDataBytes);
+    if (read.type === "bad") return null;
+    crc = read.crc;
+    at += want;
+  }
+  return crc;
 }
