@@ -28,7 +28,7 @@ export default tseslint.config(
   },
   {
     // node:test's `test` and `describe` return promises that the runner itself awaits.
-    files: ["test/**/*.ts"],
+    files: ["test/**/*.ts", "src/contract/**/*.ts"],
     rules: {
       "@typescript-eslint/no-floating-promises": [
         "error",

@@ -54,6 +54,11 @@ export async function simulate(options: SimulateOptions): Promise<SimulationResu
   return result;
 }
 
+/** For who writes a Storage or a Transport: what their hosts rely on, as tests of `node:test`. */
+export { storageContract } from "../contract/storage.js";
+export type { StorageFactory, StorageHarness } from "../contract/storage-harness.js";
+export { transportContract } from "../contract/transport.js";
+export type { TransportFactory, TransportHarness } from "../contract/transport-harness.js";
 export { SeededRandom, VirtualClock } from "../clock/virtual.js";
 export { MemoryNetwork } from "../transport/memory.js";
 export { createMemoryStorage } from "../storage/memory.js";

@@ -26,7 +26,11 @@ export const rooms: Readonly<Record<string, Allowed>> = Object.freeze({
   member: { values: [...engine, "integer-map"], types: ["ports", "client"] },
   client: { values: ["value", "codec", "errors", "integer-map"], types: ["ports", "core"] },
   host: { values: [...engine, "member", "client"], types: ["ports"] },
-  sim: { values: [...engine, ...adapters, "member", "client", "host"], types: ["ports"] },
+  contract: { values: ["errors", "codec", "core"], types: ["ports"] },
+  sim: {
+    values: [...engine, ...adapters, "member", "client", "host", "contract"],
+    types: ["ports"],
+  },
   tools: { values: [...engine, ...adapters, "client", "host"], types: ["ports"] },
   index: {
     values: [...engine, ...adapters, "member", "client", "host", "tools"],
@@ -47,6 +51,8 @@ export const nodePlaces: readonly RegExp[] = Object.freeze([
   /^src\/storage\/file\//,
   /^src\/clock\/system\.ts$/,
   /^src\/cli\//,
+  // Tests that ship: of Node's runner.
+  /^src\/contract\//,
   // The program around the simulator: arguments, processes, files of seeds.
   /^src\/sim\/(main|explore-main)\.ts$/,
 ]);

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { utf8 } from "../../src/codec/bytes.js";
 import { crc32 } from "../../src/codec/crc32.js";
 import { platformChecksum } from "../../src/transport/checksum.js";
-import { patterned } from "../tools/peer.js";
+import { patterned } from "../../src/contract/peer.js";
 
 /** Bit by bit, straight from the definition, for platforms whose zlib has no crc32. */
 function reference(bytes: Uint8Array): number {

@@ -6,7 +6,7 @@ import { crc32 } from "../../src/codec/crc32.js";
 import { encodeFrames, FrameReader, makeFarewell, makePreamble } from "../../src/codec/frame.js";
 import { RaftError } from "../../src/errors.js";
 import { packFrames } from "../../src/transport/pack.js";
-import { patterned } from "../tools/peer.js";
+import { patterned } from "../../src/contract/peer.js";
 
 type Reading = { reader: FrameReader; payloads: Uint8Array[] };
 

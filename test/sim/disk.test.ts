@@ -4,8 +4,8 @@ import { describe, test } from "node:test";
 import { SimDisk } from "../../src/sim/disk.js";
 import { SimProcess } from "../../src/sim/process.js";
 import { World } from "../../src/sim/world.js";
-import { entries, hardState, identityOf, OpenStorage } from "../contract/storage-harness.js";
-import { storageContract } from "../contract/storage.js";
+import { entries, hardState, identityOf, OpenStorage } from "../../src/contract/storage-harness.js";
+import { storageContract } from "../../src/contract/storage.js";
 import { pump } from "./pump.js";
 
 storageContract("simulated", (t) => {

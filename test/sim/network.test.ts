@@ -5,7 +5,7 @@ import type { ConnectionHandlers } from "../../src/ports.js";
 import { SimNetwork } from "../../src/sim/network.js";
 import { SimProcess } from "../../src/sim/process.js";
 import { World } from "../../src/sim/world.js";
-import { transportContract } from "../contract/transport.js";
+import { transportContract } from "../../src/contract/transport.js";
 import { pump } from "./pump.js";
 
 const highWaterBytes = 256 * 1024;

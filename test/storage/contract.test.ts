@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileStorage } from "../../src/storage/file/index.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
-import { storageContract } from "../contract/storage.js";
+import { storageContract } from "../../src/contract/storage.js";
 
 storageContract("memory", () => {
   const storage = createMemoryStorage();

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AssertionError } from "../../src/errors.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
-import { entries, identityOf, metaOf, OpenStorage } from "../contract/storage-harness.js";
-import { patterned } from "../tools/peer.js";
+import { entries, identityOf, metaOf, OpenStorage } from "../../src/contract/storage-harness.js";
+import { patterned } from "../../src/contract/peer.js";
 
 async function open(): Promise<{ storage: MemoryStorage; opened: OpenStorage }> {
   const storage = createMemoryStorage();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
-import { patterned } from "./peer.js";
+import { patterned } from "../../src/contract/peer.js";
 import { rawClosed, rawConnect, rawListen, type RawServer } from "./raw.js";
 import { TcpProxy } from "./tcp-proxy.js";
 

@@ -2,7 +2,7 @@
 import { createSystemClock } from "../../src/clock/system.js";
 import { MemoryNetwork } from "../../src/transport/memory.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
-import { transportContract } from "../contract/transport.js";
+import { transportContract } from "../../src/contract/transport.js";
 import { makeAuthority } from "../tools/certificates.js";
 
 const highWaterBytes = 256 * 1024;

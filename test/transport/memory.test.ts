@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { VirtualClock } from "../../src/clock/virtual.js";
 import { RaftError } from "../../src/errors.js";
 import { MemoryNetwork } from "../../src/transport/memory.js";
-import { Peer, PeerServer, patterned } from "../tools/peer.js";
+import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 
 type World = { clock: VirtualClock; network: MemoryNetwork; server: PeerServer; dialler: Peer };
 

@@ -6,7 +6,7 @@ import { encodeFrames, makeFarewell, makePreamble } from "../../src/codec/frame.
 import { RaftError } from "../../src/errors.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import type { TcpLimits } from "../../src/transport/tcp-limits.js";
-import { Peer, PeerServer, patterned } from "../tools/peer.js";
+import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 import { rawClosed, rawConnect, rawListen } from "../tools/raw.js";
 
 const maxFrameBytes = 1024 * 1024;

@@ -10,7 +10,7 @@ import type { Logger } from "../../src/ports.js";
 import { formatAddress, parseAddress } from "../../src/transport/tcp-address.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import type { TcpLimits } from "../../src/transport/tcp-limits.js";
-import { Peer, PeerServer, patterned } from "../tools/peer.js";
+import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 import { rawClosed, rawConnect, rawListen, rawReset } from "../tools/raw.js";
 
 /** Node unwraps them in place when all are bytes. */

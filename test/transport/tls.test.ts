@@ -6,7 +6,7 @@ import type { Logger, Transport } from "../../src/ports.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import type { TlsOptions } from "../../src/transport/tls-options.js";
 import { makeAuthority } from "../tools/certificates.js";
-import { Peer, PeerServer, patterned } from "../tools/peer.js";
+import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 import { rawClosed, rawConnect, rawListen } from "../tools/raw.js";
 
 const authority = makeAuthority();

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { RaftError } from "../../src/errors.js";
-import { Peer, PeerServer, patterned } from "../tools/peer.js";
+import type { RaftError } from "../errors.js";
+import { Peer, PeerServer, patterned } from "./peer.js";
 import { testEndings } from "./transport-endings.js";
 import {
   connect,

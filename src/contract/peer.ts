@@ -1,6 +1,6 @@
 /** Connection handlers that write down what they are told, and let a test wait for it. */
 import assert from "node:assert/strict";
-import type { Connection, ConnectionHandlers, Transport } from "../../src/ports.js";
+import type { Connection, ConnectionHandlers, Transport } from "../ports.js";
 
 /** A condition that never comes true must fail its test with a sentence, not hang the run. */
 const patienceMs = 20_000;

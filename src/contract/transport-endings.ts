@@ -1,8 +1,8 @@
 /** The transport contract's second half: closing, destroying, handlers that throw. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RaftError } from "../../src/errors.js";
-import { Peer, patterned } from "../tools/peer.js";
+import { RaftError } from "../errors.js";
+import { Peer, patterned } from "./peer.js";
 import { connect, isRaftError, listen, type TransportFactory } from "./transport-harness.js";
 
 function testClosing(make: TransportFactory): void {

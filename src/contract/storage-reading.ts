@@ -1,7 +1,7 @@
 /** The storage contract on reading snapshots that are sent to others. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { patterned } from "../tools/peer.js";
+import { patterned } from "./peer.js";
 import { metaOf, type StorageFactory, withEntries } from "./storage-harness.js";
 
 export function testReading(make: StorageFactory): void {

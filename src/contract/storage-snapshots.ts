@@ -1,8 +1,8 @@
 /** The storage contract's second half: snapshots, own and received, and compaction. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SnapshotMeta } from "../../src/core/types.js";
-import { patterned } from "../tools/peer.js";
+import type { SnapshotMeta } from "../core/types.js";
+import { patterned } from "./peer.js";
 import {
   entries,
   hardState,
@@ -194,6 +194,34 @@ function testReceiving(make: StorageFactory): void {
   });
 }
 
+function testReceivingAgain(make: StorageFactory): void {
+  test("after a restart the first answer says how much is held, and the rest completes it", async (t) => {
+    const harness = await make(t);
+    const opened = await withEntries(harness, 20);
+    const data = patterned(1_500_000);
+    const meta = metaOf(40, 3, data);
+    const send = (to: OpenStorage, from: number, end: number): void => {
+      for (let offset = from; offset < end; offset += 50_000) {
+        const chunk = data.subarray(offset, Math.min(offset + 50_000, end));
+        to.storage.writeSnapshotChunk("queue", meta, offset, chunk);
+      }
+    };
+    send(opened, 0, 1_200_000);
+    await opened.until("it is held", () => opened.of("chunkWritten").length === 24);
+    const again = await opened.reopen(harness);
+    assert.equal(again.group("queue").snapshot, null);
+    send(again, 0, 50_000);
+    await again.until("it is answered", () => again.of("chunkWritten").length === 1);
+    const held = again.of("chunkWritten")[0]!.sizeBytes;
+    assert.ok(held >= 50_000 && held <= 1_200_000, String(held));
+    send(again, held, data.length);
+    again.storage.installSnapshot("queue", meta);
+    assert.equal(await again.savedAs(meta), true);
+    assert.deepEqual(await again.loaded("queue"), Buffer.from(data));
+    await again.storage.close();
+  });
+}
+
 function testInstalling(make: StorageFactory): void {
   test("missing or damaged bytes are not installed, and the old snapshot stays", async (t) => {
     const harness = await make(t);
@@ -305,6 +333,7 @@ export function testSnapshots(make: StorageFactory): void {
   testOwn(make);
   testReading(make);
   testReceiving(make);
+  testReceivingAgain(make);
   testInstalling(make);
   testCovered(make);
   testCutWithin(make);

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { RaftError, type RaftErrorCode } from "../../src/errors.js";
-import { patterned } from "../tools/peer.js";
+import { RaftError, type RaftErrorCode } from "../errors.js";
+import { patterned } from "./peer.js";
 import {
   entries,
   entry,

@@ -1,9 +1,9 @@
 /** What the transport contract asks of an adapter, and how its tests connect. */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { RaftError, type RaftErrorCode } from "../../src/errors.js";
-import type { Transport } from "../../src/ports.js";
-import { Peer, PeerServer } from "../tools/peer.js";
+import { RaftError, type RaftErrorCode } from "../errors.js";
+import type { Transport } from "../ports.js";
+import { Peer, PeerServer } from "./peer.js";
 
 export type TransportHarness = {
   /** Dials and listens. */

@@ -1,17 +1,11 @@
 /** What the storage contract asks of an adapter, and a storage that writes down its answers. */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { crc32 } from "../../src/codec/crc32.js";
-import { utf8 } from "../../src/codec/bytes.js";
-import { defaultGroupConfig } from "../../src/core/config.js";
-import type {
-  Entry,
-  EntryKind,
-  HardState,
-  Membership,
-  SnapshotMeta,
-} from "../../src/core/types.js";
-import type { GroupIdentity, RecoveredGroup, Storage, StorageHandlers } from "../../src/ports.js";
+import { crc32 } from "../codec/crc32.js";
+import { utf8 } from "../codec/bytes.js";
+import { defaultGroupConfig } from "../core/config.js";
+import type { Entry, EntryKind, HardState, Membership, SnapshotMeta } from "../core/types.js";
+import type { GroupIdentity, RecoveredGroup, Storage, StorageHandlers } from "../ports.js";
 
 export type StorageHarness = {
   /** A storage over the one place of this test, ready for `open`. May be the same object again. */
