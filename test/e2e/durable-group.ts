@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MemberProcess } from "../../src/cli/member-process.js";
+import type { GroupConfig } from "../../src/core/types.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
 import { type CliResult, runCli, TestGroup, waitFor } from "./processes.js";
 
@@ -12,9 +13,16 @@ export class DurableGroup {
   readonly #addresses = new Map<string, string>();
   readonly #dirs = new Map<string, string>();
 
-  constructor(folder: string, name: string, definition: AnyDefinedValue) {
-    const config = ["--heartbeat-ms", "100", "--election-timeout-ms", "600"];
-    this.group = new TestGroup(name, definition.name, definition, config);
+  /** `config`: beside the usual times. */
+  constructor(
+    folder: string,
+    name: string,
+    definition: AnyDefinedValue,
+    config: Partial<GroupConfig> = {},
+  ) {
+    const all = { heartbeatMs: 100, electionTimeoutMs: 600, ...config };
+    const options = ["--config", JSON.stringify(all)];
+    this.group = new TestGroup(name, definition.name, definition, options);
     this.#folder = folder;
   }
 
