@@ -1,5 +1,6 @@
 /** All connections that others have opened to this host. */
 import { encodeFrame } from "../codec/wire.js";
+import type { MemberId } from "../core/types.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import { AcceptedConnection } from "./accepted.js";
 import type { HostContext } from "./context.js";
@@ -65,6 +66,11 @@ export class AcceptedConnections {
 
   dropGroup(group: HostedGroup, code: string, message: string): void {
     for (const accepted of this.#serving) accepted.dropGroup(group, code, message);
+  }
+
+  /** Adds the members of other hosts that have a channel open to one of ours. */
+  addPeers(ids: Set<MemberId>): void {
+    for (const accepted of this.#serving) accepted.addPeers(ids);
   }
 
   tick(nowMs: number): void {

@@ -236,6 +236,10 @@ export class AcceptedConnection implements ConnectionHandlers {
     }
   }
 
+  addPeers(ids: Set<MemberId>): void {
+    for (const source of this.#peers.values()) if (source !== null) ids.add(source.from);
+  }
+
   /** Every ping interval. */
   tick(nowMs: number): void {
     const { limits } = this.#context;

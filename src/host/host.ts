@@ -40,7 +40,7 @@ import { Turns } from "./turns.js";
 const defaultTimeoutMs = 5000;
 /** Connections that have not ended by themselves so long after `close` are broken. */
 const closeGraceMs = 500;
-/** More addresses of non-members than this are not kept. */
+/** Above it, and above twice those that are in use, addresses that nobody needs are forgotten. */
 const maxAnnounced = 1024;
 
 export class Host {
@@ -66,6 +66,7 @@ export class Host {
   #resolveClosed: () => void = () => undefined;
   #tick: TimerHandle | null = null;
   #tickDueMs = 0;
+  #maxAnnounced = maxAnnounced;
 
   /** Use `startHost`, or `Host.start` with every port given. */
   private constructor(
@@ -297,17 +298,21 @@ export class Host {
     for (const group of groups.values()) {
       if (isLost(group, nowMs)) void askWhetherRemoved(this.#context, group);
     }
-    if (announced.size > maxAnnounced) this.#forgetStrangers();
+    if (announced.size > this.#maxAnnounced) this.#forgetStrangers();
     this.#armTick();
   }
 
+  /** Members keep their addresses, and so does whoever may be answered before it is known as one. */
   #forgetStrangers(): void {
     const { announced, groups } = this.#context;
     const known = new Set<string>();
     for (const { member } of groups.values()) {
+      known.add(member.id);
       for (const { id } of member.membership.members) known.add(id);
     }
+    this.#accepted.addPeers(known);
     for (const id of announced.keys()) if (!known.has(id)) announced.delete(id);
+    this.#maxAnnounced = Math.max(maxAnnounced, 2 * announced.size);
   }
 
   /**
