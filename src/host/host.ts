@@ -61,7 +61,9 @@ export class Host {
   readonly #opening = new Set<string>();
   /** Members of durable storage that have ended: only a restart reads them back. */
   readonly #spent = new Set<string>();
-  readonly #closing = new AbortController();
+  /** One for each group that is being opened: a signal shared by all has more listeners than Node likes. */
+  readonly #openings = new Set<AbortController>();
+  #closing = false;
   #closeDone: Promise<void> | null = null;
   #resolveClosed: () => void = () => undefined;
   #tick: TimerHandle | null = null;
@@ -150,7 +152,7 @@ export class Host {
   }
 
   #checkFree(name: string): void {
-    if (this.#closing.signal.aborted) {
+    if (this.#closing) {
       throw new RaftError("closed", `host ${this.id} is closed`);
     }
     if (this.#context.groups.has(name) || this.#opening.has(name)) {
@@ -169,14 +171,16 @@ export class Host {
     birth: Birth,
   ): Promise<GroupHandle<D>> {
     const { identity, start, joinThrough } = birth;
-    if (this.#closing.signal.aborted) throw new RaftError("closed", `host ${this.id} is closed`);
+    if (this.#closing) throw new RaftError("closed", `host ${this.id} is closed`);
     if (!birth.stored && identity.groupId !== "") this.#context.storage.createGroup(identity);
     const group = this.#host(definition, options, birth);
     const accept = (connection: Connection): ConnectionHandlers =>
       this.#accepted.accept(connection);
+    const opening = new AbortController();
+    this.#openings.add(opening);
     try {
       const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-      const { signal } = this.#closing;
+      const { signal } = opening;
       if (joinThrough !== null) {
         const addresses = joinThrough;
         group.asking = true;
@@ -190,6 +194,8 @@ export class Host {
       // The id of this try is not used again, so nothing of it has to stay.
       group.member.stop();
       throw error;
+    } finally {
+      this.#openings.delete(opening);
     }
     const stop = (): Promise<void> => this.#stopGroup(group);
     const { handle, end } = createHandle(this.#context, group, definition, accept, stop);
@@ -289,7 +295,7 @@ export class Host {
   }
 
   #onTick(): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#closing) return;
     const { clock, turns, links, announced, groups } = this.#context;
     const nowMs = clock.nowMs();
     turns.noteDelay(nowMs - this.#tickDueMs, nowMs);
@@ -330,7 +336,10 @@ export class Host {
 
   async #close(): Promise<void> {
     const { groups, links, storage, turns } = this.#context;
-    this.#closing.abort(new RaftError("closed", `host ${this.id} was closed`));
+    this.#closing = true;
+    for (const opening of this.#openings) {
+      opening.abort(new RaftError("closed", `host ${this.id} was closed`));
+    }
     const listenerClosed = this.#listener.close();
     await handOver(this.#context, [...groups.values()]);
     this.#tick?.cancel();
