@@ -95,11 +95,15 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
   readonly #timeoutMs: number;
   readonly #hosts: readonly string[];
   readonly #home: string | null;
-  readonly #dispatcher: Dispatcher;
+  readonly #options: GroupClientOptions<D>;
+  /** Made by the first call: a host may have thousands of handles that nobody ever asks anything. */
+  #made: Dispatcher | null = null;
+  #ended = false;
   #onClosed: () => void = () => undefined;
 
   constructor(options: GroupClientOptions<D>) {
-    const { definition, codec, clock, random } = options;
+    const { definition, codec, clock } = options;
+    this.#options = options;
     this.#definition = definition;
     this.#adminCodec = codec;
     this.#valueCodec = definition?.codec ?? codec;
@@ -110,25 +114,33 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
-    this.#dispatcher = new Dispatcher({
+  }
+
+  get #dispatcher(): Dispatcher {
+    if (this.#made !== null) return this.#made;
+    const { group, dial, random, logger, maxOutstanding, maxOutstandingBytes } = this.#options;
+    const definition = this.#definition;
+    this.#made = new Dispatcher({
       greeting: {
         from: random.id(),
-        group: options.group,
+        group,
         valueName: definition?.name ?? null,
         valueVersion: definition?.version ?? 0,
         compatibleVersions: definition?.compatibleVersions ?? [],
       },
-      dial: options.dial,
-      hosts: options.hosts,
+      dial,
+      hosts: this.#hosts,
       home: this.#home,
-      clock,
+      clock: this.#clock,
       random,
-      logger: options.logger,
+      logger,
       valueCodec: this.#valueCodec,
-      adminCodec: codec,
-      maxOutstanding: options.maxOutstanding ?? 100_000,
-      maxOutstandingBytes: options.maxOutstandingBytes ?? 64 * 1024 * 1024,
+      adminCodec: this.#adminCodec,
+      maxOutstanding: maxOutstanding ?? 100_000,
+      maxOutstandingBytes: maxOutstandingBytes ?? 64 * 1024 * 1024,
     });
+    if (this.#ended) this.#made.close(() => undefined);
+    return this.#made;
   }
 
   command<N extends CommandName<D>>(
@@ -205,15 +217,18 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
   }
 
   close(): Promise<void> {
-    if (!this.#dispatcher.closed) {
-      const timer = this.#clock.after(closeMostMs, () =>
-        this.#dispatcher.connections.destroyRest(),
-      );
-      this.#dispatcher.close(() => {
-        timer.cancel();
-        this.#onClosed();
-      });
+    if (this.#ended) return this.closed;
+    this.#ended = true;
+    const dispatcher = this.#made;
+    if (dispatcher === null) {
+      this.#onClosed();
+      return this.closed;
     }
+    const timer = this.#clock.after(closeMostMs, () => dispatcher.connections.destroyRest());
+    dispatcher.close(() => {
+      timer.cancel();
+      this.#onClosed();
+    });
     return this.closed;
   }
 
@@ -243,7 +258,7 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
   /** Refuses before anything is encoded; gives back the call's signal. */
   #admit(kind: string, name: string, options: CallOptions | undefined): AbortSignal | null {
     const what = name === "" ? kind : `${kind} "${name}"`;
-    if (this.#dispatcher.closed) throw new RaftError("closed", `${what}: the client is closed`);
+    if (this.#ended) throw new RaftError("closed", `${what}: the client is closed`);
     const signal = signalOf(options);
     if (signal?.aborted !== true) return signal;
     throw new RaftError("aborted", `${what} was aborted before it was sent`, {

@@ -22,7 +22,8 @@ const slotCount = 512;
 export class DeadlineWheel<T extends Timed> {
   readonly #clock: Clock;
   readonly #onDue: (timed: T) => void;
-  readonly #heads: (Timed | null)[] = new Array<Timed | null>(slotCount).fill(null);
+  /** Made for the first deadline: many clients never have one. */
+  #heads: (Timed | null)[] = [];
   #count = 0;
   /** The last step that was looked at. */
   #step: number;
@@ -41,6 +42,7 @@ export class DeadlineWheel<T extends Timed> {
     if (this.#count === 0) this.#step = Math.floor(this.#clock.nowMs() / wheelStepMs);
     const step = Math.max(this.#step + 1, Math.ceil(timed.deadlineMs / wheelStepMs));
     const slot = step % slotCount;
+    if (this.#heads.length === 0) this.#heads = new Array<Timed | null>(slotCount).fill(null);
     const head = this.#heads[slot]!;
     timed.slot = slot;
     timed.before = null;

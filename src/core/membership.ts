@@ -73,8 +73,9 @@ function withNewcomer(
   return {
     voters: membership.voters,
     outgoing: [],
-    learners: [...membership.learners.filter((other) => !gone(other.id)), learner],
-    members: [...membership.members.filter((other) => !gone(other.id)), member],
+    // `concat` and not spread: these lists stay for good, and a spread list keeps room for 16 more.
+    learners: membership.learners.filter((other) => !gone(other.id)).concat(learner),
+    members: membership.members.filter((other) => !gone(other.id)).concat(member),
   };
 }
 
@@ -152,7 +153,7 @@ function seemsAlive(core: Core, role: LeaderRole, id: MemberId | null): boolean 
 function promoted(core: Core, learner: Learner): Membership {
   const { membership } = core;
   return {
-    voters: [...membership.voters.filter((voter) => voter !== learner.replaces), learner.id],
+    voters: membership.voters.filter((voter) => voter !== learner.replaces).concat(learner.id),
     outgoing: membership.voters,
     learners: membership.learners.filter((other) => other.id !== learner.id),
     members: membership.members,

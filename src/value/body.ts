@@ -100,21 +100,28 @@ function encodeArg(kind: string, codec: Codec, name: string, arg: unknown): Uint
 }
 
 /** The names of one value, found by their bytes, so that reading a body makes no new string. */
-export type NameTable = { readonly slots: readonly (readonly string[])[] };
+export type NameTable = {
+  /** A power of two, so that a slot is found by masking; null where no name belongs. */
+  readonly slots: readonly (readonly string[] | null)[];
+};
 
-const slotCount = 64;
+/** Few names share a slot, and a member of a group with three commands has no table of a page. */
+const slotsPerName = 4;
 
 export function createNameTable(definition: AnyDefinedValue): NameTable {
-  const slots = Array.from({ length: slotCount }, (): string[] => []);
   const names = new Set([...Object.keys(definition.commands), ...Object.keys(definition.queries)]);
+  let slotCount = 1;
+  while (slotCount < names.size * slotsPerName) slotCount *= 2;
+  const slots = new Array<readonly string[] | null>(slotCount).fill(null);
   for (const name of names) {
     const bytes = encodeUtf8(name);
-    slots[slotOf(bytes, 0, bytes.length)]!.push(name);
+    const slot = slotOf(bytes, 0, bytes.length, slotCount);
+    slots[slot] = (slots[slot] ?? []).concat(name);
   }
   return { slots };
 }
 
-function slotOf(bytes: Uint8Array, from: number, to: number): number {
+function slotOf(bytes: Uint8Array, from: number, to: number, slotCount: number): number {
   const last = bytes[to - 1]! * 3;
   return (bytes[from]! + last + bytes[(from + to) >> 1]! * 5 + to - from) & (slotCount - 1);
 }
@@ -154,9 +161,9 @@ export function decodeQueryBody(
 
 function readName(bytes: Uint8Array, end: number, names: NameTable | null): string {
   if (names !== null) {
-    for (const known of names.slots[slotOf(bytes, 2, end)]!) {
-      if (sameName(bytes, end, known)) return known;
-    }
+    const { slots } = names;
+    const slot = slots[slotOf(bytes, 2, end, slots.length)]!;
+    if (slot !== null) for (const known of slot) if (sameName(bytes, end, known)) return known;
   }
   return decodeUtf8(bytes, 2, end);
 }
