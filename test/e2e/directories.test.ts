@@ -1,10 +1,19 @@
 /** Directories that cannot be used, by name; and a disk that fills up under a running member. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { counter, kv } from "../../src/cli/values.js";
+import { crc32 } from "../../src/codec/crc32.js";
 import { DurableGroup, refused, succeeds } from "./durable-group.js";
 import { runCli, waitFor } from "./processes.js";
 import { fillUp, type Mounted, mountSmall } from "./small-disk.js";
@@ -71,6 +80,21 @@ describe("a directory that cannot be used (exit code 1)", () => {
     }
     await refused(start(dir), /storageFailed: .*read-only: (.*; )?(the file system|give this)/);
     await refused(start(join(dir, "below")), /storageFailed: /);
+  });
+
+  test("one of a newer format", async () => {
+    const dir = join(folder, "newer");
+    cpSync(durable.dir("foo"), dir, { recursive: true, filter: (from) => !from.endsWith("/lock") });
+    const [json] = readFileSync(join(dir, "identity"), "utf8").split("\n");
+    const newer = json!.replace('"format":1', '"format":2');
+    const check = crc32(Buffer.from(newer)).toString(16).padStart(8, "0");
+    writeFileSync(join(dir, "identity"), `${newer}\n${check}\n`);
+    const upgrade = /storageMismatch: .*newer has format 2, this version reads 1: upgrade/;
+    await refused(start(dir), upgrade);
+    await refused(runCli(["inspect", dir]), upgrade);
+    await refused(runCli(["doctor", dir, "--repair"]), upgrade);
+    const recover = ["recover", dir, "--group", "counter", "--id", "x", "--out", join(folder, "x")];
+    await refused(runCli([...recover, "--yes"]), upgrade);
   });
 
   test("a group that is set aside though it is good, or that is not there", async () => {
@@ -143,5 +167,26 @@ describe("a disk that fills up under one of three members", () => {
     assert.equal(await group.client("baz").queryStale("get", `k${keys}`), big);
     await put();
     await durable.caughtUp();
+  });
+
+  test("a leader makes way, and its callers get through", async (context) => {
+    if (typeof mounted === "string") return context.skip(mounted);
+    const memberId = (await group.status("baz")).id;
+    await group.client("foo").transferLeadership(memberId);
+    assert.equal(await group.leader(), "baz");
+    const ballast = fillUp(mounted.dir);
+    const baz = group.members.get("baz")!;
+    await waitFor("the disk to be full for baz", async () => {
+      await put();
+      return baz.complaints().includes("the storage failed");
+    });
+    assert.notEqual(await group.leader("foo", "bar"), "baz");
+    await put();
+    assert.equal(await group.client("bar").query("get", `k${keys}`), big);
+    await group.kill("baz");
+    rmSync(ballast);
+    await durable.restart("baz");
+    await durable.caughtUp();
+    assert.equal(await group.client("baz").queryStale("get", `k${keys}`), big);
   });
 });

@@ -74,6 +74,33 @@ for (const type of ["write", "sync"] as const) {
   });
 }
 
+for (const [systemCode, code, remedy] of [
+  ["EIO", "storageFailed", /the disk reports an error: check it/],
+  ["EROFS", "storageFailed", /mounted read-only: mount it for writing/],
+  ["EDQUOT", "diskFull", /start again/],
+  ["ENOSPC", "diskFull", /free some space and start again/],
+] as const) {
+  test(`${systemCode} of a write ends the storage with ${code}, and says what to do`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withGroup(disk);
+    await settle(disk);
+    disk.before = (operation) => {
+      if (operation.type === "write" && isLog(operation)) throw systemError(systemCode);
+    };
+    opened.store("queue", entriesOf(4, 1));
+    await opened.until((answer) => answer.type === "failed");
+    disk.before = null;
+    const [error] = errorsOf(opened);
+    assert.equal(error!.code, code);
+    assert.match(error!.message, remedy);
+    await opened.close();
+    const again = await Opened.open("/data", { ...options, fs: disk });
+    assert.equal(again.group("queue")!.entries.length, 3, "it goes on when that is mended");
+    await again.stored("queue", again.store("queue", entriesOf(4, 1)));
+    await again.close();
+  });
+}
+
 test("a batch that is being written while something else fails is never acknowledged (hazard 77)", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { crc32 } from "../../src/codec/crc32.js";
 import { RaftError } from "../../src/errors.js";
 import type { Entry } from "../../src/core/types.js";
 import { doctorDirectory, inspectDirectory } from "../../src/storage/file/index.js";
@@ -137,6 +138,23 @@ test("what is no data directory is refused by inspect and doctor, and not touche
   } finally {
     removeDirectory(dir);
   }
+});
+
+test("a directory of a newer format is refused by inspect and doctor, and not touched", async () => {
+  const disk = await built();
+  const [json] = Buffer.from(disk.file("/data/identity")).toString().split("\n");
+  const newer = json!.replace('"format":1', '"format":2');
+  const check = crc32(Buffer.from(newer)).toString(16).padStart(8, "0");
+  disk.setFile("/data/identity", Buffer.from(`${newer}\n${check}\n`));
+  disk.setFile("/data/snapshot-1-9.tmp", new Uint8Array(10));
+  const before = contents(disk, "/data");
+  const isRefusal = (error: unknown): boolean =>
+    error instanceof RaftError &&
+    error.code === "storageMismatch" &&
+    /format 2, this version reads 1: upgrade/.test(error.message);
+  await assert.rejects(inspectDirectory("/data", { fs: disk }), isRefusal);
+  await assert.rejects(doctorDirectory("/data", { fs: disk, repair: true }), isRefusal);
+  assert.deepEqual(contents(disk, "/data"), before);
 });
 
 test("doctor finds nothing wrong with a good directory and changes nothing, asked to repair or not", async () => {

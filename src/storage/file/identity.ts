@@ -138,13 +138,7 @@ export function checkIdentity(found: FoundIdentity, dir: string, hostId: string)
       );
     case "found": {
       const { identity } = found;
-      if (identity.format > formatVersion) {
-        throw new RaftError(
-          "storageMismatch",
-          `${dir} has format ${identity.format}, this version reads ${formatVersion}: ` +
-            "upgrade rafted-value",
-        );
-      }
+      refuseNewer(identity, dir);
       if (identity.hostId !== hostId) {
         throw new RaftError(
           "storageMismatch",
@@ -155,4 +149,11 @@ export function checkIdentity(found: FoundIdentity, dir: string, hostId: string)
       return identity;
     }
   }
+}
+
+/** Throws `storageMismatch` for a format that is not known yet. */
+export function refuseNewer({ format }: Identity, dir: string): void {
+  if (format <= formatVersion) return;
+  const why = `${dir} has format ${format}, this version reads ${formatVersion}`;
+  throw new RaftError("storageMismatch", `${why}: upgrade rafted-value`);
 }

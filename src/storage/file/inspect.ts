@@ -3,7 +3,7 @@ import type { EntryKind, LogIndex, MemberId, Membership, Term } from "../../core
 import { RaftError } from "../../errors.js";
 import { attempt, isMissing, systemCode } from "./failure.js";
 import { type FileSystem, nodeFileSystem } from "./fs.js";
-import { type FoundIdentity, readIdentity } from "./identity.js";
+import { type FoundIdentity, readIdentity, refuseNewer } from "./identity.js";
 import { segmentName, snapshotName } from "./names.js";
 import { type ReadLog, readLog } from "./read-log.js";
 import type { FinishedGroup } from "./replay.js";
@@ -128,6 +128,8 @@ export async function identifyDirectory(
     const what = identity.type === "foreign" ? identity.message : `${dir} is empty`;
     throw new RaftError("storageMismatch", `${what}: name a data directory`);
   }
+  // What one does not know one neither explains nor mends.
+  if (identity.type === "found") refuseNewer(identity.identity, dir);
   return { names, identity };
 }
 

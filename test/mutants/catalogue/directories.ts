@@ -38,9 +38,9 @@ const ownership: readonly Mutant[] = [
     hazards: [],
     bug: "a directory of a format that is not known yet is opened all the same",
     file: "src/storage/file/identity.ts",
-    find: "if (identity.format > formatVersion) {",
-    replace: "if (false) {",
-    catchers: [processes],
+    find: "if (format <= formatVersion) return;",
+    replace: "if (format > 0) return;",
+    catchers: [processes, tools],
   },
   {
     id: "directory-of-another-program-taken",
