@@ -2,7 +2,15 @@
  * What the library asks of the world: clock, randomness, transport, storage, logger, codec.
  * Types only. Swap them in tests; contract suites for each live in `rafted-value/testing`.
  */
-import type { Entry, HardState, LogIndex, SnapshotMeta, Term, Ticket } from "./core/types.js";
+import type {
+  Entry,
+  EntryList,
+  HardState,
+  LogIndex,
+  SnapshotMeta,
+  Term,
+  Ticket,
+} from "./core/types.js";
 
 // ---------------------------------------------------------------------------------------------
 // Clock and randomness
@@ -104,7 +112,7 @@ export type RecoveredGroup = {
   readonly hardState: HardState;
   readonly snapshot: SnapshotMeta | null;
   /** Contiguous, beginning at or before `snapshot.index + 1` (trailing entries may be kept). */
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
   /** Not null: this group is damaged here; serve nothing from it. One line that says where. */
   readonly damage: string | null;
 };

@@ -27,6 +27,7 @@ import type {
   CoreEffect,
   CoreEvent,
   Entry,
+  EntryList,
   GroupConfig,
   HardState,
   LogIndex,
@@ -124,7 +125,7 @@ export type ReplicaStart =
       readonly type: "restore";
       readonly hardState: HardState;
       readonly snapshot: SnapshotMeta | null;
-      readonly entries: readonly Entry[];
+      readonly entries: EntryList;
       readonly pieces: readonly Uint8Array[];
     };
 
@@ -170,7 +171,7 @@ export function createReplica(init: ReplicaInit, out: ReplicaEffect[]): Replica 
 function initialConfig(start: ReplicaStart): GroupConfig {
   if (start.type === "create") return start.config;
   if (start.type === "join") return defaultGroupConfig;
-  const first = start.entries[0];
+  const first = start.entries.at(0);
   if (start.snapshot !== null) return start.snapshot.config;
   if (first?.index === 1 && first.kind === "config") return first.payload as GroupConfig;
   return defaultGroupConfig;

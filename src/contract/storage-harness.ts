@@ -59,11 +59,14 @@ export class OpenStorage implements StorageHandlers {
     return OpenStorage.open(harness);
   }
 
-  group(name: string): RecoveredGroup {
+  group(name: string): RecoveredGroup & { readonly entries: readonly Entry[] } {
     const group = this.recovered.find(({ identity }) => identity.group === name);
     assert.ok(group !== undefined, `group ${name} is not there`);
     assert.equal(group.damage, null);
-    return group;
+    const entries = [...group.entries];
+    assert.equal(entries.length, group.entries.length);
+    assert.deepEqual(group.entries.at(-1), entries.at(-1));
+    return { ...group, entries };
   }
 
   /** Appends and flushes; returns the ticket. */

@@ -1,5 +1,4 @@
 /** The core's border: create, step, flush. See index.ts for the contract. */
-import { assert } from "../errors.js";
 import {
   adaptPeers,
   advanceCommitIndex,
@@ -29,15 +28,7 @@ import {
   replicate,
   scheduleCommitNotify,
 } from "./leader.js";
-import {
-  createLog,
-  lastIndex,
-  lastTerm,
-  type Log,
-  resetLog,
-  specialEntries,
-  termAt,
-} from "./log.js";
+import { lastIndex, lastTerm, type Log, restoreLog, specialEntries } from "./log.js";
 import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
 import { isSoleVoter, resetMemberships } from "./memberships.js";
 import {
@@ -78,6 +69,7 @@ import { appendSpecial } from "./append.js";
 import type {
   CoreEvent,
   Entry,
+  EntryList,
   GroupConfig,
   HardState,
   MemberId,
@@ -94,7 +86,7 @@ export type CoreInit = {
   /** What storage holds; null and empty for a member that was just born. */
   readonly hardState: HardState | null;
   readonly snapshot: SnapshotMeta | null;
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
   /** In force until the log or the snapshot says otherwise. */
   readonly config: GroupConfig;
   /**
@@ -170,35 +162,6 @@ export function createCore(init: CoreInit, out: Out): Core {
   }
   armElection(core, out);
   return core;
-}
-
-/**
- * Entries of storage may begin before the snapshot (a tail for slow followers). Where they do not
- * agree with it, or do not reach it, the snapshot alone counts (hazard 48).
- */
-function restoreLog(snapshot: SnapshotMeta | null, entries: readonly Entry[]) {
-  const first = entries[0];
-  if (snapshot === null) {
-    assert(
-      first === undefined || first.index === 1,
-      "storage: the log begins late, without a snapshot",
-    );
-    return createLog(0, 0, entries);
-  }
-  if (first === undefined) return createLog(snapshot.index, snapshot.term, []);
-  if (first.index === snapshot.index + 1) {
-    return createLog(snapshot.index, snapshot.term, entries);
-  }
-  assert(first.index <= snapshot.index, "storage: a gap between the snapshot and the log");
-  // The term before the first entry is known only where nothing is before it.
-  const log =
-    first.index === 1
-      ? createLog(0, 0, entries)
-      : createLog(first.index, first.term, entries.slice(1));
-  if (termAt(log, snapshot.index) !== snapshot.term) {
-    resetLog(log, snapshot.index, snapshot.term);
-  }
-  return log;
 }
 
 function restoreDisk(log: Log, { hardState, entries }: CoreInit): Disk {

@@ -16,8 +16,8 @@ import {
   packedTerm,
   packEntries,
   unpackEntry,
-} from "./packed-entries.js";
-import type { Entry, LogIndex, Term } from "./types.js";
+} from "../packed-entries.js";
+import type { Entry, EntryList, LogIndex, SnapshotMeta, Term } from "./types.js";
 
 export type Log = {
   /** Runs of `packedRun` entries, in order; the first may begin below `offset`. */
@@ -64,6 +64,43 @@ export function createLog(offset: LogIndex, offsetTerm: Term, entries: Iterable<
     packApplied(log, entry.index);
   }
   return log;
+}
+
+/**
+ * Entries of storage may begin before the snapshot (a tail for slow followers). Where they do not
+ * agree with it, or do not reach it, the snapshot alone counts (hazard 48).
+ */
+export function restoreLog(snapshot: SnapshotMeta | null, entries: EntryList): Log {
+  const first = entries.at(0);
+  if (snapshot === null) {
+    assert(
+      first === undefined || first.index === 1,
+      "storage: the log begins late, without a snapshot",
+    );
+    return createLog(0, 0, entries);
+  }
+  if (first === undefined) return createLog(snapshot.index, snapshot.term, []);
+  if (first.index === snapshot.index + 1) {
+    return createLog(snapshot.index, snapshot.term, entries);
+  }
+  assert(first.index <= snapshot.index, "storage: a gap between the snapshot and the log");
+  // The term before the first entry is known only where nothing is before it.
+  const log =
+    first.index === 1
+      ? createLog(0, 0, entries)
+      : createLog(first.index, first.term, withoutFirst(entries));
+  if (termAt(log, snapshot.index) !== snapshot.term) {
+    resetLog(log, snapshot.index, snapshot.term);
+  }
+  return log;
+}
+
+function* withoutFirst(entries: EntryList): Generator<Entry> {
+  let isFirst = true;
+  for (const entry of entries) {
+    if (!isFirst) yield entry;
+    isFirst = false;
+  }
 }
 
 /** A copy that shares what never changes. */

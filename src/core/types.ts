@@ -98,6 +98,16 @@ export type Entry = {
   readonly payload: Membership | GroupConfig | null;
 };
 
+/**
+ * Entries one behind the other. An array is such a list; one that was read from a long log may make
+ * the entries only when they are looked at.
+ */
+export interface EntryList extends Iterable<Entry> {
+  readonly length: number;
+  /** Negative positions count from the end. */
+  at(position: number): Entry | undefined;
+}
+
 export type HardState = {
   readonly currentTerm: Term;
   readonly votedFor: MemberId | null;

@@ -6,9 +6,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, HardState, SnapshotMeta } from "../../src/core/types.js";
-import type { RecoveredGroup } from "../../src/ports.js";
 import { FakeDisk, type Fate, kept, lost } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise, textsOf } from "./support.js";
+import {
+  Opened,
+  entriesOf,
+  hardStateOf,
+  identityOf,
+  metaOf,
+  noise,
+  textsOf,
+  type Recovered,
+} from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
 const snapshotData = noise(70_000);
@@ -97,7 +105,7 @@ async function runUntil(stopAt: number): Promise<{ disk: FakeDisk; ledger: Ledge
   return { disk, ledger };
 }
 
-function isState(group: RecoveredGroup | undefined, state: State): boolean {
+function isState(group: Recovered | undefined, state: State): boolean {
   if (group === undefined) return !state.exists;
   if (!state.exists) return false;
   const covered = group.snapshot?.index ?? 0;

@@ -5,14 +5,21 @@
 import assert from "node:assert/strict";
 import { parentPort, workerData } from "node:worker_threads";
 import { RaftError } from "../../src/errors.js";
-import type { RecoveredGroup } from "../../src/ports.js";
 import { FakeDisk, kept } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
+import {
+  Opened,
+  entriesOf,
+  hardStateOf,
+  identityOf,
+  noise,
+  textsOf,
+  type Recovered,
+} from "./support.js";
 
 const options = { segmentBytes: 1024, firstSegmentBytes: 1024 };
 const snapshotData = noise(300);
 
-type Built = { readonly disk: FakeDisk; readonly groups: readonly RecoveredGroup[] };
+type Built = { readonly disk: FakeDisk; readonly groups: readonly Recovered[] };
 
 /** Two groups on three segments, one with a snapshot, as left by `end`. */
 async function build(end: "closed" | "killed"): Promise<Built> {
@@ -57,7 +64,7 @@ async function open(disk: FakeDisk): Promise<Opened | "refused"> {
   }
 }
 
-function isWhole(found: RecoveredGroup | undefined, expected: RecoveredGroup): boolean {
+function isWhole(found: Recovered | undefined, expected: Recovered): boolean {
   return (
     found !== undefined &&
     JSON.stringify(found.hardState) === JSON.stringify(expected.hardState) &&
@@ -78,7 +85,7 @@ async function judge(disk: FakeDisk, built: Built, where: string, goOn: boolean)
   const healthy: string[] = [];
   for (const expected of built.groups) {
     const { group } = expected.identity;
-    const found: RecoveredGroup | undefined = opened.group(group);
+    const found: Recovered | undefined = opened.group(group);
     if (found !== undefined && found.damage !== null) {
       assert.match(found.damage, new RegExp(`"${group}".*(wal-|snapshot-)`), where);
       outcome = "damaged";
@@ -106,7 +113,7 @@ async function judge(disk: FakeDisk, built: Built, where: string, goOn: boolean)
   assert.ok(again !== "refused", `${where}: refused after having been opened`);
   for (const expected of built.groups) {
     const { group } = expected.identity;
-    const found: RecoveredGroup = again.group(group)!;
+    const found: Recovered = again.group(group)!;
     const text = `${where}: group ${group} after writing on`;
     assert.equal(found.damage === null, healthy.includes(group), `${text}: ${found.damage}`);
     if (found.damage !== null) continue;

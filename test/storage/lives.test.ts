@@ -6,9 +6,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, HardState } from "../../src/core/types.js";
-import type { RecoveredGroup } from "../../src/ports.js";
 import { FakeDisk, type Fate } from "./fake-disk.js";
-import { Opened, entryOf, hardStateOf, identityOf, metaOf, noise } from "./support.js";
+import {
+  Opened,
+  entryOf,
+  hardStateOf,
+  identityOf,
+  metaOf,
+  noise,
+  type Recovered,
+} from "./support.js";
 
 const names = ["a", "b", "c"];
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096, maxLogBytes: 40_000 };
@@ -205,7 +212,7 @@ class Life {
   }
 }
 
-function isVersion(found: RecoveredGroup | undefined, version: Version): boolean {
+function isVersion(found: Recovered | undefined, version: Version): boolean {
   if (found === undefined || !version.exists) return found === undefined && !version.exists;
   const covered = version.snapshot?.index ?? 0;
   const first = found.entries[0]?.index ?? covered + 1;

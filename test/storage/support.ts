@@ -91,11 +91,14 @@ type Answer =
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "warning"; readonly message: string };
 
+/** With its entries in an array, for comparisons. */
+export type Recovered = RecoveredGroup & { readonly entries: readonly Entry[] };
+
 /** A storage and everything that it has answered. */
 export class Opened {
   readonly storage: Storage;
   readonly answers: Answer[] = [];
-  readonly recovered: readonly RecoveredGroup[];
+  readonly recovered: readonly Recovered[];
   #watchers: (() => void)[] = [];
   #nextTicket = 1;
 
@@ -111,7 +114,10 @@ export class Opened {
   ): Promise<Opened> {
     const opened = new Opened(fileStorage(dir, { lowSpaceBytes: 0, ...options }));
     const recovered = await opened.storage.open(hostId, opened.#handlers());
-    (opened as { recovered: readonly RecoveredGroup[] }).recovered = recovered;
+    (opened as { recovered: readonly Recovered[] }).recovered = recovered.map((group) => ({
+      ...group,
+      entries: [...group.entries],
+    }));
     return opened;
   }
 
@@ -132,7 +138,7 @@ export class Opened {
     };
   }
 
-  group(name: string): RecoveredGroup | undefined {
+  group(name: string): Recovered | undefined {
     return this.recovered.find((group) => group.identity.group === name);
   }
 

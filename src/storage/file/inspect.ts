@@ -1,5 +1,5 @@
 /** Looks at a data directory from outside. Never writes, takes no lock, works on one that is in use. */
-import type { EntryKind, LogIndex, MemberId, Membership, Term } from "../../core/types.js";
+import type { EntryList, LogIndex, MemberId, Membership, Term } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import { attempt, isMissing, systemCode } from "./failure.js";
 import { type FileSystem, nodeFileSystem } from "./fs.js";
@@ -203,12 +203,18 @@ export function inspectionOf(dir: string, survey: Survey, heldBy: string | null)
   };
 }
 
-const membershipKind: EntryKind = "membership";
+/** Committed or not; null if there is none among them. */
+export function newestMembership(entries: EntryList): Membership | null {
+  let newest: Membership | null = null;
+  for (const { kind, payload } of entries) {
+    if (kind === "membership") newest = payload as Membership;
+  }
+  return newest;
+}
 
 function inspectedGroup({ state, entries }: FinishedGroup): InspectedGroup {
   const { identity, hardState, snapshot, number } = state;
   const last = entries.at(-1);
-  const newest = entries.findLast((entry) => entry.kind === membershipKind);
   return {
     group: identity.group,
     groupId: identity.groupId,
@@ -229,7 +235,7 @@ function inspectedGroup({ state, entries }: FinishedGroup): InspectedGroup {
             valueVersion: snapshot.valueVersion,
             file: snapshotName(number, snapshot),
           },
-    membership: (newest?.payload as Membership | undefined) ?? snapshot?.membership ?? null,
+    membership: newestMembership(entries) ?? snapshot?.membership ?? null,
     damage: state.damage,
   };
 }

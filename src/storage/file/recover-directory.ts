@@ -9,7 +9,7 @@ import type { Entry, LogIndex, MemberId, Membership, Term } from "../../core/typ
 import { RaftError } from "../../errors.js";
 import { attempt } from "./failure.js";
 import { nodeFileSystem } from "./fs.js";
-import { surveyDirectory } from "./inspect.js";
+import { newestMembership, surveyDirectory } from "./inspect.js";
 import type { Lock } from "./lock.js";
 import { snapshotName } from "./names.js";
 import { checkEmpty, makeDataDirectory } from "./new-directory.js";
@@ -158,9 +158,8 @@ function byRank(a: Survivor, b: Survivor): number {
 }
 
 function membershipOf({ state, entries }: FinishedGroup): Membership {
-  const newest = entries.findLast(({ kind }) => kind === "membership");
   const none = { voters: [], outgoing: [], learners: [], members: [] };
-  return (newest?.payload as Membership | undefined) ?? state.snapshot?.membership ?? none;
+  return newestMembership(entries) ?? state.snapshot?.membership ?? none;
 }
 
 /** Of the host's former incarnation, if it was a member. */
@@ -182,7 +181,7 @@ async function build(
   // Later than any term that somebody may have voted in.
   const terms = survivors.map(({ currentTerm }) => currentTerm);
   const currentTerm = Math.max(survivor.lastTerm, ...terms);
-  const kept = entries
+  const kept = [...entries]
     .filter(({ index }) => index > (snapshot?.index ?? 0))
     .map((entry): Entry => {
       return entry.kind === "membership" ? { ...entry, payload: membership } : entry;

@@ -6,8 +6,9 @@
  * one) says again how each group stands, so that only entries that are still needed and nowhere to
  * be found count as damage in the end.
  */
-import type { Entry, LogIndex } from "../../core/types.js";
+import type { Entry, EntryList, LogIndex } from "../../core/types.js";
 import { ByteReader } from "../../codec/bytes.js";
+import { EntryRuns } from "./entry-runs.js";
 import {
   type GroupState,
   type TermRun,
@@ -31,9 +32,7 @@ import {
 
 export type ReplayedGroup = {
   state: GroupState;
-  /** entries[i] has index base + i; undefined where it was not seen. */
-  base: LogIndex;
-  entries: (Entry | undefined)[];
+  entries: EntryRuns;
   /** What was lost since the last checkpoint; one line. */
   suspect: string | null;
   /** What was lost before it, in case that entries are missing in the end. */
@@ -89,26 +88,6 @@ export function suspectSection(
   else replay.lostGroups ??= message;
 }
 
-function dropFrom(group: ReplayedGroup, index: LogIndex): void {
-  const keep = Math.max(index - group.base, 0);
-  if (keep < group.entries.length) group.entries.length = keep;
-}
-
-function place(group: ReplayedGroup, entries: readonly Entry[]): void {
-  const first = entries[0]?.index;
-  if (first === undefined) return;
-  if (group.entries.length === 0) group.base = first;
-  if (first < group.base) {
-    const gap = new Array<undefined>(group.base - first).fill(undefined);
-    group.entries = [...gap, ...group.entries];
-    group.base = first;
-  }
-  const { entries: into } = group;
-  let at = first - group.base;
-  while (into.length < at) into.push(undefined);
-  for (const entry of entries) into[at++] = entry;
-}
-
 function applyCheckpoint(replay: Replay, body: Uint8Array): void {
   const { nextGroup, groups } = readCheckpoint(new ByteReader(body));
   const before = new Map(replay.groups);
@@ -117,12 +96,11 @@ function applyCheckpoint(replay: Replay, body: Uint8Array): void {
     const known = before.get(state.number);
     const group: ReplayedGroup = {
       state,
-      base: known?.base ?? state.firstIndex,
-      entries: known?.entries ?? [],
+      entries: known?.entries ?? new EntryRuns(state.firstIndex),
       suspect: null,
       formerSuspect: known?.suspect ?? known?.formerSuspect ?? null,
     };
-    dropFrom(group, state.lastIndex + 1);
+    group.entries.dropFrom(state.lastIndex + 1);
     replay.groups.set(state.number, group);
   }
   replay.nextGroup = nextGroup;
@@ -142,7 +120,7 @@ function applyStored(
   if (stored.hardState !== null) state.hardState = stored.hardState;
   if (stored.truncateFrom > 0) {
     truncateGroup(state, stored.truncateFrom);
-    dropFrom(group, state.lastIndex + 1);
+    group.entries.dropFrom(state.lastIndex + 1);
   }
   const { entries } = stored;
   if (entries.length === 0) return;
@@ -157,11 +135,11 @@ function applyStored(
     suspectGroup(group, `${where}: ${appended.refusal}`);
     // Whether later entries still belong to the log only a checkpoint can tell.
     state.lastIndex = stored.firstIndex + entries.length - 1;
-    dropFrom(group, stored.firstIndex);
-    place(group, entries);
+    group.entries.dropFrom(stored.firstIndex);
+    group.entries.place(entries);
   } else {
     const skip = appended.first - stored.firstIndex;
-    place(group, skip === 0 ? entries : entries.slice(skip));
+    group.entries.place(skip === 0 ? entries : entries.slice(skip));
   }
 }
 
@@ -174,16 +152,8 @@ function applyMoved(group: ReplayedGroup, reader: ByteReader, segment: number): 
   // index and term together name an entry (paper Figure 3, log matching).
   for (const entry of entries) {
     if (entry.term !== termAt(group.state, entry.index)) continue;
-    if (group.entries[entry.index - group.base]?.term !== entry.term) place(group, [entry]);
+    if (group.entries.termAt(entry.index) !== entry.term) group.entries.place([entry]);
   }
-}
-
-/** Entries that compaction left behind are let go in large portions. */
-function forgetCompacted(group: ReplayedGroup): void {
-  const dead = group.state.firstIndex - group.base;
-  if (dead < 1024 || dead < group.entries.length / 2) return;
-  group.entries = group.entries.slice(dead);
-  group.base += dead;
 }
 
 /** Applies one intact section. Throws when its content does not decode. */
@@ -201,8 +171,7 @@ export function applySection(
     replay.nextGroup = Math.max(replay.nextGroup, section.group + 1);
     replay.groups.set(section.group, {
       state,
-      base: 1,
-      entries: [],
+      entries: new EntryRuns(1),
       suspect: null,
       formerSuspect: null,
     });
@@ -222,12 +191,12 @@ export function applySection(
       return applyStored(group, reader, segment, where);
     case sectionType.snapshot: {
       const snapshot = readSnapshotMeta(reader);
-      if (!replaceSnapshot(group.state, snapshot)) dropFrom(group, 0);
+      if (!replaceSnapshot(group.state, snapshot)) group.entries.dropFrom(0);
       return;
     }
     case sectionType.compacted:
       compactGroup(group.state, readIndex(reader));
-      forgetCompacted(group);
+      group.entries.forgetBefore(group.state.firstIndex);
       return;
     case sectionType.moved:
       return applyMoved(group, reader, segment);
@@ -239,17 +208,16 @@ export function applySection(
 export type FinishedGroup = {
   readonly state: GroupState;
   /** Contiguous from `state.firstIndex`; all of them unless damaged. */
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
 };
 
 /** The first index within the log whose entry is missing or not the one that was written, or 0. */
 function firstHole(group: ReplayedGroup): LogIndex {
-  const { state, entries, base } = group;
+  const { state, entries } = group;
   let run = 0;
   for (let index = state.firstIndex; index <= state.lastIndex; index++) {
     while (run + 1 < state.terms.length && state.terms[run + 1]!.from <= index) run++;
-    const entry = entries[index - base];
-    if (entry === undefined || entry.term !== state.terms[run]?.term) return index;
+    if (entries.termAt(index) !== (state.terms[run]?.term ?? -1)) return index;
   }
   return 0;
 }
@@ -271,7 +239,5 @@ export function finishGroup(
     state.damage ??= group.formerSuspect ?? `group "${state.identity.group}": ${where}`;
   }
   const end = hole > 0 ? hole : state.lastIndex + 1;
-  const from = Math.max(state.firstIndex - group.base, 0);
-  const entries = group.entries.slice(from, Math.max(end - group.base, from)) as Entry[];
-  return { state, entries };
+  return { state, entries: group.entries.list(state.firstIndex, end) };
 }

@@ -1,12 +1,13 @@
 /**
- * A run of applied entries in columns. An entry as an object with a view of its body costs over 200
- * bytes, and the collector moves and marks every one of them for as long as the log keeps it; here it
- * costs 45 and its body, and the collector sees a handful of arrays for all of them.
+ * A run of entries in columns: applied ones that the core keeps, and what storage has read of a long
+ * log. An entry as an object with a view of its body costs over 200 bytes, and the collector moves and
+ * marks every one of them for as long as it is kept; here it costs 45 and its body, and the collector
+ * sees a handful of arrays for all of them.
  *
  * Never changed once it is made, so copies of a log share it.
  */
-import { assert } from "../errors.js";
-import type { Entry, EntryKind, LogIndex, Term } from "./types.js";
+import type { Entry, EntryKind, LogIndex, Term } from "./core/types.js";
+import { assert } from "./errors.js";
 
 export type PackedEntries = {
   /** Index of the first one. */

@@ -1,0 +1,77 @@
+/** Entries of a log that is read back, packed as they come, against a plain map. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Entry } from "../../src/core/types.js";
+import { EntryRuns } from "../../src/storage/file/entry-runs.js";
+import { entriesOf } from "./support.js";
+
+type Step =
+  | { readonly type: "append" | "drop" | "forget"; readonly by: number }
+  | { readonly type: "gap" | "place"; readonly by: number; readonly count: number };
+
+const some = fc.nat(900);
+const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ type: fc.constant("append" as const), by: some }) },
+  fc.record({ type: fc.constant("drop" as const), by: some }),
+  fc.record({ type: fc.constant("forget" as const), by: fc.nat(3000) }),
+  fc.record({ type: fc.constant("gap" as const), by: fc.nat(20), count: fc.nat(300) }),
+  fc.record({ type: fc.constant("place" as const), by: some, count: fc.nat(300) }),
+);
+
+/** Does the same to both; gives the lowest index that is still meant to be there. */
+function apply(runs: EntryRuns, model: Map<number, Entry>, step: Step, first: number): number {
+  const last = Math.max(first - 1, ...model.keys());
+  const place = (entries: readonly Entry[]): void => {
+    runs.place(entries);
+    for (const entry of entries) model.set(entry.index, entry);
+  };
+  switch (step.type) {
+    case "append":
+      place(entriesOf(last + 1, step.by, step.by + 1));
+      return first;
+    case "gap":
+      place(entriesOf(last + 1 + step.by, step.count, 7));
+      return first;
+    case "place":
+      place(entriesOf(Math.max(first, last - step.by), step.count, step.by + 1));
+      return first;
+    case "drop":
+      runs.dropFrom(last - step.by);
+      for (const index of [...model.keys()]) if (index >= last - step.by) model.delete(index);
+      return first;
+    case "forget": {
+      const to = Math.min(first + step.by, last);
+      runs.forgetBefore(to);
+      return Math.max(first, to);
+    }
+  }
+}
+
+test("entries that are read back are the same, packed or not, with holes and without", () => {
+  let compared = 0;
+  fc.assert(
+    fc.property(fc.array(stepArbitrary, { minLength: 1, maxLength: 14 }), (steps) => {
+      const runs = new EntryRuns(5);
+      const model = new Map<number, Entry>();
+      let first = 5;
+      for (const step of steps) first = apply(runs, model, step, first);
+      const last = Math.max(first - 1, ...model.keys());
+      let end = first;
+      for (let index = first; index <= last + 1; index++) {
+        assert.equal(runs.termAt(index), model.get(index)?.term ?? null, `term at ${index}`);
+        if (end === index && model.has(index)) end += 1;
+      }
+      const expected = Array.from({ length: end - first }, (_, at) => model.get(first + at)!);
+      const list = runs.list(first, end);
+      assert.equal(list.length, expected.length);
+      assert.deepEqual([...list], expected);
+      for (const at of [0, 300, expected.length - 1]) assert.deepEqual(list.at(at), expected[at]);
+      assert.deepEqual(list.at(-1), expected.at(-1));
+      assert.equal(list.at(expected.length), undefined);
+      compared += expected.length;
+    }),
+    { numRuns: 150 },
+  );
+  assert.ok(compared > 10_000, `only ${compared} entries were compared`);
+});
