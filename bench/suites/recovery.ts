@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "../../src/index.js";
+import { connect, type GroupStatus } from "../../src/index.js";
 import { median } from "../compare.js";
 import { archive } from "../ours/archive.js";
 import type { Usage, Watched } from "../ours/durable-member.js";
@@ -169,17 +169,21 @@ async function sizeOf(dir: string): Promise<number> {
 type ArchiveClient = ReturnType<typeof connect<typeof archive>>;
 
 async function measureSnapshots(dir: string, rounds: number): Promise<SnapshotResult> {
-  const leader = await start("archive", dir, "leader", null);
-  const members = [leader];
+  const first = await start("archive", dir, "first", null);
+  const members = [first];
   for (const id of ["second", "third"]) {
-    members.push(await start("archive", dir, id, leader.address));
+    members.push(await start("archive", dir, id, first.address));
   }
   const client = connect(archive, {
     ...{ group: "bench", hosts: members.map(({ address }) => address), timeoutMs: callTimeoutMs },
   });
   try {
     await client.command("fill", mapEntries);
+    // To fill the map is a stall of its own, on all members: leadership may move, and must settle.
+    await Promise.all(members.map((member) => hasApplied(member, client)));
     const before = await client.status();
+    const { address } = before.members.find(({ id }) => id === before.leader)!;
+    const leader = members.find((member) => member.address === address)!;
     const stallWithoutMs = await quietStall(leader, client);
     const taken: SnapshotRound[] = [];
     let sizeBytes = 0;
@@ -216,6 +220,18 @@ function tellSnapshots({ rounds, ...result }: SnapshotResult): void {
 }
 
 const quietMs = 3000;
+const lookEveryMs = 20;
+
+/** Resolves when the member has all entries of the map, and a leader. */
+async function hasApplied(member: Worker, client: ArchiveClient): Promise<void> {
+  for (;;) {
+    const options = { host: member.address, timeoutMs: callTimeoutMs };
+    const seen = (await client.admin("status", null, options)) as GroupStatus;
+    const { leader } = await client.status();
+    if (seen.lastApplied === seen.commitIndex && leader !== null && seen.leader === leader) return;
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}
 
 async function quietStall(leader: Worker, client: ArchiveClient): Promise<number> {
   const writer = startWriter(client);
