@@ -19,6 +19,7 @@
  * - `answerReads` with `leaseUntilMs`: looks at the clock again after the answer was made and before it
  *   leaves; when the lease has run out, asks anew.
  * - Events bring `nowMs`, which never falls.
+ * - A message that `isSignOfLife` says is nothing else may be stepped between two turns: no turn is due.
  * - While `hasBacklog` is true it calls `flush` again, with or without events, after it has let others
  *   have their turn: a long log is applied in slices.
  *
@@ -37,6 +38,7 @@ export { hasBacklog } from "./commit.js";
 export { defaultGroupConfig, validateGroupConfig } from "./config.js";
 export { checkCluster, checkCore } from "./invariants.js";
 export { hostIdOf } from "./memberships.js";
+export { isSignOfLife } from "./sign-of-life.js";
 export { readStatus, type CoreMemberStatus, type CoreStatus } from "./status.js";
 export type * from "./types.js";
 export type { Core, Out, Peer, Role } from "./state.js";

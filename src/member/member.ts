@@ -13,6 +13,7 @@
  */
 import type { GroupEvent } from "../client/types.js";
 import type { ClientRequest, LeaderHint } from "../codec/types.js";
+import { isSignOfLife } from "../core/index.js";
 import type {
   LogIndex,
   MemberId,
@@ -191,10 +192,14 @@ export class Member {
 
   /** A message that does not fit into the inbox is dropped, as a network might. */
   receive(from: MemberId, message: Message, sizeBytes: number): void {
-    if (isInboxFull(this.#state, sizeBytes)) return;
-    const nowMs = this.#state.services.clock.nowMs();
-    this.#state.lastHeardMs = nowMs;
-    post(this.#state, { type: "messageReceived", from, message, nowMs }, sizeBytes);
+    const state = this.#state;
+    if (state.stopped || isInboxFull(state, sizeBytes)) return;
+    const nowMs = state.services.clock.nowMs();
+    state.lastHeardMs = nowMs;
+    const event = { type: "messageReceived", from, message, nowMs } as const;
+    if (state.inbox.length === 0 && isSignOfLife(state.replica.core, from, message)) {
+      stepReplica(state.replica, event, state.out);
+    } else post(state, event, sizeBytes);
   }
 
   peerDisconnected(peer: MemberId): void {

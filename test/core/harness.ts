@@ -2,7 +2,15 @@
  * A cluster of cores under a hostile sky: a bag of messages, a disk and a clock for each member, and
  * an onlooker (`Ghost`) who checks after every turn. The walk decides what happens; here is only how.
  */
-import { checkCluster, checkCore, createCore, flush, step } from "../../src/core/index.js";
+import {
+  checkCluster,
+  checkCore,
+  cloneCore,
+  createCore,
+  flush,
+  isSignOfLife,
+  step,
+} from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
 import type {
   CoreEffect,
@@ -307,7 +315,23 @@ export class Cluster {
     const machine = this.machines.get(to);
     if (machine === undefined || machine.core === null) return;
     const nowMs = this.nowOf(machine);
-    this.handle(machine, { type: "messageReceived", from, message, nowMs });
+    const event = { type: "messageReceived", from, message, nowMs } as const;
+    if (isSignOfLife(machine.core, from, message)) this.#note(machine.core, event);
+    else this.handle(machine, event);
+  }
+
+  /** Stepped without a turn, for it is nothing but a sign of life: is that so? */
+  #note(core: Core, event: Extract<CoreEvent, { type: "messageReceived" }>): void {
+    this.count("sign of life");
+    const out: CoreEffect[] = [];
+    const copy = cloneCore(core);
+    step(copy, event, out);
+    flush(copy, out);
+    if (out.length > 0) {
+      const { id } = core.self;
+      this.ghost.violate(`${id}: no sign of life, it brings ${showJson(out)}: ${showJson(event)}`);
+    }
+    step(core, event, out);
   }
 
   fire(machine: Machine, timer: TimerName): void {
