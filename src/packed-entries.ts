@@ -6,7 +6,7 @@
  *
  * Never changed once it is made, so copies of a log share it.
  */
-import type { Entry, EntryKind, LogIndex, Term } from "./core/types.js";
+import type { Entry, EntryKind, EntryList, LogIndex, Term } from "./core/types.js";
 import { assert } from "./errors.js";
 
 export type PackedEntries = {
@@ -22,6 +22,9 @@ export type PackedEntries = {
   /** By position: those that are not worth copying or carry a payload, as they came. */
   readonly whole: ReadonlyMap<number, Entry> | null;
 };
+
+/** Entries in a run, everywhere: few enough that packing one is no stall. */
+export const packedRun = 256;
 
 const fieldsPerEntry = 5;
 /** Above it, a body is kept where it is: its bytes weigh more than its view. */
@@ -112,4 +115,34 @@ export function unpackEntry(packed: PackedEntries, index: LogIndex): Entry {
     body: bodies.subarray(position === 0 ? 0 : ends[position - 1]!, ends[position]!),
     payload: null,
   };
+}
+
+/** What storage has read of a long log: runs of `packedRun` entries, then the newest as they are. */
+export class PackedList implements EntryList {
+  readonly length: number;
+  /** In order; the first may begin before the list. */
+  readonly runs: readonly PackedEntries[];
+  readonly tail: readonly Entry[];
+  readonly #first: LogIndex;
+
+  constructor(first: LogIndex, runs: readonly PackedEntries[], tail: readonly Entry[]) {
+    this.#first = first;
+    this.runs = runs;
+    this.tail = tail;
+    const last = runs.at(-1);
+    this.length = (last === undefined ? 0 : last.first + last.count - first) + tail.length;
+  }
+
+  at(position: number): Entry | undefined {
+    const place = position < 0 ? this.length + position : position;
+    if (place < 0 || place >= this.length) return undefined;
+    const inTail = place - (this.length - this.tail.length);
+    if (inTail >= 0) return this.tail[inTail];
+    const index = this.#first + place;
+    return unpackEntry(this.runs[Math.floor((index - this.runs[0]!.first) / packedRun)]!, index);
+  }
+
+  *[Symbol.iterator](): Generator<Entry> {
+    for (let place = 0; place < this.length; place++) yield this.at(place)!;
+  }
 }

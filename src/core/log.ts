@@ -13,6 +13,8 @@ import { assert } from "../errors.js";
 import {
   packedBodyBytes,
   type PackedEntries,
+  PackedList,
+  packedRun,
   packedTerm,
   packEntries,
   unpackEntry,
@@ -41,15 +43,13 @@ export type Log = {
 
 /** Bookkeeping that an entry costs beside its body; makes limits in bytes hold for tiny commands. */
 const entryOverheadBytes = 64;
-/** Entries in a packed run: few enough that packing one is no stall. */
-export const packedRun = 256;
 
 export function entrySizeBytes(entry: Entry): number {
   return entry.body.length + entryOverheadBytes;
 }
 
-/** The log of a member that came back: all but the newest entries are packed, one run at a time. */
-export function createLog(offset: LogIndex, offsetTerm: Term, entries: Iterable<Entry>): Log {
+/** With the entries behind `offset`. Of a long log, as a restart finds one, most stay packed. */
+export function createLog(offset: LogIndex, offsetTerm: Term, entries: EntryList): Log {
   const log: Log = {
     packed: [],
     entries: [],
@@ -59,11 +59,29 @@ export function createLog(offset: LogIndex, offsetTerm: Term, entries: Iterable<
     sizeBytes: 0,
     shared: null,
   };
-  for (const entry of entries) {
+  if (entries instanceof PackedList) for (const run of entries.runs) adoptRun(log, run);
+  for (const entry of entries instanceof PackedList ? entries.tail : entries) {
+    if (entry.index <= offset) continue;
     appendEntry(log, entry);
     packApplied(log, entry.index);
   }
   return log;
+}
+
+function adoptRun(log: Log, run: PackedEntries): void {
+  const last = run.first + run.count - 1;
+  if (last <= log.offset) return;
+  const from = Math.max(run.first, log.offset + 1);
+  assert(from === log.base + 1, `log: a run from ${from} on does not follow ${log.base}`);
+  let term = lastTerm(log);
+  for (let index = from; index <= last; index++) {
+    const own = packedTerm(run, index);
+    assert(own >= term, `log: term ${own} of entry ${index} is below its predecessor's ${term}`);
+    term = own;
+    log.sizeBytes += packedBodyBytes(run, index) + entryOverheadBytes;
+  }
+  log.packed.push(run);
+  log.base = last;
 }
 
 /**
@@ -86,21 +104,11 @@ export function restoreLog(snapshot: SnapshotMeta | null, entries: EntryList): L
   assert(first.index <= snapshot.index, "storage: a gap between the snapshot and the log");
   // The term before the first entry is known only where nothing is before it.
   const log =
-    first.index === 1
-      ? createLog(0, 0, entries)
-      : createLog(first.index, first.term, withoutFirst(entries));
+    first.index === 1 ? createLog(0, 0, entries) : createLog(first.index, first.term, entries);
   if (termAt(log, snapshot.index) !== snapshot.term) {
     resetLog(log, snapshot.index, snapshot.term);
   }
   return log;
-}
-
-function* withoutFirst(entries: EntryList): Generator<Entry> {
-  let isFirst = true;
-  for (const entry of entries) {
-    if (!isFirst) yield entry;
-    isFirst = false;
-  }
 }
 
 /** A copy that shares what never changes. */

@@ -6,10 +6,14 @@
  *     packed runs   tail, with holes where an entry was not seen
  */
 import type { Entry, EntryList, LogIndex, Term } from "../../core/types.js";
-import { type PackedEntries, packEntries, packedTerm, unpackEntry } from "../../packed-entries.js";
-
-/** Entries in a packed run. */
-const runLength = 256;
+import {
+  type PackedEntries,
+  PackedList,
+  packedRun,
+  packedTerm,
+  packEntries,
+  unpackEntry,
+} from "../../packed-entries.js";
 
 export class EntryRuns {
   #base: LogIndex;
@@ -23,7 +27,7 @@ export class EntryRuns {
   }
 
   get #tailBase(): LogIndex {
-    return this.#base + this.#runs.length * runLength;
+    return this.#base + this.#runs.length * packedRun;
   }
 
   /** The term of the entry at `index`, null where none was seen. */
@@ -36,7 +40,7 @@ export class EntryRuns {
   #runOf(index: LogIndex): PackedEntries | null {
     return index < this.#base
       ? null
-      : (this.#runs[Math.floor((index - this.#base) / runLength)] ?? null);
+      : (this.#runs[Math.floor((index - this.#base) / packedRun)] ?? null);
   }
 
   /** Entries at and after `index` are gone. */
@@ -53,7 +57,7 @@ export class EntryRuns {
     while (this.#runs.length > 0 && this.#tailBase > index) {
       const run = this.#runs.pop()!;
       const entries: Entry[] = [];
-      for (let at = 0; at < runLength; at++) entries.push(unpackEntry(run, run.first + at));
+      for (let at = 0; at < packedRun; at++) entries.push(unpackEntry(run, run.first + at));
       this.#tail = [...entries, ...this.#tail];
     }
   }
@@ -86,10 +90,10 @@ export class EntryRuns {
 
   #pack(): void {
     const tail = this.#tail;
-    if (this.#holes > 0 || tail.length < 2 * runLength) return;
+    if (this.#holes > 0 || tail.length < 2 * packedRun) return;
     let done = 0;
-    for (; tail.length - done >= 2 * runLength; done += runLength) {
-      this.#runs.push(packEntries(tail as Entry[], done, runLength));
+    for (; tail.length - done >= 2 * packedRun; done += packedRun) {
+      this.#runs.push(packEntries(tail as Entry[], done, packedRun));
     }
     this.#tail = tail.slice(done);
   }
@@ -98,9 +102,9 @@ export class EntryRuns {
   forgetBefore(index: LogIndex): void {
     const dead = index - this.#base;
     if (dead < 1024 || dead < (this.#tailBase + this.#tail.length - this.#base) / 2) return;
-    const runs = Math.min(Math.floor(dead / runLength), this.#runs.length);
+    const runs = Math.min(Math.floor(dead / packedRun), this.#runs.length);
     this.#runs.splice(0, runs);
-    this.#base += runs * runLength;
+    this.#base += runs * packedRun;
     if (this.#runs.length > 0) return;
     const rest = Math.min(index - this.#base, this.#tail.length);
     this.#tail.splice(0, rest);
@@ -111,45 +115,15 @@ export class EntryRuns {
   /** Entries from `first` up to before `end`, of which none is missing. */
   list(first: LogIndex, end: LogIndex): EntryList {
     const from = Math.max(first, this.#base);
-    return new PackedList(this.#runs, this.#tail, this.#base, from, Math.max(end, from));
-  }
-}
-
-/** Makes entries when they are looked at. */
-class PackedList implements EntryList {
-  readonly length: number;
-  readonly #runs: readonly PackedEntries[];
-  readonly #tail: readonly (Entry | undefined)[];
-  readonly #base: LogIndex;
-  readonly #first: LogIndex;
-
-  constructor(
-    runs: readonly PackedEntries[],
-    tail: readonly (Entry | undefined)[],
-    base: LogIndex,
-    first: LogIndex,
-    end: LogIndex,
-  ) {
-    this.#runs = runs;
-    this.#tail = tail;
-    this.#base = base;
-    this.#first = first;
-    this.length = end - first;
-  }
-
-  at(position: number): Entry | undefined {
-    const place = position < 0 ? this.length + position : position;
-    return place >= 0 && place < this.length ? this.#entry(this.#first + place) : undefined;
-  }
-
-  #entry(index: LogIndex): Entry {
-    const run = this.#runs[Math.floor((index - this.#base) / runLength)];
-    if (run !== undefined) return unpackEntry(run, index);
-    return this.#tail[index - this.#base - this.#runs.length * runLength]!;
-  }
-
-  *[Symbol.iterator](): Generator<Entry> {
-    const end = this.#first + this.length;
-    for (let index = this.#first; index < end; index++) yield this.#entry(index);
+    const isWhole = (run: PackedEntries): boolean =>
+      run.first + packedRun > from && run.first + packedRun <= end;
+    const runs = this.#runs.filter(isWhole);
+    const lastRun = runs.at(-1);
+    const tail: Entry[] = [];
+    for (let at = lastRun === undefined ? from : lastRun.first + packedRun; at < end; at++) {
+      const run = this.#runOf(at);
+      tail.push(run === null ? this.#tail[at - this.#tailBase]! : unpackEntry(run, at));
+    }
+    return new PackedList(from, runs, tail);
   }
 }
