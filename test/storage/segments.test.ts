@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk, kept } from "./fake-disk.js";
+import { FakeDisk, kept, lost } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
@@ -263,4 +263,34 @@ test("the segment of a damaged group stays although no entry of the group is in 
   await fill(damaged, "a", 311, 10);
   await damaged.close();
   assert.deepEqual(disk.file(path), bytes, "the only trace of what b has voted");
+});
+
+test("a segment goes only once the block that frees it is synced, wherever the power goes", async () => {
+  const run = async (stopAt: number): Promise<{ disk: FakeDisk; from: number; acked: number }> => {
+    const disk = new FakeDisk();
+    const opened = await open(disk);
+    opened.storage.createGroup(identityOf("a"));
+    await fill(opened, "a", 1, 200);
+    await opened.snapshot("a", 190, 1, noise(10));
+    const from = disk.operations.length;
+    disk.stopAt = stopAt;
+    opened.storage.compactLog("a", 191);
+    opened.store("a", entriesOf(201, 10, 1, "entry of a"));
+    for (let round = 0; round < 40; round++) await new Promise(setImmediate);
+    const acked = opened.storedTicket("a") > 20 ? 210 : 200;
+    return { disk, from, acked };
+  };
+  const whole = await run(Infinity);
+  const total = whole.disk.operations.length;
+  const isRemoval = ({ type, path }: { type: string; path: string }): boolean =>
+    type === "remove" && path.includes("wal-");
+  assert.ok(whole.disk.operations.slice(whole.from).some(isRemoval), "nothing was freed");
+  for (let stopAt = whole.from; stopAt <= total; stopAt++) {
+    const { disk, acked } = await run(stopAt);
+    const image = await open(disk.crashImage(lost, true));
+    const where = `stopped at operation ${stopAt} of ${total}`;
+    assert.equal(image.group("a")!.damage, null, where);
+    assert.ok(image.group("a")!.entries.at(-1)!.index >= acked, where);
+    await image.close();
+  }
 });

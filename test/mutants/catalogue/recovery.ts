@@ -55,7 +55,7 @@ const writing: readonly Mutant[] = [
     replace: `await file.write(this.#offset, buffers);
     if (batch.frees) this.#removeBefore(this.#oldestNeeded());
     await this.#tidying;`,
-    catchers: [crash, lives],
+    catchers: [segments],
   },
   {
     id: "segments-of-a-damaged-group-freed",
