@@ -217,6 +217,22 @@ function testGroups(make: StorageFactory): void {
     await again.storage.close();
   });
 
+  test("a group that is created after a restart does not touch those of before", async (t) => {
+    const harness = await make(t);
+    const opened = await OpenStorage.open(harness);
+    opened.storage.createGroup(identityOf("first"));
+    await opened.stored("first", opened.store("first", { entries: entries(1, 3, 1) }));
+    const again = await opened.reopen(harness);
+    again.storage.createGroup(identityOf("second"));
+    await again.stored("second", again.store("second", { entries: entries(1, 2, 5) }));
+    await again.stored("first", again.store("first", { entries: entries(4, 4, 2) }));
+    const third = await again.reopen(harness);
+    const first = [...entries(1, 3, 1), ...entries(4, 4, 2)];
+    assert.deepEqual(plain(third.group("first").entries), first);
+    assert.deepEqual(plain(third.group("second").entries), entries(1, 2, 5));
+    await third.storage.close();
+  });
+
   test("a deleted group is gone, and a new one of its name begins empty", async (t) => {
     const harness = await make(t);
     const opened = await OpenStorage.open(harness);
