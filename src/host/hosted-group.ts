@@ -40,6 +40,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   /** It is asking to be taken in, or whether the group still knows it. */
   asking = false;
   woken = false;
+  place = -1;
   /** Set once the member has ended: why, or null for an orderly end. */
   ended: { readonly error: RaftError | null } | null = null;
   readonly #context: HostContext;
@@ -107,7 +108,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     this.#context.turns.storageTouched();
   }
   deadlineSet(deadlineMs: number): void {
-    this.#context.turns.deadlineSet(deadlineMs);
+    this.#context.turns.deadlineSet(this, deadlineMs);
   }
   leaderChanged(): void {
     if (this.#hintWanted) return;

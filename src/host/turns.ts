@@ -12,11 +12,13 @@ import type { Clock, Storage, TimerHandle } from "../ports.js";
 export interface TurnTaker {
   /** Bookkeeping of `Turns`: waits for a turn already. */
   woken: boolean;
+  /** Bookkeeping of `Turns`: its place among the takers, -1 while it is none of them. */
+  place: number;
   turn(): void;
   fireTimers(nowMs: number, lateMs: number): void;
   /** The earliest deadline, Infinity if there is none. */
   readonly earliestMs: number;
-  /** Lateness from which on this taker wants to know of it. */
+  /** Lateness from which on this taker wants to know of it, if it is as long as `stallFromMs`. */
   readonly stallMs: number;
 }
 
@@ -27,6 +29,8 @@ export interface TurnFlusher {
 
 /** A timer that comes this late has met a loop that was busy elsewhere. */
 const lateFromMs = 20;
+/** A timer that is less late than this tells of no stall to those who had none to fire. */
+const stallFromMs = 5;
 /** Rounds of the event loop that a late turn lets by at most, so that busy sockets starve no timer. */
 const maxDrainRounds = 8;
 /** Rounds within one turn; storage that answers at once takes two or three. */
@@ -47,7 +51,9 @@ export class Turns {
   readonly #storage: Storage;
   readonly #onDefect: (error: unknown) => void;
   readonly #onTurnEnd: () => void;
-  readonly #takers = new Set<TurnTaker>();
+  readonly #takers: TurnTaker[] = [];
+  /** Their earliest deadlines side by side: to look through a thousand of them is nothing. */
+  #due = new Float64Array(16);
   #woken: TurnTaker[] = [];
   #later: TurnTaker[] = [];
   /** Brought in by `input` at the start of a turn. */
@@ -78,11 +84,26 @@ export class Turns {
   }
 
   add(taker: TurnTaker): void {
-    this.#takers.add(taker);
+    const place = this.#takers.push(taker) - 1;
+    taker.place = place;
+    if (place === this.#due.length) {
+      const due = new Float64Array(2 * place);
+      due.set(this.#due);
+      this.#due = due;
+    }
+    this.#due[place] = Infinity;
+    this.deadlineSet(taker, taker.earliestMs);
   }
 
   remove(taker: TurnTaker): void {
-    this.#takers.delete(taker);
+    const { place } = taker;
+    if (place < 0) return;
+    taker.place = -1;
+    const last = this.#takers.pop()!;
+    if (last === taker) return;
+    this.#takers[place] = last;
+    this.#due[place] = this.#due[this.#takers.length]!;
+    last.place = place;
   }
 
   wake(taker: TurnTaker): void {
@@ -108,8 +129,12 @@ export class Turns {
     this.schedule();
   }
 
-  deadlineSet(deadlineMs: number): void {
-    if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs;
+  /** The taker's earliest deadline is another one now. */
+  deadlineSet(taker: TurnTaker, deadlineMs: number): void {
+    if (taker.place < 0) return;
+    this.#due[taker.place] = deadlineMs;
+    if (deadlineMs >= this.#earliestMs) return;
+    this.#earliestMs = deadlineMs;
     this.schedule();
   }
 
@@ -214,7 +239,8 @@ export class Turns {
   }
 
   #checkTimers(nowMs: number): void {
-    if (nowMs < this.#earliestMs) return;
+    // A stall that is being looked into is told of, also if what came meanwhile has moved all deadlines.
+    if (this.#drain === null && nowMs < this.#earliestMs) return;
     const lateMs = this.#drain?.lateMs ?? nowMs - this.#earliestMs;
     if (this.#drain === null) this.noteDelay(lateMs, nowMs);
     const rounds = this.#drain?.rounds ?? 0;
@@ -229,11 +255,26 @@ export class Turns {
   }
 
   #fireTimers(nowMs: number, lateMs: number): void {
-    this.#earliestMs = Infinity;
-    for (const taker of this.#takers) {
-      if (taker.earliestMs <= nowMs || lateMs >= taker.stallMs) taker.fireTimers(nowMs, lateMs);
-      if (taker.earliestMs < this.#earliestMs) this.#earliestMs = taker.earliestMs;
+    const stalled = lateMs >= stallFromMs;
+    // Whoever is fired may end, and with it others.
+    const firing = this.#takers.filter((taker, place) => {
+      return this.#due[place]! <= nowMs || (stalled && lateMs >= taker.stallMs);
+    });
+    for (const taker of firing) {
+      if (taker.place < 0) continue;
+      taker.fireTimers(nowMs, lateMs);
+      this.deadlineSet(taker, taker.earliestMs);
     }
+  }
+
+  /** Deadlines that were moved on since are not waited for. */
+  #findEarliest(): number {
+    const count = this.#takers.length;
+    let earliest = Infinity;
+    for (let place = 0; place < count; place++) {
+      if (this.#due[place]! < earliest) earliest = this.#due[place]!;
+    }
+    return earliest;
   }
 
   #flush(): void {
@@ -249,6 +290,7 @@ export class Turns {
   }
 
   #arm(): void {
+    this.#earliestMs = this.#findEarliest();
     if (this.#stopped || this.#earliestMs >= this.#armedMs) return;
     this.#timer?.cancel();
     this.#armedMs = this.#earliestMs;

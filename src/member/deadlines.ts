@@ -27,7 +27,7 @@ export function createDeadlines(): Deadlines {
   return { at: new Float64Array(timerNames.length).fill(Infinity), earliestMs: Infinity };
 }
 
-/** Returns true if the earliest deadline came nearer, which is when the host must hear of it. */
+/** Returns true if another deadline is the earliest now, which is when the host must hear of it. */
 export function setDeadline(
   deadlines: Deadlines,
   timer: TimerName,
@@ -37,7 +37,7 @@ export function setDeadline(
   const due = timer === "heartbeat" ? nextBeat(nowMs, delayMs) : roundUp(nowMs, delayMs);
   const before = deadlines.earliestMs;
   move(deadlines, timer, due);
-  return due < before;
+  return deadlines.earliestMs !== before;
 }
 
 /** Rounded down: who waits for a beat does not wait for longer than was agreed. */
@@ -65,8 +65,11 @@ function move(deadlines: Deadlines, timer: TimerName, dueMs: number): void {
   }
 }
 
-export function clearDeadline(deadlines: Deadlines, timer: TimerName): void {
+/** As `setDeadline`. */
+export function clearDeadline(deadlines: Deadlines, timer: TimerName): boolean {
+  const before = deadlines.earliestMs;
   move(deadlines, timer, Infinity);
+  return deadlines.earliestMs !== before;
 }
 
 export function clearDeadlines(deadlines: Deadlines): void {

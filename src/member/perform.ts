@@ -48,7 +48,8 @@ function perform(state: MemberState, effect: Exclude<ReplicaEffect, Told>): void
     case "setTimer":
       return setTimer(state, effect);
     case "cancelTimer":
-      return clearDeadline(state.deadlines, effect.timer);
+      if (clearDeadline(state.deadlines, effect.timer)) tellDeadline(state);
+      return;
     case "commandAnswered":
       return commandAnswered(state, effect.request, effect.outcome);
     case "refused":
@@ -112,8 +113,11 @@ type SetTimer = Extract<ReplicaEffect, { readonly type: "setTimer" }>;
 function setTimer(state: MemberState, { timer, minMs, maxMs }: SetTimer): void {
   const { clock, random } = state.services;
   const delayMs = minMs === maxMs ? minMs : minMs + random.next() * (maxMs - minMs);
-  const earlier = setDeadline(state.deadlines, timer, clock.nowMs(), delayMs);
-  if (earlier) state.services.deadlineSet(state.deadlines.earliestMs);
+  if (setDeadline(state.deadlines, timer, clock.nowMs(), delayMs)) tellDeadline(state);
+}
+
+function tellDeadline({ services, deadlines }: MemberState): void {
+  services.deadlineSet(deadlines.earliestMs);
 }
 
 function applied(

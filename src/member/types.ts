@@ -67,7 +67,7 @@ export interface MemberServices {
   wakeLater(): void;
   /** Something was handed to storage: flush it at the end of this round. */
   storageTouched(): void;
-  /** A deadline earlier than before was set. */
+  /** The member's earliest deadline is another one now; Infinity: it has none. */
   deadlineSet(deadlineMs: number): void;
   /** Role, leader or membership changed: clients want a new hint. */
   leaderChanged(): void;

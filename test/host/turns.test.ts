@@ -28,6 +28,10 @@ class Loop implements Clock {
     return { cancel: () => void (this.#timers = this.#timers.filter((one) => one !== timer)) };
   }
 
+  get hasWork(): boolean {
+    return this.#soon.length > 0;
+  }
+
   /** Timers, then `sockets`, then what was wanted soon: a round of Node's event loop. */
   round(sockets: () => void = () => undefined): void {
     const due = this.#timers.filter(({ dueMs }) => dueMs <= this.now);
@@ -40,9 +44,14 @@ class Loop implements Clock {
 
 class Taker implements TurnTaker {
   woken = false;
-  earliestMs = 100;
+  place = -1;
+  earliestMs: number;
   readonly stallMs = 50;
   readonly fired: number[] = [];
+
+  constructor(earliestMs = 100) {
+    this.earliestMs = earliestMs;
+  }
 
   turn(): void {
     // Nothing to do: only timers are of interest.
@@ -61,7 +70,6 @@ function start(): { loop: Loop; turns: Turns; taker: Taker } {
   const turns = new Turns({ clock: loop, storage, onDefect, onTurnEnd: () => undefined });
   const taker = new Taker();
   turns.add(taker);
-  turns.deadlineSet(taker.earliestMs);
   loop.round();
   return { loop, turns, taker };
 }
@@ -94,5 +102,59 @@ describe("the turns of a host", () => {
       loop.round(() => turns.payloadArrived());
     }
     assert.ok(rounds >= 3 && rounds <= 20, `after ${rounds} rounds`);
+  });
+
+  test("fire those whose time has come, and nobody who was moved on or has gone", () => {
+    const { loop, turns, taker } = start();
+    const others = Array.from({ length: 40 }, (_, at) => new Taker(100 + (at % 2) * 300));
+    for (const other of others) turns.add(other);
+    const [moved, , gone] = others;
+    turns.remove(gone!);
+    moved!.earliestMs = 500;
+    turns.deadlineSet(moved!, 500);
+    loop.round();
+    loop.now = 101;
+    loop.round();
+    const isDue = (one: Taker, at: number): boolean =>
+      at % 2 === 0 && one !== moved && one !== gone;
+    assert.deepEqual(taker.fired, [1]);
+    others.forEach((one, at) => assert.equal(one.fired.length, isDue(one, at) ? 1 : 0, `${at}`));
+    loop.now = 401;
+    loop.round();
+    others.forEach((one, at) => assert.equal(one.fired.length, isDue(one, at) || at % 2 ? 1 : 0));
+    loop.now = 501;
+    loop.round();
+    assert.deepEqual([moved!.fired.length, gone!.fired.length], [1, 0]);
+  });
+
+  test("tell all of a stall, whoever had a timer to fire", () => {
+    const { loop, turns, taker } = start();
+    const idle = new Taker(Infinity);
+    turns.add(idle);
+    loop.now = 140;
+    loop.round();
+    loop.round();
+    assert.deepEqual([taker.fired, idle.fired], [[40], []], "less late than its stallMs");
+    taker.earliestMs = 200;
+    turns.deadlineSet(taker, 200);
+    loop.round();
+    loop.now = 260;
+    for (let round = 0; round < 3; round++) loop.round();
+    assert.deepEqual([taker.fired, idle.fired], [[40, 60], [60]]);
+  });
+
+  test("tell of a stall also when what came meanwhile has moved all deadlines, and then rest", () => {
+    const { loop, turns, taker } = start();
+    loop.now = 1100;
+    loop.round(() => turns.payloadArrived());
+    taker.earliestMs = 2000;
+    turns.deadlineSet(taker, 2000);
+    let rounds = 0;
+    while (loop.hasWork && rounds < 20) {
+      rounds += 1;
+      loop.round();
+    }
+    assert.deepEqual(taker.fired, [1000]);
+    assert.ok(rounds < 20, "nothing is left to do");
   });
 });

@@ -11,7 +11,7 @@ import {
 } from "../../src/member/deadlines.js";
 
 describe("deadlines", () => {
-  test("tell only of an earlier one, and give each out once", () => {
+  test("tell only of another earliest one, and give each out once", () => {
     const deadlines = createDeadlines();
     assert.equal(setDeadline(deadlines, "election", 0, 1000), true);
     assert.equal(setDeadline(deadlines, "heartbeat", 0, 200), true);
@@ -85,9 +85,10 @@ describe("deadlines", () => {
     const deadlines = createDeadlines();
     setDeadline(deadlines, "election", 0, 1000);
     setDeadline(deadlines, "transfer", 0, 1500);
-    assert.equal(setDeadline(deadlines, "election", 200, 1000), false);
+    assert.equal(setDeadline(deadlines, "election", 200, 1000), true);
     assert.equal(deadlines.earliestMs, 1200);
-    clearDeadline(deadlines, "election");
+    assert.equal(clearDeadline(deadlines, "election"), true);
     assert.equal(deadlines.earliestMs, 1500);
+    assert.equal(clearDeadline(deadlines, "heartbeat"), false);
   });
 });
