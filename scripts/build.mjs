@@ -1,7 +1,85 @@
-/** `npm run build`: src/ to dist/, with the command line made executable. */
-import { chmodSync, existsSync } from "node:fs";
-import { join } from "node:path";
-import { compile, distProject, root } from "./compile.mjs";
+/**
+ * `npm run build`: src/ to dist/. Types lie there file by file, and so does the command line; all other
+ * code is in few files, because what an import costs is the number of its modules (decision 22).
+ */
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { build } from "esbuild";
+import { compile, distProject, filesUnder, root } from "./compile.mjs";
+
+const compiledTo = distProject.outDir;
+const dist = join(root, "dist");
+/** Put in its place when it is whole; as deep as it, because source maps hold relative paths. */
+const fresh = join(root, "build-dist-new");
+const bundledFile = join(root, compiledTo, ".bundled");
+const program = "cli/main.js";
+
+/** Compiled files as they will lie below dist/. */
+function compiledFiles() {
+  return filesUnder(compiledTo)
+    .map((file) => file.slice(compiledTo.length + 1).replaceAll("\\", "/"))
+    .filter((file) => !file.startsWith("."));
+}
+
+/** What package.json exports, and what the command line takes from beyond its folder. */
+function entryPoints(files) {
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const entries = new Set(
+    Object.values(exports).map(({ default: path }) => posix.relative("dist", path)),
+  );
+  for (const file of files.filter((each) => /^cli\/.*\.js$/.test(each))) {
+    const code = readFileSync(join(root, compiledTo, file), "utf8");
+    for (const [, specifier] of code.matchAll(/^(?:import|export) [^;]*?from "(\.[^"]+)";/gm)) {
+      const target = posix.join(posix.dirname(file), specifier);
+      if (!target.startsWith("cli/")) entries.add(target);
+    }
+  }
+  return [...entries].sort();
+}
+
+/** Code that asks where it lies would hear of a chunk. */
+function refuseWhereabouts(files) {
+  const asking = files.filter((file) => {
+    if (!file.endsWith(".js") || file.startsWith("cli/")) return false;
+    return readFileSync(join(root, compiledTo, file), "utf8").includes("import.meta");
+  });
+  if (asking.length === 0) return;
+  process.stderr.write(`build: import.meta is for src/cli only: ${asking.join(", ")}\n`);
+  process.exit(1);
+}
+
+async function fillDist() {
+  const files = compiledFiles();
+  refuseWhereabouts(files);
+  await build({
+    entryPoints: entryPoints(files).map((file) => join(root, compiledTo, file)),
+    outbase: join(root, compiledTo),
+    outdir: fresh,
+    bundle: true,
+    // What several entries use is there once: an error of one is an instance of another's class.
+    splitting: true,
+    chunkNames: "chunks/[hash]",
+    packages: "external",
+    ...{ format: "esm", platform: "node", target: "node20" },
+    ...{ sourcemap: "linked", sourcesContent: false },
+    logLevel: "error",
+  });
+  for (const file of files) {
+    if (!file.endsWith(".d.ts") && !file.startsWith("cli/")) continue;
+    mkdirSync(dirname(join(fresh, file)), { recursive: true });
+    copyFileSync(join(root, compiledTo, file), join(fresh, file));
+  }
+  chmodSync(join(fresh, program), 0o755);
+}
 
 const result = await compile(distProject);
 if (!result.ok) {
@@ -9,9 +87,15 @@ if (!result.ok) {
   process.stderr.write("build: the sources do not compile, see above\n");
   process.exit(1);
 }
-const main = join(root, "dist", "cli", "main.js");
-if (!existsSync(main)) {
-  process.stderr.write("build: dist/cli/main.js was not written; is src/cli/main.ts there?\n");
+if (!existsSync(join(root, compiledTo, program))) {
+  process.stderr.write(`build: ${program} was not written; is src/cli/main.ts there?\n`);
   process.exit(1);
 }
-chmodSync(main, 0o755);
+const bundled = existsSync(bundledFile) ? readFileSync(bundledFile, "utf8") : "";
+if (bundled !== result.stamp || !existsSync(join(dist, program))) {
+  rmSync(fresh, { recursive: true, force: true });
+  await fillDist();
+  rmSync(dist, { recursive: true, force: true });
+  renameSync(fresh, dist);
+  writeFileSync(bundledFile, result.stamp);
+}

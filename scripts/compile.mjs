@@ -15,10 +15,10 @@ import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What `npm run build` makes: the package's own code. */
+/** What `npm run build` puts into few files: the package's own code. */
 export const distProject = {
   tsconfig: "tsconfig.build.json",
-  outDir: "dist",
+  outDir: "build-dist",
   sources: [{ from: "src", to: "" }],
 };
 /** What tests, bench and simulations run from: everything, beside each other as in the sources. */
@@ -54,9 +54,10 @@ function outputsOf(project) {
   );
 }
 
+/** Changes with every source, and with what is to be made of them. */
 function fingerprint(project, outputs) {
   const hash = createHash("sha256");
-  const settings = ["package-lock.json", "tsconfig.base.json", project.tsconfig];
+  const settings = ["package.json", "package-lock.json", "tsconfig.base.json", project.tsconfig];
   for (const file of [...settings, ...outputs.map(({ source }) => source)]) {
     const stat = statSync(join(root, file));
     hash.update(`${file} ${stat.mtimeMs} ${stat.size}\n`);
@@ -97,7 +98,7 @@ export function runTool(script, args, options = {}) {
 /**
  * Compiles a project unless its output is newer than all of its sources.
  *
- * Resolves to `{ ok, skipped, output }`. Code is written in spite of type errors, but then `ok` is false
+ * Resolves to `{ ok, skipped, output, stamp }`. Code is written in spite of type errors, but then `ok` is false
  * and the next call compiles again. Bookkeeping lives in build/, which git ignores and npm does not pack.
  */
 export async function compile(project) {
@@ -108,7 +109,7 @@ export async function compile(project) {
   const stamp = fingerprint(project, outputs);
   const complete = outputs.every(({ output }) => existsSync(join(root, output)));
   const known = existsSync(stampFile) ? readFileSync(stampFile, "utf8") : "";
-  if (complete && known === stamp) return { ok: true, skipped: true, output: "" };
+  if (complete && known === stamp) return { ok: true, skipped: true, output: "", stamp };
 
   mkdirSync(books, { recursive: true });
   rmSync(stampFile, { force: true });
@@ -125,5 +126,5 @@ export async function compile(project) {
     mkdirSync(dirname(stampFile), { recursive: true });
     writeFileSync(stampFile, stamp);
   }
-  return { ok: result.code === 0, skipped: false, output: result.output };
+  return { ok: result.code === 0, skipped: false, output: result.output, stamp };
 }

@@ -1,5 +1,7 @@
 /** What the library costs while nothing happens: a member, a thousand groups, its import. */
 import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { median } from "../compare.js";
 import type { UsageReply } from "../ours/member.js";
 import { ask, startWorker, stopWorkers, type Worker } from "../processes.js";
@@ -81,15 +83,19 @@ export async function idleGroups() {
   }
 }
 
-/** What `import "rafted-value"` takes in a process of its own. */
+/** What `import "rafted-value"` takes in a process of its own: of the package as it is published. */
 export function importCost() {
-  const entry = new URL("../../src/index.js", import.meta.url).href;
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
+  execFileSync(process.execPath, [join(root, "scripts", "build.mjs")], { stdio: "inherit" });
   const script = `
     const since = performance.now(), before = process.memoryUsage().rss;
-    await import(${JSON.stringify(entry)});
+    await import("rafted-value");
     console.log(performance.now() - since, process.memoryUsage().rss - before);`;
   const runs = Array.from({ length: imports }, () =>
-    execFileSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" })
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], {
+      cwd: root,
+      encoding: "utf8",
+    })
       .trim()
       .split(" ")
       .map(Number),
