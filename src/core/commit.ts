@@ -132,7 +132,10 @@ function onOwnMembershipCommitted(
 export function leaveJoint(core: Core, role: LeaderRole, out: Out): void {
   const { membership } = core;
   if (membership.outgoing.length === 0 || core.membershipIndex > core.commitIndex) return;
-  if (!hasCommittedInTerm(core, role)) return;
+  if (hasCommittedInTerm(core, role)) becomeNew(core, role, membership, out);
+}
+
+function becomeNew(core: Core, role: LeaderRole, membership: Membership, out: Out): void {
   const stays = (id: string) =>
     membership.voters.includes(id) || membership.learners.some((learner) => learner.id === id);
   changeMembership(

@@ -80,6 +80,8 @@ export function onHeartbeatTimer(core: Core, out: Out): void {
 
 /** A member that left stays a peer until it was told, or is silent. */
 function dropDeparted(core: Core, role: LeaderRole): void {
+  // Hardly ever: a new list at every beat is much for an idle group.
+  if (role.peers.every((peer) => peer.departsAt === null)) return;
   role.peers = role.peers.filter((peer) => {
     if (peer.departsAt === null) return true;
     const told = peer.matchIndex >= peer.departsAt && peer.commitSent >= peer.departsAt;

@@ -122,7 +122,10 @@ export function startReads(core: Core, role: LeaderRole, after: Out): void {
 
 /** Rounds that a quorum has echoed prove that we led after they began (hazards 39, 40). */
 export function finishReads(core: Core, role: LeaderRole, out: Out, after: Out): void {
-  if (role.rounds.length === 0) return;
+  if (role.rounds.length > 0) finishRounds(core, role, out, after);
+}
+
+function finishRounds(core: Core, role: LeaderRole, out: Out, after: Out): void {
   const confirmed = quorumValue(core.membership, (id) =>
     id === core.self.id ? role.round : (findPeer(role, id)?.ackedRound ?? 0),
   );
