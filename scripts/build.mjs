@@ -12,8 +12,8 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, posix } from "node:path";
-import { build } from "esbuild";
+import { dirname, isAbsolute, join, posix } from "node:path";
+import { rollup } from "@rollup/wasm-node";
 import { compile, distProject, filesUnder, root } from "./compile.mjs";
 
 const compiledTo = distProject.outDir;
@@ -60,19 +60,29 @@ function refuseWhereabouts(files) {
 async function fillDist() {
   const files = compiledFiles();
   refuseWhereabouts(files);
-  await build({
-    entryPoints: entryPoints(files).map((file) => join(root, compiledTo, file)),
-    outbase: join(root, compiledTo),
-    outdir: fresh,
-    bundle: true,
-    // What several entries use is there once: an error of one is an instance of another's class.
-    splitting: true,
-    chunkNames: "chunks/[hash]",
-    packages: "external",
-    ...{ format: "esm", platform: "node", target: "node20" },
-    ...{ sourcemap: "linked", sourcesContent: false },
-    logLevel: "error",
+  // What several entries use is there once: an error of one is an instance of another's class.
+  const bundle = await rollup({
+    input: Object.fromEntries(
+      entryPoints(files).map((file) => [
+        file.replace(/\.js$/, ""),
+        join(root, compiledTo, file),
+      ]),
+    ),
+    // Packages and Node's own modules stay imports.
+    external: (id) => !id.startsWith(".") && !isAbsolute(id),
+    treeshake: false,
+    onwarn: (warning) => {
+      throw new Error(warning.message);
+    },
   });
+  await bundle.write({
+    dir: fresh,
+    format: "es",
+    entryFileNames: "[name].js",
+    chunkFileNames: "chunks/[name]-[hash].js",
+    hoistTransitiveImports: false,
+  });
+  await bundle.close();
   for (const file of files) {
     if (!file.endsWith(".d.ts") && !file.startsWith("cli/")) continue;
     mkdirSync(dirname(join(fresh, file)), { recursive: true });
