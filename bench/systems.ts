@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RaftError } from "../src/index.js";
 import { LoadClient } from "./load-process.js";
 import type { LoadOptions, LoadResult } from "./load.js";
 import type { CallKind, OursTarget } from "./ours/client.js";
@@ -126,4 +127,21 @@ export async function startOurs(change: Partial<OursOptions> = {}): Promise<Ours
       await discard(dir);
     },
   };
+}
+
+type Remover = { removeMember(id: string): Promise<unknown> };
+
+/** A newcomer's promotion may still be under way: one change at a time. */
+export async function removeWhenSettled(client: Remover, id: string): Promise<void> {
+  const until = performance.now() + 30_000;
+  for (;;) {
+    try {
+      await client.removeMember(id);
+      return;
+    } catch (error) {
+      const passing = error instanceof RaftError && error.code === "uncommittedMembershipChange";
+      if (!passing || performance.now() >= until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
 }

@@ -4,7 +4,7 @@ import { median } from "../compare.js";
 import type { TransferReply } from "../ours/member.js";
 import { counter } from "../ours/values.js";
 import { ask, stopWorkers, type Worker } from "../processes.js";
-import { startMember, startOurs, defaults } from "../systems.js";
+import { defaults, removeWhenSettled, startMember, startOurs } from "../systems.js";
 
 export type FailoverSettings = {
   readonly name: "default" | "fast";
@@ -94,7 +94,7 @@ async function killAndTransfer(config: Record<string, number>, kills: number) {
       const newcomer = await startMember({ ...defaults, config }, 4 + kill, others, null);
       workers.set(newcomer.address, newcomer);
       ours.members.push(newcomer);
-      await client.removeMember(leader!);
+      await removeWhenSettled(client, leader!);
       transfersMs.push(await planned(workers, client));
       await client.close();
     }

@@ -4,7 +4,7 @@ import { median } from "../compare.js";
 import type { WatchedReply } from "../ours/member.js";
 import { bigMap } from "../ours/values.js";
 import { ask, stopWorkers, type Worker } from "../processes.js";
-import { defaults, startMember, startOurs, type Ours } from "../systems.js";
+import { defaults, type Ours, removeWhenSettled, startMember, startOurs } from "../systems.js";
 
 export type JoinRound = {
   /** From the newcomer's call of `host.group()` until it is a member with the whole value. */
@@ -90,7 +90,7 @@ async function letIn(
   const { writesPerSecond, longestWriteMs } = writing.reset();
   const atLeader = await watched(leader);
   const atNewcomer = await watched(newcomer);
-  await client.removeMember(`host${number}`);
+  await removeWhenSettled(client, `host${number}`);
   await stopWorkers([newcomer]);
   return {
     ...{ enteredMs: atNewcomer.enteredMs, withProcessMs, writesPerSecond, longestWriteMs },
