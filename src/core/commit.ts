@@ -33,8 +33,11 @@ export function hasCommittedInTerm(core: Core, role: LeaderRole): boolean {
   return core.commitIndex >= role.termStartIndex;
 }
 
-/** Small enough that applying them is no stall, large enough that no busy turn is cut in two. */
-const maxAppliedPerTurn = 4096;
+/**
+ * So few that applying them is no stall, and that what they leave behind dies young: with 4096, every
+ * third restart with a million commands took half as long again. Few busy turns are cut in two.
+ */
+const maxAppliedPerTurn = 1024;
 
 /** More is committed than the last turn has applied: another turn is due, without any event. */
 export function hasBacklog({ log, commitIndex, lastApplied, incoming }: Core): boolean {
