@@ -18,7 +18,7 @@ export interface TurnTaker {
   fireTimers(nowMs: number, lateMs: number): void;
   /** The earliest deadline, Infinity if there is none. */
   readonly earliestMs: number;
-  /** Lateness from which on this taker wants to know of it, if it is as long as `stallFromMs`. */
+  /** Lateness from which on this taker wants to know of it; looked at whenever a deadline is set. */
   readonly stallMs: number;
 }
 
@@ -29,8 +29,6 @@ export interface TurnFlusher {
 
 /** A timer that comes this late has met a loop that was busy elsewhere. */
 const lateFromMs = 20;
-/** A timer that is less late than this tells of no stall to those who had none to fire. */
-const stallFromMs = 5;
 /** Rounds of the event loop that a late turn lets by at most, so that busy sockets starve no timer. */
 const maxDrainRounds = 8;
 /** Rounds within one turn; storage that answers at once takes two or three. */
@@ -52,8 +50,9 @@ export class Turns {
   readonly #onDefect: (error: unknown) => void;
   readonly #onTurnEnd: () => void;
   readonly #takers: TurnTaker[] = [];
-  /** Their earliest deadlines side by side: to look through a thousand of them is nothing. */
+  /** Their earliest deadlines, and their `stallMs`, side by side: to look through a thousand is nothing. */
   #due = new Float64Array(16);
+  #stalls = new Float64Array(16);
   #woken: TurnTaker[] = [];
   #later: TurnTaker[] = [];
   /** Brought in by `input` at the start of a turn. */
@@ -87,9 +86,8 @@ export class Turns {
     const place = this.#takers.push(taker) - 1;
     taker.place = place;
     if (place === this.#due.length) {
-      const due = new Float64Array(2 * place);
-      due.set(this.#due);
-      this.#due = due;
+      this.#due = doubled(this.#due);
+      this.#stalls = doubled(this.#stalls);
     }
     this.#due[place] = Infinity;
     this.deadlineSet(taker, taker.earliestMs);
@@ -103,6 +101,7 @@ export class Turns {
     if (last === taker) return;
     this.#takers[place] = last;
     this.#due[place] = this.#due[this.#takers.length]!;
+    this.#stalls[place] = this.#stalls[this.#takers.length]!;
     last.place = place;
   }
 
@@ -133,6 +132,7 @@ export class Turns {
   deadlineSet(taker: TurnTaker, deadlineMs: number): void {
     if (taker.place < 0) return;
     this.#due[taker.place] = deadlineMs;
+    this.#stalls[taker.place] = taker.stallMs;
     if (deadlineMs >= this.#earliestMs) return;
     this.#earliestMs = deadlineMs;
     this.schedule();
@@ -255,10 +255,9 @@ export class Turns {
   }
 
   #fireTimers(nowMs: number, lateMs: number): void {
-    const stalled = lateMs >= stallFromMs;
     // Whoever is fired may end, and with it others.
-    const firing = this.#takers.filter((taker, place) => {
-      return this.#due[place]! <= nowMs || (stalled && lateMs >= taker.stallMs);
+    const firing = this.#takers.filter((_, place) => {
+      return this.#due[place]! <= nowMs || lateMs >= this.#stalls[place]!;
     });
     for (const taker of firing) {
       if (taker.place < 0) continue;
@@ -309,4 +308,10 @@ export class Turns {
     this.#delayMs = 0;
     this.#delaySinceMs = nowMs;
   }
+}
+
+function doubled(numbers: Float64Array): Float64Array<ArrayBuffer> {
+  const twice = new Float64Array(2 * numbers.length);
+  twice.set(numbers);
+  return twice;
 }
