@@ -33,7 +33,7 @@ import {
 } from "./options.js";
 import { PeerLinks } from "./peer-links.js";
 import { RateLimit } from "./rate-limit.js";
-import { becomeReady } from "./ready.js";
+import { becomeReady, isNamed } from "./ready.js";
 import { storageHandlers } from "./storage-handlers.js";
 import { Turns } from "./turns.js";
 
@@ -184,10 +184,16 @@ export class Host {
       if (joinThrough !== null) {
         const addresses = joinThrough;
         group.asking = true;
-        const reply = await askToJoin(this.#context, group, { addresses, timeoutMs, signal });
+        const asking = askToJoin(this.#context, group, { addresses, timeoutMs, signal });
+        const reply = await asking.catch((error: unknown) => {
+          // Taken in, and only the answer was lost: the others count on it already.
+          if (isNamed(group) && error instanceof RaftError && error.code === "timeout") return null;
+          throw error;
+        });
         group.asking = false;
-        if (group.member.groupId === null) adopt(this.#context, group, reply.groupId);
-        else checkSameGroup(group, reply.groupId);
+        if (reply !== null && group.member.groupId === null) {
+          adopt(this.#context, group, reply.groupId);
+        } else if (reply !== null) checkSameGroup(group, reply.groupId);
       }
       if (start.type !== "restore") await becomeReady(this.#context, group, timeoutMs, signal);
     } catch (error) {

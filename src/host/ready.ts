@@ -11,8 +11,9 @@ const askEveryMs = 20;
 
 /**
  * Resolves once the membership in force names the member and it has applied everything that was
- * committed when it asked: as a linearizable query would be answered. Rejects when the member ends,
- * when `signal` fires, or when nothing has moved for `patienceMs`.
+ * committed when it asked: as a linearizable query would be answered. When nothing has moved for
+ * `patienceMs` it rejects, unless the member is named: then others count on it, maybe as a voter, and
+ * giving it up would be a loss to them. Rejects also when the member ends, or `signal` fires.
  */
 export function becomeReady(
   context: HostContext,
@@ -50,7 +51,11 @@ export function becomeReady(
       if (progress !== seen) {
         seen = progress;
         seenAtMs = nowMs;
-      } else if (nowMs - seenAtMs >= patienceMs) return settle(stuckError(group, patienceMs));
+      } else if (nowMs - seenAtMs >= patienceMs) {
+        if (!isNamed(group)) return settle(stuckError(group, patienceMs));
+        warnOfSilence(context, group, patienceMs);
+        return settle(null);
+      }
       timer = clock.after(askEveryMs, tick);
       attempt();
     };
@@ -60,7 +65,8 @@ export function becomeReady(
   });
 }
 
-function isNamed(group: HostedGroup): boolean {
+/** The membership in force here names the member: it was taken in. */
+export function isNamed(group: HostedGroup): boolean {
   return group.member.membership.members.some((member) => member.id === group.member.id);
 }
 
@@ -77,12 +83,18 @@ function endedError(group: HostedGroup): RaftError {
 
 function stuckError(group: HostedGroup, patienceMs: number): RaftError {
   const { member, name } = group;
-  const why = isNamed(group)
-    ? `it cannot catch up; its leader is ${member.leader ?? "not known"}`
-    : "no leader has contacted it; can the members reach its address?";
   return new RaftError(
     "timeout",
-    `member ${member.id} of group "${name}" got no further for ${patienceMs} ms: ${why}`,
+    `member ${member.id} of group "${name}" got no further for ${patienceMs} ms: no leader has ` +
+      `contacted it; can the members reach its address?`,
     { applied: "maybe" },
   );
+}
+
+function warnOfSilence({ logger, id }: HostContext, group: HostedGroup, patienceMs: number): void {
+  const { member, name } = group;
+  const line =
+    `host ${id}: member ${member.id} of group "${name}" is in the group, but could not catch up for ` +
+    `${patienceMs} ms; its leader is ${member.leader ?? "not known"}`;
+  logger.warn({ host: id, group: name }, line);
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { GroupHandle } from "../../src/host/handle.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
-import { Cluster, type Counter, counter } from "./cluster.js";
+import { Cluster, type Counter, counter, createLogBook } from "./cluster.js";
 
 const three = ["foo", "bar", "baz"];
 
@@ -106,6 +106,33 @@ describe("a learner that was removed while it could not hear of it", () => {
     const again = await cluster.run(open(5000));
     assert.notEqual(again.id, id);
     assert.equal(await cluster.run(again.command("inc", 1)), 1);
+    await cluster.close();
+  });
+});
+
+describe("a newcomer that the group counts on already", () => {
+  test("is not given up when it cannot catch up in time", async () => {
+    const { cluster } = await trio();
+    const storage = createMemoryStorage();
+    storage.holdAnswers();
+    const book = createLogBook();
+    await cluster.start("new", { storage, logger: book.logger });
+    const start = { join: ["foo:1"] };
+    const joining = cluster.host("new").group("counter", counter, { start, timeoutMs: 3000 });
+    await cluster.until("its own log names it", () => {
+      const member = cluster.host("new").memberOf("counter");
+      return member?.membership.members.some(({ id }) => id === member.id) === true;
+    });
+    for (const other of three) cluster.network.cut("new", other);
+    const handle = await cluster.run(joining);
+    assert.ok(book.lines.some(({ message }) => /is in the group, but could not/.test(message)));
+    cluster.network.healAll();
+    storage.releaseAnswers();
+    assert.equal(await cluster.run(handle.command("inc", 1)), 1);
+    await cluster.until("it is a voter", () => {
+      const member = cluster.host("new").memberOf("counter")!;
+      return member.membership.voters.includes(member.id);
+    });
     await cluster.close();
   });
 });
