@@ -114,7 +114,6 @@ describe("a newcomer that the group counts on already", () => {
   test("is not given up when it cannot catch up in time", async () => {
     const { cluster } = await trio();
     const storage = createMemoryStorage();
-    storage.holdAnswers();
     const book = createLogBook();
     await cluster.start("new", { storage, logger: book.logger });
     const start = { join: ["foo:1"] };
@@ -123,6 +122,7 @@ describe("a newcomer that the group counts on already", () => {
       const member = cluster.host("new").memberOf("counter");
       return member?.membership.members.some(({ id }) => id === member.id) === true;
     });
+    storage.holdAnswers();
     for (const other of three) cluster.network.cut("new", other);
     const handle = await cluster.run(joining);
     assert.ok(book.lines.some(({ message }) => /is in the group, but could not/.test(message)));
