@@ -30,7 +30,8 @@ const fieldsPerEntry = 5;
 /** Above it, a body is kept where it is: its bytes weigh more than its view. */
 const largestCopiedBytes = 1024;
 
-const kinds: readonly EntryKind[] = Object.freeze([
+/** A kind's code is its place: also on the wire and on disk (codec/entries.ts), so the order stays. */
+export const entryKinds: readonly EntryKind[] = Object.freeze([
   "noop",
   "command",
   "register",
@@ -63,7 +64,7 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
     numbers[at + 2] = entry.sequence;
     numbers[at + 3] = entry.lowestOutstanding;
     numbers[at + 4] = entry.timeMs;
-    kindCodes[position] = kinds.indexOf(entry.kind);
+    kindCodes[position] = entryKinds.indexOf(entry.kind);
     if (staysWhole(entry)) (whole ??= new Map()).set(position, entry);
     else end = copyBody(bodies, end, entry.body);
     ends[position] = end;
@@ -72,8 +73,8 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
   return { first, count, numbers, kinds: kindCodes, ends, bodies, whole };
 }
 
-/** A loop is faster than `set` for the few bytes that most bodies have. */
-function copyBody(target: Uint8Array, end: number, body: Uint8Array): number {
+/** Returns where it ends. A loop is faster than `set` for the few bytes that most bodies have. */
+export function copyBody(target: Uint8Array, end: number, body: Uint8Array): number {
   const { length } = body;
   if (length > 48) target.set(body, end);
   else for (let i = 0; i < length; i++) target[end + i] = body[i]!;
@@ -96,6 +97,14 @@ export function packedBodyBytes(packed: PackedEntries, index: LogIndex): number 
   return packed.ends[position]! - (position === 0 ? 0 : packed.ends[position - 1]!);
 }
 
+/** The run that holds `index`, of runs one behind the other; undefined if none does. */
+export function runHolding(
+  runs: readonly PackedEntries[],
+  index: LogIndex,
+): PackedEntries | undefined {
+  return runs.length === 0 ? undefined : runs[Math.floor((index - runs[0]!.first) / packedRun)];
+}
+
 /** The entry as it was; its body is a view. */
 export function unpackEntry(packed: PackedEntries, index: LogIndex): Entry {
   assert(holdsIndex(packed, index), `log: entry ${index} is not in this run`);
@@ -107,7 +116,7 @@ export function unpackEntry(packed: PackedEntries, index: LogIndex): Entry {
   return {
     index,
     term: numbers[at]!,
-    kind: kinds[packed.kinds[position]!]!,
+    kind: entryKinds[packed.kinds[position]!]!,
     session: numbers[at + 1]!,
     sequence: numbers[at + 2]!,
     lowestOutstanding: numbers[at + 3]!,
@@ -139,7 +148,7 @@ export class PackedList implements EntryList {
     const inTail = place - (this.length - this.tail.length);
     if (inTail >= 0) return this.tail[inTail];
     const index = this.#first + place;
-    return unpackEntry(this.runs[Math.floor((index - this.runs[0]!.first) / packedRun)]!, index);
+    return unpackEntry(runHolding(this.runs, index)!, index);
   }
 
   *[Symbol.iterator](): Generator<Entry> {

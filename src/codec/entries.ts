@@ -6,7 +6,8 @@
  * Little-endian. The index is not written: entries are contiguous and their place is known from
  * outside. A `membership` or `config` entry has its payload where others have their body.
  */
-import type { Entry, EntryKind, GroupConfig, LogIndex, Membership } from "../core/types.js";
+import type { Entry, GroupConfig, LogIndex, Membership } from "../core/types.js";
+import { copyBody, entryKinds } from "../packed-entries.js";
 import { type ByteReader, ByteWriter, emptyBytes, isU32, refuseBytes } from "./bytes.js";
 import { decodeConfig, decodeMembership, encodePayload } from "./payloads.js";
 
@@ -15,29 +16,7 @@ export const narrowEntryBytes = 29;
 /** Bytes of an entry beside its body, at most. */
 export const wideEntryBytes = 45;
 
-const kinds: readonly EntryKind[] = Object.freeze([
-  "noop",
-  "command",
-  "register",
-  "membership",
-  "config",
-] as const);
 const wideBit = 0x80;
-
-function codeOf(kind: EntryKind): number {
-  switch (kind) {
-    case "noop":
-      return 0;
-    case "command":
-      return 1;
-    case "register":
-      return 2;
-    case "membership":
-      return 3;
-    case "config":
-      return 4;
-  }
-}
 
 function isNarrow(entry: Entry): boolean {
   return (
@@ -60,7 +39,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   const { view, bytes } = writer;
   let at = writer.offset;
   const narrow = isNarrow(entry);
-  bytes[at] = codeOf(entry.kind) | (narrow ? 0 : wideBit);
+  bytes[at] = entryKinds.indexOf(entry.kind) | (narrow ? 0 : wideBit);
   view.setUint32(at + 1, length, true);
   if (narrow) {
     view.setUint32(at + 5, entry.term, true);
@@ -77,14 +56,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
     view.setFloat64(at + 37, entry.timeMs, true);
     at += wideEntryBytes;
   }
-  copyInto(bytes, at, body, length);
-  writer.offset = at + length;
-}
-
-/** `set` costs more than the loop for a handful of bytes. */
-function copyInto(target: Uint8Array, at: number, source: Uint8Array, length: number): void {
-  if (length > 48) target.set(source, at);
-  else for (let i = 0; i < length; i++) target[at + i] = source[i]!;
+  writer.offset = copyBody(bytes, at, body);
 }
 
 function wideInteger(reader: ByteReader, at: number, field: string): number {
@@ -101,7 +73,7 @@ export function readEntry(reader: ByteReader, index: LogIndex): Entry {
   const { view, bytes } = reader;
   const at = reader.offset;
   const head = bytes[at]!;
-  const kind = kinds[head & ~wideBit];
+  const kind = entryKinds[head & ~wideBit];
   if (kind === undefined) return refuseBytes(`entry kind ${head & ~wideBit} is unknown`);
   const length = view.getUint32(at + 1, true);
   let term: number;

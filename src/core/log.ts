@@ -17,6 +17,7 @@ import {
   packedRun,
   packedTerm,
   packEntries,
+  runHolding,
   unpackEntry,
 } from "../packed-entries.js";
 import type { Entry, EntryList, LogIndex, SnapshotMeta, Term } from "./types.js";
@@ -131,7 +132,7 @@ export function lastTerm(log: Log): Term {
 
 /** The run that holds `index`, which is above `offset` and not above `base`. */
 function runOf(log: Log, index: LogIndex): PackedEntries {
-  return log.packed[Math.floor((index - log.packed[0]!.first) / packedRun)]!;
+  return runHolding(log.packed, index)!;
 }
 
 function isPacked(log: Log, index: LogIndex): boolean {
@@ -202,11 +203,9 @@ export function truncateFrom(log: Log, index: LogIndex): void {
 
 /** What a restart has packed was not known to be committed, and may have to be cut. */
 function unpackLast(log: Log): void {
-  const run = log.packed.pop()!;
-  const before = Math.max(run.first - 1, log.offset);
-  const entries: Entry[] = [];
-  for (let at = before + 1; at <= log.base; at++) entries.push(unpackEntry(run, at));
-  log.entries.unshift(...entries);
+  const before = Math.max(log.packed.at(-1)!.first - 1, log.offset);
+  log.entries = unpackRange(log, before + 1, log.base).concat(log.entries);
+  log.packed.pop();
   log.base = before;
 }
 
@@ -243,13 +242,16 @@ export function resetLog(log: Log, offset: LogIndex, offsetTerm: Term): void {
 export function sliceEntries(log: Log, from: LogIndex, to: LogIndex): readonly Entry[] {
   const { shared, base } = log;
   if (shared !== null && shared.from === from && shared.to === to) return shared.entries;
-  const entries = log.entries.slice(Math.max(0, from - base - 1), Math.max(0, to - base));
-  if (from <= base) {
-    const packed: Entry[] = [];
-    for (let at = from; at <= Math.min(to, base); at++) packed.push(entryAt(log, at));
-    entries.unshift(...packed);
-  }
+  const unpacked = log.entries.slice(Math.max(0, from - base - 1), Math.max(0, to - base));
+  const entries =
+    from > base ? unpacked : unpackRange(log, from, Math.min(to, base)).concat(unpacked);
   log.shared = { from, to, entries };
+  return entries;
+}
+
+function unpackRange(log: Log, from: LogIndex, to: LogIndex): Entry[] {
+  const entries: Entry[] = [];
+  for (let at = from; at <= to; at++) entries.push(unpackEntry(runOf(log, at), at));
   return entries;
 }
 
@@ -257,7 +259,7 @@ export function sliceEntries(log: Log, from: LogIndex, to: LogIndex): readonly E
 export function allEntries(log: Log): readonly Entry[] {
   return log.packed.length === 0
     ? log.entries
-    : [...sliceEntries(log, firstIndex(log), log.base), ...log.entries];
+    : unpackRange(log, firstIndex(log), log.base).concat(log.entries);
 }
 
 /** The memberships and configurations among them, which keep their form where others are packed. */

@@ -20,7 +20,7 @@ export const rooms: Readonly<Record<string, Allowed>> = Object.freeze({
   core: { values: ["errors", "packed-entries"], types: [] },
   value: { values: ["core", "errors", "integer-map"], types: ["ports"] },
   replica: { values: ["core", "value", "errors"], types: ["ports"] },
-  codec: { values: ["errors"], types: ["ports", "core"] },
+  codec: { values: ["errors", "packed-entries"], types: ["ports", "core"] },
   transport: { values: ["codec", "errors"], types: ["ports"] },
   storage: { values: ["codec", "errors", "packed-entries"], types: ["ports", "core"] },
   clock: { values: ["errors"], types: ["ports"] },

@@ -12,6 +12,7 @@ import {
   packedRun,
   packedTerm,
   packEntries,
+  runHolding,
   unpackEntry,
 } from "../../packed-entries.js";
 
@@ -38,9 +39,7 @@ export class EntryRuns {
   }
 
   #runOf(index: LogIndex): PackedEntries | null {
-    return index < this.#base
-      ? null
-      : (this.#runs[Math.floor((index - this.#base) / packedRun)] ?? null);
+    return runHolding(this.#runs, index) ?? null;
   }
 
   /** Entries at and after `index` are gone. */
