@@ -4,21 +4,18 @@
  * Copying costs a fraction of encoding, above all for what is large and flat: the entries of a map
  * or a set are taken out as lists, because building a map again would hash every key.
  */
-import { CapturedEntries, checkKey, formOf, maxDepth, UnencodableError } from "./value-forms.js";
+import { CapturedEntries, checkKey, formOf, isContainer, maxDepth, refuse } from "./value-forms.js";
 
 /** Throws UnencodableError for what has no encoding; a captured value always has one. */
 export function captureValue(value: unknown, depth: number): unknown {
   if (typeof value === "object" && value !== null) return captureObject(value, depth);
   if (typeof value !== "function" && typeof value !== "symbol") return value;
-  throw new UnencodableError("a value has no encoding");
+  return refuse();
 }
 
 function captureObject(value: object, depth: number): unknown {
   const form = formOf(value);
-  const isLeaf = form === "date" || form === "bytes";
-  if (form === null || (depth >= maxDepth && !isLeaf)) {
-    throw new UnencodableError("a value has no encoding");
-  }
+  if (form === null || (depth >= maxDepth && isContainer(form))) refuse();
   switch (form) {
     case "array":
       return captureAll(value as unknown[], depth + 1);

@@ -44,7 +44,7 @@ export class CapturedEntries {
   }
 }
 
-function refuse(): never {
+export function refuse(): never {
   throw new UnencodableError("a value has no encoding");
 }
 
@@ -170,7 +170,7 @@ export function isOrdinaryDate(value: Date): boolean {
 
 export type Form = "array" | "object" | "map" | "set" | "date" | "bytes";
 
-function isContainer(form: Form): boolean {
+export function isContainer(form: Form): boolean {
   return form !== "date" && form !== "bytes";
 }
 

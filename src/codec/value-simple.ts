@@ -10,7 +10,7 @@ export const notSimple: unique symbol = Symbol("not simple");
 /** Null for everything that is not simple. */
 export function encodeSimple(value: unknown): Uint8Array | null {
   if (typeof value === "number") {
-    return value >>> 0 === value && (value > 0 || 1 / value > 0) ? encodeCount(value) : null;
+    return isCount(value) ? encodeCount(value) : null;
   }
   if (value === null) return oneByte(0xf6);
   if (value === undefined) return oneByte(0xf7);
@@ -24,14 +24,29 @@ export function encodeSimple(value: unknown): Uint8Array | null {
 /** Tag 64 of RFC 8746, then a byte string. */
 function encodeBytes(value: Uint8Array): Uint8Array {
   const { length } = value;
-  const size = length < 24 ? 0 : length < 0x100 ? 1 : length < 0x10000 ? 2 : 4;
-  const bytes = new Uint8Array(3 + size + length);
+  const bytes = new Uint8Array(2 + headBytes(length) + length);
   bytes[0] = 0xd8;
   bytes[1] = 64;
-  bytes[2] = 0x40 | (size === 0 ? length : size === 1 ? 24 : size === 2 ? 25 : 26);
-  for (let i = size, rest = length; i > 0; i--, rest >>>= 8) bytes[2 + i] = rest & 0xff;
-  bytes.set(value, 3 + size);
+  bytes.set(value, writeHead(bytes, 2, 2, length));
   return bytes;
+}
+
+/** A whole number that has a head of five bytes at most. */
+export function isCount(value: number): boolean {
+  return value >>> 0 === value && (value > 0 || 1 / value > 0);
+}
+
+function headBytes(argument: number): number {
+  return argument < 24 ? 1 : argument < 0x100 ? 2 : argument < 0x10000 ? 3 : 5;
+}
+
+/** A major type with its argument, which is a count; returns where it ends. */
+export function writeHead(bytes: Uint8Array, at: number, major: number, argument: number): number {
+  const end = at + headBytes(argument);
+  const size = end - at - 1;
+  bytes[at] = (major << 5) | (size === 0 ? argument : size === 1 ? 24 : size === 2 ? 25 : 26);
+  for (let i = end - 1, rest = argument; i > at; i--, rest >>>= 8) bytes[i] = rest & 0xff;
+  return end;
 }
 
 function oneByte(byte: number): Uint8Array {
@@ -41,11 +56,8 @@ function oneByte(byte: number): Uint8Array {
 }
 
 function encodeCount(value: number): Uint8Array {
-  if (value < 24) return oneByte(value);
-  const size = value < 0x100 ? 1 : value < 0x10000 ? 2 : 4;
-  const bytes = new Uint8Array(1 + size);
-  bytes[0] = size === 1 ? 24 : size === 2 ? 25 : 26;
-  for (let i = size, rest = value; i > 0; i--, rest >>>= 8) bytes[i] = rest & 0xff;
+  const bytes = new Uint8Array(headBytes(value));
+  writeHead(bytes, 0, 0, value);
   return bytes;
 }
 
@@ -55,7 +67,8 @@ export function decodeSimple(bytes: Uint8Array): unknown {
   if (length === 0) return notSimple;
   const first = bytes[0]!;
   if (first < 24) return length === 1 ? first : notSimple;
-  if (first <= 26) return length === 1 + (1 << (first - 24)) ? decodeCount(bytes) : notSimple;
+  if (first <= 26)
+    return length === 1 + (1 << (first - 24)) ? decodeCount(bytes, 1, length) : notSimple;
   if (first >= 0x60 && first < 0x78) {
     return length === 1 + first - 0x60 ? decodeAscii(bytes) : notSimple;
   }
@@ -75,9 +88,9 @@ export function decodeSimple(bytes: Uint8Array): unknown {
   }
 }
 
-function decodeCount(bytes: Uint8Array): number {
+function decodeCount(bytes: Uint8Array, from: number, to: number): number {
   let value = 0;
-  for (let i = 1; i < bytes.length; i++) value = value * 0x100 + bytes[i]!;
+  for (let i = from; i < to; i++) value = value * 0x100 + bytes[i]!;
   return value;
 }
 
@@ -88,8 +101,7 @@ function decodeBytes(bytes: Uint8Array): unknown {
   const size = head < 24 ? 0 : 1 << (head - 24);
   const from = 3 + size;
   if (bytes.length < from) return notSimple;
-  let length = size === 0 ? head : 0;
-  for (let i = 3; i < from; i++) length = length * 0x100 + bytes[i]!;
+  const length = size === 0 ? head : decodeCount(bytes, 3, from);
   if (bytes.length !== from + length) return notSimple;
   return new Uint8Array(bytes.subarray(from));
 }

@@ -18,6 +18,7 @@ import {
   weigh,
   wholeWeight,
 } from "./value-forms.js";
+import { isCount, writeHead } from "./value-simple.js";
 
 const pieceBytes = 64 * 1024;
 
@@ -65,21 +66,7 @@ class SliceWriter {
 
   /** Major type 0 to 6 with its argument: at most 9 bytes. */
   head(major: number, argument: number): void {
-    const piece = this.#piece;
-    const first = major << 5;
-    if (argument < 24) {
-      piece[this.used++] = first | argument;
-    } else if (argument < 0x100) {
-      piece[this.used++] = first | 24;
-      piece[this.used++] = argument;
-    } else if (argument < 0x10000) {
-      piece[this.used++] = first | 25;
-      piece[this.used++] = argument >> 8;
-      piece[this.used++] = argument & 0xff;
-    } else {
-      piece[this.used++] = first | 26;
-      for (let shift = 24; shift >= 0; shift -= 8) piece[this.used++] = (argument >>> shift) & 0xff;
-    }
+    this.used = writeHead(this.#piece, this.used, major, argument);
   }
 
   /** A text shorter than `shortText`, if it is ASCII and there is room. */
@@ -117,9 +104,7 @@ const shortText = 24;
 /** Counts and short words, of which large values are mostly made: the bytes of cbor-x without the call. */
 function writeSimple(writer: SliceWriter, value: unknown): boolean {
   if (typeof value === "number") {
-    if (value >>> 0 !== value || (value === 0 && 1 / value < 0) || !writer.fits(headRoom)) {
-      return false;
-    }
+    if (!isCount(value) || !writer.fits(headRoom)) return false;
     writer.head(0, value);
     return true;
   }
