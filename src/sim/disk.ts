@@ -16,6 +16,7 @@ import type {
   StoreBatch,
 } from "../ports.js";
 import type { SeededRandom } from "../clock/virtual.js";
+import { GroupLives } from "../storage/group-lives.js";
 import { MemoryGroup } from "../storage/memory-group.js";
 import { SnapshotPieces } from "../storage/snapshot-pieces.js";
 import { DurableMark } from "./durability.js";
@@ -27,13 +28,11 @@ export type DiskSettings = { minSyncMs: number; maxSyncMs: number };
 /** What becomes durable at once; the answer is for the process that asked. */
 type Operation = {
   readonly perform: () => (handlers: StorageHandlers) => void;
-  /** Null: nobody is answered. */
-  readonly asked: Asked | null;
+  /** Whether who asked is still there. */
+  readonly isAwaited: () => boolean;
 };
 
-/** For whom an operation is done: a group by its name, which another one may bear by and by. */
-type Asked = { readonly group: GroupName; readonly life: object | undefined };
-
+const nobodyWaits = (): boolean => false;
 const noAnswer = (): void => {};
 
 export class SimDisk {
@@ -99,8 +98,7 @@ class SimStorage implements Storage {
   #writing: Operation[] = [];
   /** So many of them, the oldest, are in the sync under way. */
   #syncing = 0;
-  /** Who bears a name now; of whoever was here when the disk was opened nothing is noted. */
-  readonly #lives = new Map<GroupName, object>();
+  readonly #lives = new GroupLives();
 
   constructor(disk: SimDisk, process: SimProcess) {
     this.#disk = disk;
@@ -122,7 +120,7 @@ class SimStorage implements Storage {
   }
 
   createGroup(identity: GroupIdentity): void {
-    this.#lives.set(identity.group, {});
+    this.#lives.renew(identity.group);
     this.#perform(null, () => {
       this.#disk.groups.set(identity.group, new MemoryGroup(identity, true));
       this.#disk.marks.set(identity.group, new DurableMark());
@@ -131,7 +129,7 @@ class SimStorage implements Storage {
   }
 
   deleteGroup(group: GroupName): void {
-    this.#lives.set(group, {});
+    this.#lives.renew(group);
     this.#perform(null, () => {
       this.#disk.groups.delete(group);
       return noAnswer;
@@ -140,7 +138,7 @@ class SimStorage implements Storage {
 
   append(batch: StoreBatch): void {
     this.#unflushed.push({
-      asked: this.#asked(batch.group),
+      isAwaited: this.#lives.watch(batch.group),
       perform: () => {
         this.#disk.group(batch.group).store(batch);
         this.#disk.marks.get(batch.group)?.store(batch);
@@ -223,17 +221,10 @@ class SimStorage implements Storage {
   }
 
   #perform(group: GroupName | null, perform: Operation["perform"]): void {
-    const operation = { perform, asked: group === null ? null : this.#asked(group) };
+    const isAwaited = group === null ? nobodyWaits : this.#lives.watch(group);
+    const operation = { perform, isAwaited };
     if (this.#unflushed.length > 0) this.#unflushed.push(operation);
     else this.#write([operation]);
-  }
-
-  #asked(group: GroupName): Asked {
-    return { group, life: this.#lives.get(group) };
-  }
-
-  #isAwaited(asked: Asked | null): boolean {
-    return asked !== null && this.#lives.get(asked.group) === asked.life;
   }
 
   #write(operations: readonly Operation[]): void {
@@ -255,11 +246,11 @@ class SimStorage implements Storage {
     if (this.failNext) return this.#fail();
     const done = this.#writing.splice(0, this.#syncing);
     this.#syncing = 0;
-    const answers = done.map(({ perform, asked }) => ({ answer: perform(), asked }));
+    const answers = done.map(({ perform, isAwaited }) => ({ answer: perform(), isAwaited }));
     if (this.#writing.length > 0) this.#sync();
     this.#process.run("disk", "disk answers", () => {
-      for (const { answer, asked } of answers) {
-        if (this.#handlers !== null && this.#isAwaited(asked)) answer(this.#handlers);
+      for (const { answer, isAwaited } of answers) {
+        if (this.#handlers !== null && isAwaited()) answer(this.#handlers);
       }
     });
   }

@@ -15,6 +15,7 @@ import type {
   StorageHandlers,
   StoreBatch,
 } from "../ports.js";
+import { GroupLives } from "./group-lives.js";
 import { MemoryGroup } from "./memory-group.js";
 import { SnapshotPieces } from "./snapshot-pieces.js";
 
@@ -60,8 +61,7 @@ class MemoryStorageImpl implements MemoryStorage {
   readonly #groups = new Map<GroupName, MemoryGroup>();
   #hostId: string | null = null;
   #handlers: StorageHandlers | null = null;
-  /** Who bears a name now: what was asked for an earlier one is not answered. */
-  readonly #lives = new Map<GroupName, object>();
+  readonly #lives = new GroupLives();
   /** What waits for `flush`: from the first `append` on, everything. */
   #operations: (() => void)[] = [];
   /** Null: answers leave at once. */
@@ -94,7 +94,7 @@ class MemoryStorageImpl implements MemoryStorage {
   }
 
   createGroup(identity: GroupIdentity): void {
-    this.#lives.set(identity.group, {});
+    this.#lives.renew(identity.group);
     this.#perform(() => {
       const { group } = identity;
       assert(!this.#groups.has(group), `storage: group ${group} exists already`);
@@ -103,7 +103,7 @@ class MemoryStorageImpl implements MemoryStorage {
   }
 
   deleteGroup(group: GroupName): void {
-    this.#lives.set(group, {});
+    this.#lives.renew(group);
     this.#perform(() => this.#groups.delete(group));
   }
 
@@ -229,11 +229,11 @@ class MemoryStorageImpl implements MemoryStorage {
 
   /** How whoever asks now for this group is answered, if it is still the same one then. */
   #answerOf(group: GroupName): (call: (handlers: StorageHandlers) => void) => void {
-    const life = this.#lives.get(group);
+    const isAwaited = this.#lives.watch(group);
     return (call) => {
       const handlers = this.#handlers!;
       const answer = (): void => {
-        if (this.#lives.get(group) === life) call(handlers);
+        if (isAwaited()) call(handlers);
       };
       if (this.#held === null) answer();
       else this.#held.push(answer);

@@ -1,0 +1,20 @@
+/**
+ * Who bears a group's name. A member may be followed by another of its name while storage still works
+ * for the first, and must not hear the answers to what that one asked.
+ */
+import type { GroupName } from "../ports.js";
+
+export class GroupLives {
+  readonly #lives = new Map<GroupName, object>();
+
+  /** The name passes to somebody else, or to nobody. */
+  renew(group: GroupName): void {
+    this.#lives.set(group, {});
+  }
+
+  /** Tells, later, whether whoever bears the name now still does. */
+  watch(group: GroupName): () => boolean {
+    const life = this.#lives.get(group);
+    return () => this.#lives.get(group) === life;
+  }
+}
