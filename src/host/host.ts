@@ -191,9 +191,7 @@ export class Host {
           throw error;
         });
         group.asking = false;
-        if (reply !== null && group.member.groupId === null) {
-          adopt(this.#context, group, reply.groupId);
-        } else if (reply !== null) checkSameGroup(group, reply.groupId);
+        if (reply !== null) this.#takenIn(group, reply.groupId);
       }
       if (start.type !== "restore") await becomeReady(this.#context, group, timeoutMs, signal);
     } catch (error) {
@@ -208,6 +206,11 @@ export class Host {
     this.#handles.set(group.name, end);
     if (group.ended !== null) await end();
     return handle;
+  }
+
+  #takenIn(group: HostedGroup, groupId: string): void {
+    if (group.member.groupId === null) adopt(this.#context, group, groupId);
+    else checkSameGroup(group, groupId);
   }
 
   #host(definition: AnyDefinedValue, options: GroupOptions, birth: Birth): HostedGroup {

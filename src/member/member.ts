@@ -197,9 +197,14 @@ export class Member {
     const nowMs = state.services.clock.nowMs();
     state.lastHeardMs = nowMs;
     const event = { type: "messageReceived", from, message, nowMs } as const;
-    if (state.inbox.length === 0 && isSignOfLife(state.replica.core, from, message)) {
+    if (state.inbox.length > 0 || !isSignOfLife(state.replica.core, from, message)) {
+      return post(state, event, sizeBytes);
+    }
+    try {
       stepReplica(state.replica, event, state.out);
-    } else post(state, event, sizeBytes);
+    } catch (cause) {
+      this.#break(cause);
+    }
   }
 
   peerDisconnected(peer: MemberId): void {
