@@ -22,6 +22,8 @@ const dist = join(root, "dist");
 const fresh = join(root, "build-dist-new");
 const bundledFile = join(root, compiledTo, ".bundled");
 const program = "cli/main.js";
+/** In this order: whoever imports both finds the first one there already. */
+const mainChunks = { client: "client/index.js", host: "index.js" };
 
 /** Compiled files as they will lie below dist/. */
 function compiledFiles() {
@@ -57,6 +59,27 @@ function refuseWhereabouts(files) {
   process.exit(1);
 }
 
+/** Modules that importing an entry point brings with it. */
+function reachedFrom(entry, getModuleInfo) {
+  const reached = new Set();
+  const waiting = [entry];
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    const info = getModuleInfo(id);
+    if (reached.has(id) || info === null || info.isExternal) continue;
+    reached.add(id);
+    waiting.push(...info.importedIds);
+  }
+  return reached;
+}
+
+/** All that a client needs in one file, what a host needs beyond it in another. */
+function chooseChunk(id, { getModuleInfo }) {
+  for (const [chunk, entry] of Object.entries(mainChunks)) {
+    if (reachedFrom(join(root, compiledTo, entry), getModuleInfo).has(id)) return chunk;
+  }
+  return null;
+}
+
 async function fillDist() {
   const files = compiledFiles();
   refuseWhereabouts(files);
@@ -81,6 +104,7 @@ async function fillDist() {
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name]-[hash].js",
     hoistTransitiveImports: false,
+    manualChunks: chooseChunk,
   });
   await bundle.close();
   for (const file of files) {
