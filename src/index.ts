@@ -83,7 +83,7 @@ export { Host } from "./host/host.js";
 export { defaultHostLimits } from "./host/limits.js";
 export type { HostLimits } from "./host/limits.js";
 export { silentLogger } from "./host/options.js";
-export type { GroupOptions, GroupStart, HostOptions } from "./host/options.js";
+export type { DamagePolicy, GroupOptions, GroupStart, HostOptions } from "./host/options.js";
 export type { GroupHooks } from "./member/types.js";
 export type { Clock, Codec, Connection, Logger, Random, Storage, Transport } from "./ports.js";
 export {

@@ -51,6 +51,11 @@ export interface Connection {
    */
   send(payload: Uint8Array): void;
   /**
+   * Optional: as `send` of all parts put together, which a connection that writes them one behind the other
+   * need not copy.
+   */
+  sendParts?(parts: readonly Uint8Array[]): void;
+  /**
    * Sends what is queued, then closes. Idempotent. `onClose` follows, exactly once, and no other
    * callback before it. Before `onOpen`: connects first if something is queued, else gives up at once.
    */
@@ -113,7 +118,7 @@ export type RecoveredGroup = {
   readonly snapshot: SnapshotMeta | null;
   /** Contiguous, beginning at or before `snapshot.index + 1` (trailing entries may be kept). */
   readonly entries: EntryList;
-  /** Not null: this group is damaged here; serve nothing from it. One line that says where. */
+  /** Not null: this group is damaged here; serve nothing from it. One line: where, without the name. */
   readonly damage: string | null;
 };
 
@@ -160,6 +165,14 @@ export interface Storage {
    * answered: the next member of that name counts its tickets from 1 again.
    */
   deleteGroup(group: GroupName): void;
+  /**
+   * Optional, for groups that `open` has found damaged: keeps what is here of the group where an operator
+   * finds it, then forgets the group like `deleteGroup`. Resolves with where that is, in words, once both
+   * are durable. If it rejects, or the process ends before, the group is there and damaged as before.
+   * Rejects with `invalidArgument` if the group is not damaged or not there (a good copy counts towards
+   * the majority that has what was committed), `diskFull`, `storageFailed`, `closed`.
+   */
+  setAside?(group: GroupName): Promise<string>;
   /** Queues; nothing is written before `flush`. */
   append(batch: StoreBatch): void;
   /** End of the host's turn: everything queued goes out as one write and one sync. */

@@ -10,6 +10,11 @@ import type { GroupIdentity, RecoveredGroup, Storage, StorageHandlers } from "..
 export type StorageHarness = {
   /** A storage over the one place of this test, ready for `open`. May be the same object again. */
   storage(): Storage;
+  /**
+   * For storages that can find a group damaged: harms what the place holds of it, while it is not open, as
+   * a bit that flips would. Bodies of the entries are `<group> <index>`.
+   */
+  damage?(group: string): void | Promise<void>;
 };
 
 export type StorageFactory = (t: TestContext) => Promise<StorageHarness> | StorageHarness;

@@ -16,6 +16,7 @@ import {
   special,
   type StorageFactory,
 } from "./storage-harness.js";
+import { testDamage } from "./storage-damage.js";
 import { testSnapshots } from "./storage-snapshots.js";
 
 function hasCode(error: unknown, code: RaftErrorCode): boolean {
@@ -309,6 +310,7 @@ export function storageContract(name: string, make: StorageFactory): void {
     testLog(make);
     testTruncation(make);
     testGroups(make);
+    testDamage(make);
     testSnapshots(make);
   });
 }

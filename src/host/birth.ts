@@ -24,11 +24,11 @@ export async function beginBirth(
   recovered: Map<string, RecoveredGroup>,
   name: string,
   definition: AnyDefinedValue,
-  { start, config }: GroupOptions,
+  options: GroupOptions,
 ): Promise<Birth> {
+  const { start, config } = options;
   const checked = validateGroupConfig(config ?? {});
-  const found = recovered.get(name);
-  if (found !== undefined) checkRecovered(found, definition);
+  const found = await findStored(context, recovered, name, definition, options);
   const blank = found === undefined || isBlank(found);
   const { random, storage } = context;
   const identity = found?.identity ?? {
@@ -56,6 +56,56 @@ export async function beginBirth(
   return { identity, start: restore, joinThrough: null, stored };
 }
 
+/** What can be relied on of it: nothing, once a damaged copy was set aside as the options say. */
+async function findStored(
+  context: HostContext,
+  recovered: Map<string, RecoveredGroup>,
+  name: string,
+  definition: AnyDefinedValue,
+  { start, onDamage }: GroupOptions,
+): Promise<RecoveredGroup | undefined> {
+  const found = recovered.get(name);
+  if (found === undefined) return undefined;
+  const { damage } = found;
+  if (damage !== null && (onDamage !== "rejoin" || start === "create")) {
+    throw new RaftError("storageCorrupt", damageLine(name, damage));
+  }
+  checkValueName(found, definition);
+  if (damage === null) return found;
+  const kept = await setAside(context, name, damage);
+  // A crash before this line finds it damaged again, one after it finds nothing: both lead here.
+  recovered.delete(name);
+  const { id, logger } = context;
+  const through = (start as { readonly join: readonly string[] }).join.join(", ");
+  const line =
+    `host ${id}: ${damageLine(name, damage)}; it is kept in ${kept}, and this host rejoins as a new ` +
+    `member through ${through}`;
+  logger.warn({ host: id, group: name, kept }, line);
+  return undefined;
+}
+
+async function setAside({ storage }: HostContext, name: string, damage: string): Promise<string> {
+  const line = damageLine(name, damage);
+  if (storage.setAside === undefined) {
+    throw new RaftError("storageCorrupt", `${line}; this storage cannot set it aside`);
+  }
+  try {
+    return await storage.setAside(name);
+  } catch (error) {
+    const code = error instanceof RaftError ? error.code : "storageFailed";
+    const why = `${line}; it could not be set aside: ${errorText(error)}`;
+    throw new RaftError(code, why, { cause: error });
+  }
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function damageLine(name: string, damage: string): string {
+  return `group "${name}" is damaged in this storage: ${damage}`;
+}
+
 /** A newcomer has heard which group took it in: its storage begins. */
 export function adopt(context: HostContext, group: HostedGroup, groupId: string): void {
   context.storage.createGroup({
@@ -73,14 +123,8 @@ function isBlank({ hardState, snapshot, entries }: RecoveredGroup): boolean {
   return hardState.currentTerm === 0 && snapshot === null && entries.length === 0;
 }
 
-function checkRecovered({ identity, damage }: RecoveredGroup, definition: AnyDefinedValue): void {
+function checkValueName({ identity }: RecoveredGroup, definition: AnyDefinedValue): void {
   const { group, valueName } = identity;
-  if (damage !== null) {
-    // A storage of many groups may begin its line with the group's name as well.
-    const name = `group "${group}"`;
-    const where = damage.startsWith(`${name}: `) ? damage.slice(name.length + 2) : damage;
-    throw new RaftError("storageCorrupt", `${name} is damaged in this storage: ${where}`);
-  }
   if (valueName === definition.name) return;
   throw new RaftError(
     "storageMismatch",

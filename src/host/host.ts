@@ -3,6 +3,7 @@
  *
  * It moves bytes and gives turns (turns.ts); what is right is decided in the members' cores.
  */
+import { Slab } from "../codec/bytes.js";
 import { EntriesCache } from "../codec/entries.js";
 import { hostIdOf } from "../core/index.js";
 import { RaftError } from "../errors.js";
@@ -107,6 +108,7 @@ export class Host {
       links,
       announced: new Map(),
       entriesCache,
+      slab: new Slab(),
       rateLimit: new RateLimit(clock),
       adoptGroup: (group, groupId) => adopt(context, group, groupId),
     };
@@ -131,7 +133,9 @@ export class Host {
    *
    * Refuses with `invalidArgument`, `invalidValue`, `invalidConfig`, `closed`; joining also with
    * `connectFailed`, `protocolMismatch`, `unknownGroup`, `groupMismatch`, `alreadyMember`,
-   * `timeout`; restoring with `storageCorrupt`, `storageMismatch`.
+   * `timeout`; restoring with `storageCorrupt`, `storageMismatch`. With `onDamage: "rejoin"` a damaged
+   * copy is set aside and its host joins anew (see `DamagePolicy`): `storageFailed` or `diskFull` if
+   * there is no room beside the storage for what is set aside, or no right to write there.
    */
   async group<D extends AnyDefinedValue>(
     name: string,

@@ -47,6 +47,31 @@ export type HostPorts = {
 
 export type GroupStart = "create" | { readonly join: readonly string[] };
 
+/**
+ * `"refuse"`: `host.group` rejects with `storageCorrupt`, which says where the damage is; an operator
+ * decides. `"rejoin"`: the damaged copy is kept beside the storage as it is, which is logged in one line
+ * as a warning, and the host joins through `start.join` as a new member that replaces its former self,
+ * as it would with a storage that was lost. A copy that is not damaged is never set aside, nothing is
+ * set aside where more than one group is concerned (a lost identity, an unreadable beginning of the
+ * log), and no group is ever created over a damaged one: without an address in `start.join`, `"rejoin"`
+ * is refused (`invalidArgument`). Damaged on so many hosts that no leader is left, the group takes
+ * nobody in: joining rejects, and what was set aside is what there is to recover from.
+ *
+ * @example
+ * ```ts
+ * const host = await startHost({
+ *   id: "bar",
+ *   listen: "127.0.0.1:7102",
+ *   storage: fileStorage("/var/lib/bar"),
+ * });
+ * const group = await host.group("queue", queue, {
+ *   start: { join: ["127.0.0.1:7101", "127.0.0.1:7103"] },
+ *   onDamage: "rejoin",
+ * });
+ * ```
+ */
+export type DamagePolicy = "refuse" | "rejoin";
+
 export type GroupOptions = {
   /** Used only if the storage holds nothing of the group yet. */
   readonly start: GroupStart;
@@ -55,6 +80,8 @@ export type GroupOptions = {
   readonly hooks?: GroupHooks;
   /** Joining: until the group has taken the member in, and between signs of progress after. */
   readonly timeoutMs?: number;
+  /** What becomes of this host's copy of the group if the storage finds it damaged. Default: "refuse". */
+  readonly onDamage?: DamagePolicy;
 };
 
 export const silentLogger: Logger = Object.freeze({
@@ -124,8 +151,10 @@ export function checkGroupOptions(options: unknown): asserts options is GroupOpt
   if (typeof options !== "object" || options === null) {
     refuse(`options: expected an object such as { start: "create" }, got ${show(options)}`);
   }
-  const { start, hooks, timeoutMs } = options as Partial<Record<keyof GroupOptions, unknown>>;
+  const given = options as Partial<Record<keyof GroupOptions, unknown>>;
+  const { start, hooks, timeoutMs, onDamage } = given;
   checkStart(start);
+  if (onDamage !== undefined) checkOnDamage(onDamage, start as GroupStart);
   if (hooks !== undefined) checkHooks(hooks);
   const bad = typeof timeoutMs !== "number" || !Number.isFinite(timeoutMs) || timeoutMs < 1;
   if (timeoutMs !== undefined && bad) {
@@ -140,6 +169,18 @@ function checkStart(start: unknown): void {
     refuse(`start: expected "create" or { join: [address, ...] }, got ${show(start)}`);
   }
   join.forEach((address: unknown, at) => checkAddress(`start.join[${at}]`, address));
+}
+
+/** Here and not when damage is found: that is too late to learn that the policy cannot be followed. */
+function checkOnDamage(onDamage: unknown, start: GroupStart): void {
+  if (onDamage === "refuse") return;
+  if (onDamage !== "rejoin") {
+    refuse(`onDamage: expected "refuse" or "rejoin", got ${show(onDamage)}`);
+  }
+  if (start !== "create" && start.join.length > 0) return;
+  refuse(
+    `onDamage: "rejoin" needs an address to rejoin through, in start: { join: [address, ...] }`,
+  );
 }
 
 function checkHooks(hooks: unknown): void {

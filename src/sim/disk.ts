@@ -42,6 +42,8 @@ export class SimDisk {
   /** What a power cut would leave: exactly the durable state. */
   readonly groups = new Map<GroupName, MemoryGroup>();
   readonly marks = new Map<GroupName, DurableMark>();
+  /** What does not read back any more, of groups that were here. */
+  readonly damaged = new Map<GroupName, MemoryGroup>();
   hostId: string | null = null;
   #open: SimStorage | null = null;
 
@@ -59,6 +61,15 @@ export class SimDisk {
   failWrites(): boolean {
     if (this.#open === null) return false;
     this.#open.failNext = true;
+    return true;
+  }
+
+  /** Bits flip in what is stored of a group: the next process to open the disk notices. */
+  damage(name: GroupName): boolean {
+    const group = this.groups.get(name);
+    if (group === undefined || this.#open !== null) return false;
+    this.groups.delete(name);
+    this.damaged.set(name, group);
     return true;
   }
 
@@ -116,7 +127,11 @@ class SimStorage implements Storage {
     disk.hostId = hostId;
     this.#handlers = handlers;
     this.#process.onDeath.push(() => this.#crash());
-    return Promise.resolve([...disk.groups.values()].map((group) => group.recover()));
+    const damage = "a sector does not match its checksum";
+    return Promise.resolve([
+      ...[...disk.groups.values()].map((group) => group.recover()),
+      ...[...disk.damaged.values()].map((group) => ({ ...group.recover(), damage })),
+    ]);
   }
 
   createGroup(identity: GroupIdentity): void {
@@ -133,6 +148,20 @@ class SimStorage implements Storage {
     this.#perform(null, () => {
       this.#disk.groups.delete(group);
       return noAnswer;
+    });
+  }
+
+  setAside(group: GroupName): Promise<string> {
+    if (!this.#disk.damaged.has(group)) {
+      const why = `group "${group}" is not damaged on this disk, or not there`;
+      return Promise.reject(new RaftError("invalidArgument", why));
+    }
+    this.#lives.renew(group);
+    return new Promise((resolve) => {
+      this.#perform(group, () => {
+        this.#disk.damaged.delete(group);
+        return () => resolve("a copy");
+      });
     });
   }
 

@@ -8,6 +8,7 @@ export const machineFaults: readonly FaultKind[] = [
   { name: "crash-leader", everyTimeouts: 8, strike: crashLeader },
   { name: "power-cut", everyTimeouts: 20, strike: powerCut },
   { name: "disk-loss", everyTimeouts: 15, strike: diskLoss },
+  { name: "bit-rot", everyTimeouts: 15, strike: bitRot },
   { name: "pause", everyTimeouts: 4, strike: pause },
   { name: "stutter", everyTimeouts: 6, strike: stutter },
   { name: "drift", everyTimeouts: 6, strike: drift },
@@ -62,6 +63,16 @@ function diskLoss(strike: Strike): boolean {
   if (!crashMachine(strike, machine)) return false;
   machine.wipe();
   return true;
+}
+
+/** A machine comes back with a disk on which one of its groups is damaged; the others are good. */
+function bitRot(strike: Strike): boolean {
+  const { cluster, random } = strike;
+  const machine = anyRunning(strike);
+  if (machine === null || machine.disk === null || !cluster.mayForget(machine)) return false;
+  const { name } = pick(random, cluster.plans);
+  if (!machine.disk.groups.has(name) || !crashMachine(strike, machine)) return false;
+  return machine.disk.damage(name);
 }
 
 function pause(strike: Strike): boolean {

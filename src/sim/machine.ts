@@ -8,6 +8,7 @@ import type { GroupConfig } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import { Host } from "../host/host.js";
 import { defaultHostLimits } from "../host/limits.js";
+import type { GroupOptions } from "../host/options.js";
 import type { Member } from "../member/member.js";
 import type { Logger } from "../ports.js";
 import { createMemoryStorage } from "../storage/memory.js";
@@ -98,6 +99,7 @@ export class Machine {
     if (this.disk === null) return;
     this.disk.groups.clear();
     this.disk.marks.clear();
+    this.disk.damaged.clear();
     this.disk.hostId = null;
   }
 
@@ -166,12 +168,13 @@ export class Machine {
     let begin = create;
     while (process.alive && this.host === host) {
       if (this.wanted) {
-        const start = begin ? ("create" as const) : { join: this.#options.others() };
+        const { config } = plan;
+        const join = this.#options.others();
+        const options: GroupOptions = begin
+          ? { start: "create", config }
+          : { start: { join }, config, onDamage: join.length > 0 ? "rejoin" : "refuse" };
         try {
-          const handle: Handle = await host.group(plan.name, definition, {
-            start,
-            config: plan.config,
-          });
+          const handle: Handle = await host.group(plan.name, definition, options);
           begin = false;
           this.handles.set(plan.name, handle);
           await handle.closed;

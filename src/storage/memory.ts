@@ -36,6 +36,8 @@ export interface MemoryStorage extends Storage {
   /** Lets the oldest `count` answers out (default: all, and answers wait no longer). */
   releaseAnswers(count?: number): void;
   readonly heldAnswers: number;
+  /** From the next `open` on the group is damaged, as by bits that flipped on a disk; `line` says where. */
+  damage(group: GroupName, line: string): void;
 }
 
 /**
@@ -59,6 +61,8 @@ class MemoryStorageImpl implements MemoryStorage {
   readonly durable: boolean;
   readonly #keepsLog: boolean;
   readonly #groups = new Map<GroupName, MemoryGroup>();
+  /** Where, by group. */
+  readonly #damaged = new Map<GroupName, string>();
   #hostId: string | null = null;
   #handlers: StorageHandlers | null = null;
   readonly #lives = new GroupLives();
@@ -90,7 +94,11 @@ class MemoryStorageImpl implements MemoryStorage {
     this.#handlers = handlers;
     // Without its entries, what is here of a group must not pass for one that came back.
     if (!this.#keepsLog) this.#groups.clear();
-    return Promise.resolve([...this.#groups.values()].map((group) => group.recover()));
+    return Promise.resolve(
+      [...this.#groups].map(([name, group]) => {
+        return { ...group.recover(), damage: this.#damaged.get(name) ?? null };
+      }),
+    );
   }
 
   createGroup(identity: GroupIdentity): void {
@@ -104,7 +112,34 @@ class MemoryStorageImpl implements MemoryStorage {
 
   deleteGroup(group: GroupName): void {
     this.#lives.renew(group);
-    this.#perform(() => this.#groups.delete(group));
+    this.#perform(() => this.#forget(group));
+  }
+
+  #forget(group: GroupName): void {
+    this.#groups.delete(group);
+    this.#damaged.delete(group);
+  }
+
+  setAside(group: GroupName): Promise<string> {
+    if (this.#handlers === null) {
+      return Promise.reject(new RaftError("closed", "storage: it is not open"));
+    }
+    if (!this.#damaged.has(group)) {
+      const why = `storage: group "${group}" is not damaged, or not there`;
+      return Promise.reject(new RaftError("invalidArgument", why));
+    }
+    this.#lives.renew(group);
+    return new Promise((resolve) => {
+      this.#perform(() => {
+        this.#forget(group);
+        resolve("no place: this storage is memory");
+      });
+      this.flush();
+    });
+  }
+
+  damage(group: GroupName, line: string): void {
+    if (this.#groups.has(group)) this.#damaged.set(group, line);
   }
 
   append(batch: StoreBatch): void {

@@ -129,28 +129,25 @@ describe("storage", () => {
     await cluster.close();
   });
 
-  for (const named of [true, false]) {
-    const how = named ? "with its name" : "without it";
-    test(`a group reported as damaged ${how} is refused, and named once`, async () => {
-      const cluster = new Cluster();
-      const memory = createMemoryStorage({ durable: true });
-      await cluster.start("foo", { storage: memory });
-      await cluster.group("counter", counter, ["foo"]);
-      await cluster.run(cluster.host("foo").close());
-      const damage = `${named ? `group "counter": ` : ""}wal-00000001.log at offset 7: no sense`;
-      const open = memory.open.bind(memory);
-      memory.open = async (...args) => (await open(...args)).map((found) => ({ ...found, damage }));
-      const host = await cluster.start("foo", { storage: memory });
-      await assert.rejects(
-        cluster.run(host.group("counter", counter, { start: "create" })),
-        new RaftError(
-          "storageCorrupt",
-          `group "counter" is damaged in this storage: wal-00000001.log at offset 7: no sense`,
-        ),
-      );
-      await cluster.close();
-    });
-  }
+  test("a group reported as damaged is refused in one line that says which and where", async () => {
+    const cluster = new Cluster();
+    const storage = createMemoryStorage({ durable: true });
+    await cluster.start("foo", { storage });
+    await cluster.group("counter", counter, ["foo"]);
+    await cluster.run(cluster.host("foo").close());
+    storage.damage("counter", "wal-00000001.log at offset 7: no sense");
+    const host = await cluster.start("foo", { storage });
+    const damaged = new RaftError(
+      "storageCorrupt",
+      `group "counter" is damaged in this storage: wal-00000001.log at offset 7: no sense`,
+    );
+    for (const onDamage of [undefined, "refuse"] as const) {
+      const more = onDamage === undefined ? {} : { onDamage };
+      const opening = host.group("counter", counter, { start: "create", ...more });
+      await assert.rejects(cluster.run(opening), damaged);
+    }
+    await cluster.close();
+  });
 
   test("a leader whose disk hangs makes way, and comes back when the disk does (hazard 83)", async () => {
     const cluster = new Cluster();

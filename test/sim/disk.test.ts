@@ -16,6 +16,7 @@ storageContract("simulated", (t) => {
   return {
     storage: () =>
       disk.storage(new SimProcess(world, "a", `a.${++processes}`, world.random.fork())),
+    damage: (group) => void disk.damage(group),
   };
 });
 

@@ -161,11 +161,22 @@ export class FakeDisk implements FileSystem {
 
   rename(from: string, to: string): Promise<void> {
     return this.#act({ type: "rename", path: to }, () => {
+      if (this.#directories.delete(from)) return this.#renameDirectory(from, to);
       const inode = this.#inode(from);
       inode.path = to;
       this.#names.set(to, inode);
       this.#names.delete(from);
     });
+  }
+
+  #renameDirectory(from: string, to: string): void {
+    this.#directories.add(to);
+    for (const [name, inode] of [...this.#names]) {
+      if (!name.startsWith(`${from}/`)) continue;
+      inode.path = to + name.slice(from.length);
+      this.#names.set(inode.path, inode);
+      this.#names.delete(name);
+    }
   }
 
   remove(path: string): Promise<void> {

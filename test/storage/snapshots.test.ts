@@ -329,7 +329,7 @@ test("a damaged snapshot is named on opening, with its file; its group's log sta
   bytes[70_000]! ^= 1;
   disk.setFile(path, bytes);
   const again = await Opened.open("/data", { ...options, fs: disk });
-  assert.match(again.group("queue")!.damage!, /group "queue".*snapshot-1-5-1.*offset.*checksum/);
+  assert.match(again.group("queue")!.damage!, /^\/data\/snapshot-1-5-1.*offset.*checksum/);
   await assert.rejects(again.storage.loadSnapshot("queue"), (error) => {
     return error instanceof RaftError && error.code === "storageCorrupt";
   });

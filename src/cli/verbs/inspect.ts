@@ -83,7 +83,9 @@ function groupLines(group: InspectedGroup): readonly string[] {
     ],
     ["members", group.membership === null ? "not known" : membersText(group.membership)],
     ...(forced === "" ? [] : [["forced out", forced] as const]),
-    ...(group.damage === null ? [] : [["damaged", group.damage] as const]),
+    ...(group.damage === null
+      ? []
+      : [["damaged", `group "${group.group}": ${group.damage}`] as const]),
   ]);
 }
 

@@ -65,10 +65,10 @@ function show(ranking: Ranking, report: object, json: boolean): void {
   for (const line of rankingLines(ranking)) print(line);
 }
 
-function rankingLines({ survivors }: Ranking): readonly string[] {
+function rankingLines({ survivors, group }: Ranking): readonly string[] {
   return survivors.map(({ dir, memberId, lastTerm, lastIndex, snapshotIndex, damage }, at) => {
     const far = `last term ${lastTerm}, last index ${lastIndex}, snapshot ${snapshotIndex}`;
-    const state = damage === null ? "" : `, NOT USABLE: ${damage}`;
+    const state = damage === null ? "" : `, NOT USABLE: group "${group}": ${damage}`;
     return `${at + 1}. ${dir}: ${memberId}, ${far}${state}`;
   });
 }

@@ -1,7 +1,7 @@
 /** `start`: one host with one member, until it is told to stop. */
 import type { GroupConfig } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
-import { type GroupHandle, type Host, startHost } from "../../index.js";
+import { type DamagePolicy, type GroupHandle, type Host, startHost } from "../../index.js";
 import { fileStorage } from "../../storage/file/index.js";
 import type { AnyDefinedValue } from "../../value/types.js";
 import { loadValue } from "../load-value.js";
@@ -34,6 +34,7 @@ export const startVerb: Verb = {
     join: { value: "ADDR,...", help: "join the group of these members; else create a new group" },
     advertise: { value: "ADDR", help: "where the others reach this host, if not at --listen" },
     data: { value: "DIR", help: "keep everything in this directory; else in memory only" },
+    "on-damage": { value: "POLICY", help: "of a damaged --data: refuse (default) or rejoin" },
     "heartbeat-ms": { value: "N", help: "for a new group: how often the leader beats (200)" },
     "election-timeout-ms": { value: "N", help: "for a new group: patience without leader (1000)" },
     config: { value: "JSON", help: "for a new group: its whole configuration, instead of the two" },
@@ -43,6 +44,7 @@ export const startVerb: Verb = {
   notes: [
     "Prints `ready id=ID listen=ADDR` once it serves. A joiner takes the group's configuration.",
     "With a --data directory that holds a member already, that member goes on where it was.",
+    "With --on-damage rejoin, one that is damaged is kept as DIR.set-aside-1, and this host joins anew.",
     "Started with an IPC channel, it also stops when that closes.",
     "rafted-value start --id foo --listen 127.0.0.1:7101 --group queue --value queue",
     "rafted-value start --id bar --listen 127.0.0.1:7102 --group queue --value queue --join 127.0.0.1:7101",
@@ -77,6 +79,7 @@ type Plan = {
   readonly value: string;
   readonly join: readonly string[] | null;
   readonly data: string | null;
+  readonly onDamage: DamagePolicy;
   readonly config: Partial<GroupConfig>;
   readonly timeoutMs: number | null;
   readonly prompt: boolean;
@@ -95,12 +98,24 @@ function planOf(input: VerbInput): Plan {
     value: requiredText(startVerb, input, "value"),
     join: join === null ? null : addressList("--join", join),
     data: optionalText(input, "data"),
+    onDamage: onDamageOf(input),
     config: configOf(input),
     timeoutMs: input.timeoutMs,
     prompt: input.options["repl"] === true,
     historyFile: optionalText(input, "history"),
     json: input.json,
   };
+}
+
+function onDamageOf(input: VerbInput): DamagePolicy {
+  const policy = optionalText(input, "on-damage") ?? "refuse";
+  if (policy !== "refuse" && policy !== "rejoin") {
+    throw new UsageError(`--on-damage must be refuse or rejoin, not ${JSON.stringify(policy)}`);
+  }
+  if (policy === "rejoin" && optionalText(input, "join") === null) {
+    throw new UsageError("--on-damage rejoin needs --join ADDR,...: a host rejoins through others");
+  }
+  return policy;
 }
 
 /** What the values mean is checked by the library, which names the field. */
@@ -156,6 +171,7 @@ async function enter(
   const entering = host.group(plan.group, definition, {
     start: plan.join === null ? "create" : { join: plan.join },
     config: plan.config,
+    onDamage: plan.onDamage,
     ...(plan.timeoutMs === null ? {} : { timeoutMs: plan.timeoutMs }),
   });
   entering.catch(() => undefined);

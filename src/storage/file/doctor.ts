@@ -2,8 +2,8 @@
  * Verifies every checksum of a data directory, explains what it finds, and mends what can be mended
  * without guessing, after making a copy of the directory.
  */
-import { RaftError } from "../../errors.js";
-import { attempt, systemCode } from "./failure.js";
+import { copyBeside } from "./copy.js";
+import { attempt } from "./failure.js";
 import { type FileSystem, nodeFileSystem } from "./fs.js";
 import { writeIdentity } from "./identity.js";
 import {
@@ -14,7 +14,7 @@ import {
   surveyDirectory,
 } from "./inspect.js";
 import type { MarkFile } from "./mark.js";
-import { formatVersion, identityName, lockName, markName } from "./names.js";
+import { formatVersion, identityName, markName } from "./names.js";
 import { isDamaged, readyLog, readyMark } from "./repair.js";
 import type { OpenSegment } from "./segments.js";
 
@@ -47,8 +47,6 @@ export type DoctorOptions = {
   readonly fs?: FileSystem;
 };
 
-const pieceBytes = 1024 * 1024;
-
 /**
  * Examines `dir`. Rejects with `storageLocked` while a host has it open, `storageMismatch` if it is no
  * data directory, `storageFailed` or `diskFull` if the repair could not be carried out (the copy is
@@ -70,7 +68,7 @@ export async function doctorDirectory(
       return { inspection: inspectionOf(dir, survey, null), problems, repaired: false, copy: null };
     }
     return await attempt(`repairing ${dir}`, async () => {
-      const copy = await copyDirectory(fs, dir);
+      const copy = await copyBeside(fs, dir, "before-repair");
       await repair(fs, dir, survey);
       const inspection = inspectionOf(dir, await surveyDirectory(fs, dir, true), null);
       return { inspection, problems, repaired: true, copy };
@@ -118,7 +116,7 @@ function problemsOf(survey: Survey): Problem[] {
     problems.push({
       file: "",
       offset: 0,
-      message: state.damage,
+      message: `group "${state.identity.group}": ${state.damage}`,
       advice:
         "nothing is served from this group's data; let this host rejoin the group, as a new " +
         "member that catches up from the leader",
@@ -209,48 +207,4 @@ async function rewriteMark(file: MarkFile, mark: MarkFile["current"]): Promise<v
   await file.write(mark);
   await file.write(mark);
   await file.sync();
-}
-
-/** Copies every file of `dir` to a new directory beside it, synced; returns its path. */
-async function copyDirectory(fs: FileSystem, dir: string): Promise<string> {
-  const copy = await freeName(fs, dir);
-  await fs.makeDirectory(copy);
-  for (const name of await fs.list(dir)) {
-    if (name === lockName) continue;
-    const from = await fs.open(`${dir}/${name}`, "read");
-    try {
-      const to = await fs.open(`${copy}/${name}`, "create");
-      try {
-        for (let at = 0; ; at += pieceBytes) {
-          const piece = await from.read(at, pieceBytes);
-          if (piece.length > 0) await to.write(at, [piece]);
-          if (piece.length < pieceBytes) break;
-        }
-        await to.sync();
-      } finally {
-        await to.close();
-      }
-    } finally {
-      await from.close();
-    }
-  }
-  await fs.syncDirectory(copy);
-  return copy;
-}
-
-async function freeName(fs: FileSystem, dir: string): Promise<string> {
-  const base = dir.replace(/[/\\]+$/, "");
-  for (let number = 1; number < 10_000; number++) {
-    const name = `${base}.before-repair-${number}`;
-    try {
-      if ((await fs.list(name)).length === 0) return name;
-    } catch (error) {
-      if (systemCode(error) === "ENOENT") return name;
-      if (systemCode(error) !== "ENOTDIR") throw error;
-    }
-  }
-  throw new RaftError(
-    "storageFailed",
-    `${base}.before-repair-*: remove some of these copies first`,
-  );
 }

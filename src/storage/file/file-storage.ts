@@ -16,7 +16,8 @@ import type {
   StorageHandlers,
   StoreBatch,
 } from "../../ports.js";
-import { storageError } from "./failure.js";
+import { asideKind, copyBeside } from "./copy.js";
+import { attempt, storageError } from "./failure.js";
 import type { Lock } from "./lock.js";
 import { type Opened, openDirectory } from "./open.js";
 import { type FileStorageOptions, type Settings, settingsOf } from "./options.js";
@@ -63,6 +64,8 @@ class FileStorage implements Storage {
   #running: Running | null = null;
   #closing: Promise<void> | null = null;
   #slowWarned = false;
+  /** One after the other: copies take their names in turn. */
+  #settingAside: Promise<unknown> = Promise.resolve();
 
   constructor(dir: string, settings: Settings) {
     this.#dir = dir;
@@ -204,6 +207,38 @@ class FileStorage implements Storage {
     running.snapshots.deleteGroup(number, running.wal.durable());
   }
 
+  setAside(group: GroupName): Promise<string> {
+    const result = this.#settingAside.then(() => this.#setAside(group));
+    this.#settingAside = result.catch(() => undefined);
+    return result;
+  }
+
+  /** The log goes on meanwhile, for the other groups; nothing of a damaged one changes in it. */
+  async #setAside(group: GroupName): Promise<string> {
+    const running = this.#accepting();
+    if (running === null) throw this.#notAccepting();
+    const state = running.wal.groups.get(this.#numbers.get(group) ?? 0);
+    if (state === undefined || state.damage === null) {
+      const why = state === undefined ? "is not there" : "is not damaged";
+      throw new RaftError("invalidArgument", `group "${group}" ${why} in ${this.#dir}`);
+    }
+    const { wal } = running;
+    const kept = await attempt(`setting ${this.#dir} aside`, () =>
+      copyBeside(this.#settings.fs, this.#dir, asideKind, () => wal.end),
+    );
+    if (this.#accepting() !== running) throw this.#notAccepting();
+    this.deleteGroup(group);
+    const durable = wal.durable();
+    wal.flush();
+    if (!(await durable)) throw this.#notAccepting();
+    return kept;
+  }
+
+  #notAccepting(): RaftError {
+    const failed = this.#running?.wal.failed ?? null;
+    return failed ?? new RaftError("closed", `${this.#dir} is not open`);
+  }
+
   append(batch: StoreBatch): void {
     const running = this.#accepting();
     if (running === null) return;
@@ -282,6 +317,7 @@ class FileStorage implements Storage {
 
   async #close(): Promise<void> {
     await this.#opening?.catch(() => undefined);
+    await this.#settingAside;
     const running = this.#running;
     if (running === null) return;
     const { wal, snapshots, relocation, space, lock } = running;

@@ -27,7 +27,7 @@ export type GroupState = {
   lastIndex: LogIndex;
   terms: TermRun[];
   places: EntryPlace[];
-  /** Not null: records of this group are lost or unreadable; one line. */
+  /** Not null: records of this group are lost or unreadable; one line, without its name. */
   damage: string | null;
 };
 

@@ -34,6 +34,7 @@ export type InspectedGroup = {
   } | null;
   /** The newest in the log, committed or not, else the snapshot's; null: none known. */
   readonly membership: Membership | null;
+  /** Not null: nothing is served from this copy. One line: which file, at which offset. */
   readonly damage: string | null;
 };
 

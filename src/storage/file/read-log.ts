@@ -109,7 +109,7 @@ async function verifySnapshots(
       const reason = error instanceof Error ? error.message : String(error);
       const message = error instanceof RaftError ? reason : `${file}: ${reason}`;
       scan.findings.push({ type: "damage", file, offset: 0, message });
-      state.damage ??= `group "${state.identity.group}": ${message}`;
+      state.damage ??= message;
     }
   }
 }

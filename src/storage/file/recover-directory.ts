@@ -139,7 +139,8 @@ function rankingOf(group: string, copies: readonly Copy[]): Ranking {
   const survivors = copies.map(({ survivor }) => survivor).sort(byRank);
   const best = survivors[0]!;
   if (best.damage !== null || best.lastIndex === 0) {
-    const why = best.damage ?? `${best.dir} holds nothing of the group's log`;
+    const damage = best.damage === null ? null : `group "${group}": ${best.damage}`;
+    const why = damage ?? `${best.dir} holds nothing of the group's log`;
     throw new RaftError(
       "storageCorrupt",
       `no directory has an undamaged copy of group "${group}" (${why}): restore a backup`,

@@ -65,7 +65,7 @@ export function termRunsOf(entries: readonly Entry[]): TermRun[] {
 }
 
 function suspectGroup(group: ReplayedGroup, message: string): void {
-  group.suspect ??= `group "${group.state.identity.group}": ${message}`;
+  group.suspect ??= message;
 }
 
 /** Something of unknown content is lost here. */
@@ -236,7 +236,7 @@ export function finishGroup(
   if (hole > 0) {
     const segment = state.places.find((place) => place.last >= hole)?.segment ?? 0;
     const where = `entry ${hole} is lost: ${whereIn(segment)}`;
-    state.damage ??= group.formerSuspect ?? `group "${state.identity.group}": ${where}`;
+    state.damage ??= group.formerSuspect ?? where;
   }
   const end = hole > 0 ? hole : state.lastIndex + 1;
   return { state, entries: group.entries.list(state.firstIndex, end) };

@@ -2,14 +2,15 @@
  * Takes a group that is damaged here out of a data directory, so that its host can join the group again
  * as a new member. Nothing is deleted: the directory as it was is kept beside the new one.
  */
-import { open, cp, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { RaftError } from "../../errors.js";
+import { asideKind, copyBeside, freeName } from "./copy.js";
 import { attempt, systemCode } from "./failure.js";
 import { fileStorage } from "./file-storage.js";
 import { nodeFileSystem } from "./fs.js";
 import { identifyDirectory, type Survey, surveyDirectory } from "./inspect.js";
-import { identityName, lockName } from "./names.js";
+import { identityName, isOwnName, lockName } from "./names.js";
 
 export type SetAside = {
   /** Where the directory as it was is kept. */
@@ -35,9 +36,8 @@ export async function setGroupAside(dir: string, group: string): Promise<SetAsid
     others = isLost(survey) ? [] : checkDamaged(survey, dir, group);
     hostId = survey.identity.type === "found" ? survey.identity.identity.hostId : null;
     if (hostId === null && others.length > 0) throw needsRepair(dir);
-    kept = await freeName(dir);
-    await attempt(`setting ${dir} aside`, () =>
-      others.length === 0 ? moveDirectory(dir, kept) : copyDirectory(dir, kept),
+    kept = await attempt(`setting ${dir} aside`, () =>
+      others.length === 0 ? moveDirectory(dir) : copyBeside(fs, dir, asideKind),
     );
   } finally {
     await lock.release();
@@ -77,54 +77,26 @@ function checkDamaged({ log }: Survey, dir: string, group: string): readonly str
   return names.filter((name) => name !== group);
 }
 
-async function freeName(dir: string): Promise<string> {
-  const base = dir.replace(/[/\\]+$/, "");
-  for (let number = 1; ; number++) {
-    const name = `${base}.set-aside-${number}`;
-    try {
-      await nodeFileSystem.sizeOf(name);
-    } catch (error) {
-      if (systemCode(error) === "ENOENT") return name;
-      throw error;
-    }
-  }
-}
-
-/** Leaves an empty directory in its place. */
-async function moveDirectory(dir: string, kept: string): Promise<void> {
+/** Leaves an empty directory in its place; returns where the former one is. */
+async function moveDirectory(dir: string): Promise<string> {
+  const fs = nodeFileSystem;
+  const kept = await freeName(fs, dir, asideKind);
   try {
     await rename(dir, kept);
   } catch (error) {
     // A mounted directory cannot be renamed: its files are copied, then removed.
     if (!["EBUSY", "EXDEV", "EPERM", "EACCES"].includes(systemCode(error))) throw error;
-    await copyDirectory(dir, kept);
+    const copy = await copyBeside(fs, dir, asideKind);
     // Without its identity nobody takes the rest for a data directory, whatever happens meanwhile.
-    for (const name of [identityName, ...(await readdir(dir))]) {
-      if (name !== lockName) await rm(join(dir, name), { force: true, recursive: true });
+    for (const name of [identityName, ...(await readdir(dir)).filter(isOwnName)]) {
+      if (name !== lockName) await rm(join(dir, name), { force: true });
     }
-    await nodeFileSystem.syncDirectory(dir);
-    return;
+    await fs.syncDirectory(dir);
+    return copy;
   }
   await mkdir(dir);
-  await nodeFileSystem.syncDirectory(`${dir}/..`);
-}
-
-async function copyDirectory(dir: string, kept: string): Promise<void> {
-  await cp(dir, kept, {
-    recursive: true,
-    errorOnExist: true,
-    force: false,
-    filter: (from) => !from.endsWith(`/${lockName}`),
-  });
-  for (const name of await readdir(kept)) {
-    const file = await open(join(kept, name), "r");
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  }
-  await nodeFileSystem.syncDirectory(kept);
+  await fs.syncDirectory(`${dir}/..`);
+  return kept;
 }
 
 /** The log that the others share goes on, and says that this one is gone. */

@@ -10,6 +10,7 @@ import type { RaftError } from "../../errors.js";
 import { Batch } from "./batch.js";
 import { type Section, encodeBlockHeader, headerBytesFor } from "./block.js";
 import { PlaceSeeds, checksum } from "./checksum.js";
+import type { LogEnd } from "./copy.js";
 import { storageError } from "./failure.js";
 import type { GroupState } from "./group-state.js";
 import type { Mark, MarkFile } from "./mark.js";
@@ -55,6 +56,8 @@ export class Wal {
   #previousCheck: number;
   #active: OpenSegment | null;
   #offset: number;
+  /** The last segment that was there when the log was opened, or 0. */
+  readonly #lastFound: number;
 
   #gathering = new Batch(null);
   #due = false;
@@ -79,6 +82,7 @@ export class Wal {
     this.#previousCheck = start.previousCheck;
     this.#active = start.active?.segment ?? null;
     this.#offset = start.active?.offset ?? 0;
+    this.#lastFound = start.segments.used.at(-1)?.segment ?? 0;
   }
 
   get failed(): RaftError | null {
@@ -87,6 +91,12 @@ export class Wal {
 
   get segments(): Segments {
     return this.#segments;
+  }
+
+  /** Up to here the log is synced; what is behind it may be under way. */
+  get end(): LogEnd {
+    if (this.#active === null) return { segment: this.#lastFound, offset: Infinity };
+    return { segment: this.#active.segment, offset: this.#offset };
   }
 
   /** Milliseconds since which one and the same write or sync has been under way, or 0. */

@@ -4,6 +4,7 @@ import { type Mutant, unit } from "../types.js";
 const processes = unit("test/storage/process.test");
 const newGroups = unit("test/storage/new-groups.test");
 const tools = unit("test/storage/tools.test");
+const setAside = unit("test/storage/set-aside.test");
 
 const ownership: readonly Mutant[] = [
   {
@@ -59,8 +60,8 @@ const operators: readonly Mutant[] = [
     hazards: [79],
     bug: "the doctor repairs a directory of which no copy was made",
     file: "src/storage/file/doctor.ts",
-    find: "const copy = await copyDirectory(fs, dir);",
-    replace: "const copy = await freeName(fs, dir);",
+    find: 'const copy = await copyBeside(fs, dir, "before-repair");',
+    replace: "const copy = `${dir}.before-repair-1`;",
     catchers: [tools],
   },
   {
@@ -82,6 +83,42 @@ const operators: readonly Mutant[] = [
     find: "if (found.damage === null) {",
     replace: "if (false) {",
     catchers: [newGroups],
+  },
+  {
+    id: "good-copy-set-aside-by-policy",
+    hazards: [4],
+    bug: "a host that is to rejoin when its copy is damaged gives up a good one",
+    file: "src/storage/file/file-storage.ts",
+    find: "if (state === undefined || state.damage === null) {",
+    replace: "if (state === undefined) {",
+    catchers: [setAside, unit("test/storage/contract.test")],
+  },
+  {
+    id: "group-begins-over-its-damaged-copy",
+    hazards: [68],
+    bug: "a host that is told to create a group does so where its copy of it is damaged",
+    file: "src/host/birth.ts",
+    find: 'if (damage !== null && (onDamage !== "rejoin" || start === "create")) {',
+    replace: 'if (damage !== null && onDamage !== "rejoin" && start !== "create") {',
+    catchers: [unit("test/host/failures.test")],
+  },
+  {
+    id: "set-aside-copy-not-synced",
+    hazards: [79],
+    bug: "the power goes, and of a damaged group neither the copy nor the original is left",
+    file: "src/storage/file/copy.ts",
+    find: "await to.sync();",
+    replace: "",
+    catchers: [setAside],
+  },
+  {
+    id: "log-copied-while-it-is-written",
+    hazards: [79],
+    bug: "in what is kept of a damaged group, groups that went on meanwhile look damaged as well",
+    file: "src/storage/file/copy.ts",
+    find: "const end = endOfLog?.() ?? null;",
+    replace: "const end = endOfLog === null ? null : { segment: Infinity, offset: Infinity };",
+    catchers: [setAside],
   },
   {
     id: "identity-moved-up-first",
