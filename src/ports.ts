@@ -227,6 +227,11 @@ export interface SnapshotSink {
 export interface Codec {
   /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
   encode(value: unknown): Uint8Array;
+  /**
+   * Optional: `head`, then the bytes of `encode`, in one buffer of its own: what would be copied behind
+   * something else anyway is written there at once.
+   */
+  encodeBehind?(head: Uint8Array, value: unknown): Uint8Array;
   /** The inverse. What it returns aliases nothing that it was given. */
   decode(bytes: Uint8Array): unknown;
   /**

@@ -4,6 +4,7 @@
  * `hello` and `openClient` leave together; the link is ready when `welcome` and `channelOpened` have
  * come back, and lost (for good) when anything breaks, which its owner hears exactly once.
  */
+import { Slab } from "../codec/bytes.js";
 import type {
   ClientReply,
   ClientRequest,
@@ -13,7 +14,8 @@ import type {
   OpenClient,
 } from "../codec/types.js";
 import { protocolVersion } from "../codec/types.js";
-import { decodeFrame, encodeFrame } from "../codec/wire.js";
+import { sendFrame } from "../codec/send-frame.js";
+import { decodeFrame } from "../codec/wire.js";
 import type { MemberId } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import type { Clock, Connection, ConnectionHandlers } from "../ports.js";
@@ -61,6 +63,7 @@ export class Link {
   readonly #owner: LinkOwner;
   #connection: Connection | null = null;
   readonly #group: string;
+  readonly #slab = new Slab();
   #welcomed = false;
   #earlyHint: LeaderHint | null = null;
   #onGone: (() => void) | null = null;
@@ -161,7 +164,8 @@ export class Link {
   }
 
   #sendFrame(frame: Frame): void {
-    if (this.state !== "lost") this.#connection?.send(encodeFrame(frame));
+    if (this.state === "lost" || this.#connection === null) return;
+    sendFrame(this.#connection, frame, null, this.#slab);
   }
 
   #closed(error: Error | null): void {

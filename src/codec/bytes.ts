@@ -1,5 +1,5 @@
 /** Writing and reading of bytes with every bound checked; the floor under all wire formats. */
-import { RaftError } from "../errors.js";
+import { assert, RaftError } from "../errors.js";
 
 /** Shared by everything that has no body: never written to, being of length 0. */
 export const emptyBytes: Uint8Array = new Uint8Array(0);
@@ -30,28 +30,86 @@ export function isU32(value: number): boolean {
   return value >>> 0 === value;
 }
 
+const slabBytes = 16 * 1024;
+/** Above it, a buffer of its own costs less than what it would keep alive. */
+const mostFromSlab = 512;
+
 /**
- * An append-only buffer. With the right size announced it allocates once and `finish` hands that
- * buffer out; otherwise it doubles.
+ * Where somebody's small frames are written one behind the other: a buffer for each costs more than what is
+ * written into it. What was handed out is never written to again.
+ */
+export class Slab {
+  bytes = new Uint8Array(0);
+  view = new DataView(this.bytes.buffer);
+  #used = 0;
+
+  /** Where `sizeBytes` of `bytes` are free, and now taken; -1 if they are too many for it. */
+  take(sizeBytes: number): number {
+    if (sizeBytes > mostFromSlab) return -1;
+    if (this.#used + sizeBytes > this.bytes.length) {
+      this.bytes = new Uint8Array(slabBytes);
+      this.view = new DataView(this.bytes.buffer);
+      this.#used = 0;
+    }
+    const from = this.#used;
+    this.#used = from + sizeBytes;
+    return from;
+  }
+}
+
+/** A writer that makes parts hands bytes of this many or more on where they lie. */
+const splicedFromBytes = 4096;
+
+/** What `length` bytes take in the buffer of a writer that makes parts. */
+export function roomBesideParts(length: number): number {
+  return length < splicedFromBytes ? length : 0;
+}
+
+/**
+ * An append-only buffer. With the right size announced it allocates once, or not at all from a slab, and
+ * `finish` hands that buffer out; otherwise it doubles.
  */
 export class ByteWriter {
   bytes: Uint8Array;
   view: DataView;
-  offset = 0;
+  offset: number;
+  #from: number;
+  #limit: number;
+  /** What goes before the bytes at `#from`; null: everything is copied into one buffer. */
+  #parts: Uint8Array[] | null = null;
 
-  constructor(sizeBytes: number) {
-    this.bytes = new Uint8Array(sizeBytes);
-    this.view = new DataView(this.bytes.buffer);
+  constructor(sizeBytes: number, slab: Slab | null = null) {
+    const from = slab?.take(sizeBytes) ?? -1;
+    if (slab !== null && from >= 0) {
+      this.bytes = slab.bytes;
+      this.view = slab.view;
+    } else {
+      this.bytes = new Uint8Array(sizeBytes);
+      this.view = new DataView(this.bytes.buffer);
+    }
+    this.#from = Math.max(0, from);
+    this.#limit = this.#from + sizeBytes;
+    this.offset = this.#from;
+  }
+
+  /** From here on large bytes are not copied; ask for `finishParts` in the end. */
+  makeParts(): void {
+    this.#parts ??= [];
   }
 
   /** Makes room for `sizeBytes` more; after it, `view` may be written at `offset` directly. */
   ensure(sizeBytes: number): void {
     const needed = this.offset + sizeBytes;
-    if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
-    grown.set(this.bytes.subarray(0, this.offset));
+    if (needed <= this.#limit) return;
+    const written = this.bytes.subarray(this.#from, this.offset);
+    const room = this.#limit - this.#from;
+    const grown = new Uint8Array(Math.max(written.length + sizeBytes, room * 2));
+    grown.set(written);
     this.bytes = grown;
     this.view = new DataView(grown.buffer);
+    this.offset = written.length;
+    this.#from = 0;
+    this.#limit = grown.length;
   }
 
   u8(value: number): void {
@@ -76,9 +134,19 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
+    if (this.#parts !== null && bytes.length >= splicedFromBytes) {
+      this.#cut(this.#parts);
+      this.#parts.push(bytes);
+      return;
+    }
     this.ensure(bytes.length);
     this.bytes.set(bytes, this.offset);
     this.offset += bytes.length;
+  }
+
+  #cut(parts: Uint8Array[]): void {
+    if (this.offset > this.#from) parts.push(this.bytes.subarray(this.#from, this.offset));
+    this.#from = this.offset;
   }
 
   /** u32 length, then the bytes. */
@@ -93,7 +161,21 @@ export class ByteWriter {
 
   /** The bytes written; the writer must not be used afterwards. */
   finish(): Uint8Array {
-    return this.offset === this.bytes.length ? this.bytes : this.bytes.subarray(0, this.offset);
+    assert(this.#parts === null, "a writer that makes parts has no single buffer");
+    const { bytes, offset } = this;
+    const whole = this.#from === 0 && offset === bytes.length;
+    return whole ? bytes : bytes.subarray(this.#from, offset);
+  }
+
+  /** What `finish` would return, in one or more parts, none of them empty unless it is the only one. */
+  finishParts(): readonly Uint8Array[] {
+    const parts = this.#parts;
+    if (parts === null || parts.length === 0) {
+      this.#parts = null;
+      return [this.finish()];
+    }
+    this.#cut(parts);
+    return parts;
   }
 }
 

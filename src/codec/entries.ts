@@ -8,7 +8,14 @@
  */
 import type { Entry, GroupConfig, LogIndex, Membership } from "../core/types.js";
 import { copyBody, entryKinds } from "../packed-entries.js";
-import { type ByteReader, ByteWriter, emptyBytes, isU32, refuseBytes } from "./bytes.js";
+import {
+  type ByteReader,
+  ByteWriter,
+  emptyBytes,
+  isU32,
+  refuseBytes,
+  roomBesideParts,
+} from "./bytes.js";
 import { decodeConfig, decodeMembership, encodePayload } from "./payloads.js";
 
 /** Bytes of an entry beside its body, at least. */
@@ -35,7 +42,8 @@ function bodyOf(entry: Entry): Uint8Array {
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
   const body = bodyOf(entry);
   const length = body.length;
-  writer.ensure(wideEntryBytes + length);
+  const room = roomBesideParts(length);
+  writer.ensure(wideEntryBytes + room);
   const { view, bytes } = writer;
   let at = writer.offset;
   const narrow = isNarrow(entry);
@@ -56,7 +64,12 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
     view.setFloat64(at + 37, entry.timeMs, true);
     at += wideEntryBytes;
   }
-  writer.offset = copyBody(bytes, at, body);
+  if (room === length) {
+    writer.offset = copyBody(bytes, at, body);
+  } else {
+    writer.offset = at;
+    writer.raw(body);
+  }
 }
 
 function wideInteger(reader: ByteReader, at: number, field: string): number {
@@ -115,18 +128,26 @@ export function readEntry(reader: ByteReader, index: LogIndex): Entry {
   return { index, term, kind, session, sequence, lowestOutstanding, timeMs, body, payload };
 }
 
-/** An upper bound of `encodeEntries(entries).length` that only payloads exceed. */
+/** An upper bound of the bytes of `entries` that only payloads exceed. */
 export function entriesSizeHint(entries: readonly Entry[]): number {
   let size = 0;
   for (let i = 0; i < entries.length; i++) size += wideEntryBytes + entries[i]!.body.length;
   return size;
 }
 
-/** The entries one behind the other, without their indices and without their count. */
-export function encodeEntries(entries: readonly Entry[]): Uint8Array {
-  const writer = new ByteWriter(entriesSizeHint(entries));
+/**
+ * The entries one behind the other, without their indices and without their count. In parts: large bodies
+ * stay where they are.
+ */
+export function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
+  let size = 0;
+  for (let i = 0; i < entries.length; i++) {
+    size += wideEntryBytes + roomBesideParts(entries[i]!.body.length);
+  }
+  const writer = new ByteWriter(size);
+  writer.makeParts();
   for (let i = 0; i < entries.length; i++) writeEntry(writer, entries[i]!);
-  return writer.finish();
+  return writer.finishParts();
 }
 
 /** Reads `count` entries, the first of which has `firstIndex`. */
@@ -140,6 +161,8 @@ export function readEntries(reader: ByteReader, count: number, firstIndex: LogIn
   return entries;
 }
 
+const noParts: readonly Uint8Array[] = Object.freeze([]);
+
 /**
  * Keeps the bytes of the last few runs of entries, so that a run that goes to several peers is encoded once.
  *
@@ -147,21 +170,22 @@ export function readEntries(reader: ByteReader, count: number, firstIndex: LogIn
  * them can differ. Clear or drop the cache at the end of a turn, so that it pins nothing.
  */
 export class EntriesCache {
-  #runs: { first: Entry; last: Entry; count: number; bytes: Uint8Array }[] = [];
+  #runs: { first: Entry; last: Entry; count: number; parts: readonly Uint8Array[] }[] = [];
 
-  bytesOf(entries: readonly Entry[]): Uint8Array {
+  /** In parts, of which large ones are bodies where they lie. */
+  partsOf(entries: readonly Entry[]): readonly Uint8Array[] {
     const count = entries.length;
-    if (count === 0) return emptyBytes;
+    if (count === 0) return noParts;
     const first = entries[0]!;
     const last = entries[count - 1]!;
     for (const run of this.#runs) {
-      if (run.first === first && run.last === last && run.count === count) return run.bytes;
+      if (run.first === first && run.last === last && run.count === count) return run.parts;
     }
-    const bytes = encodeEntries(entries);
+    const parts = encodeEntries(entries);
     // Peers that lag behind at different places bring runs of their own; a few are enough.
     if (this.#runs.length >= 4) this.#runs.shift();
-    this.#runs.push({ first, last, count, bytes });
-    return bytes;
+    this.#runs.push({ first, last, count, parts });
+    return parts;
   }
 
   clear(): void {

@@ -40,11 +40,11 @@ export function makeFarewell(): Uint8Array {
 export function writeFrameHeader(
   view: DataView,
   offset: number,
-  payload: Uint8Array,
-  checksum: Checksum,
+  payloadLength: number,
+  payloadSum: number,
 ): void {
-  view.setUint32(offset, payload.length, true);
-  view.setUint32(offset + 4, checksum(payload), true);
+  view.setUint32(offset, payloadLength, true);
+  view.setUint32(offset + 4, payloadSum, true);
 }
 
 /** Payloads as one buffer of frames, without a preamble. */
@@ -55,7 +55,7 @@ export function encodeFrames(payloads: readonly Uint8Array[], checksum: Checksum
   const view = new DataView(bytes.buffer);
   let at = 0;
   for (const payload of payloads) {
-    writeFrameHeader(view, at, payload, checksum);
+    writeFrameHeader(view, at, payload.length, checksum(payload));
     bytes.set(payload, at + frameHeaderBytes);
     at += frameHeaderBytes + payload.length;
   }

@@ -47,7 +47,7 @@ function writeAppendEntries(
   const { entries } = message;
   view.setUint32(at + 57, entries.length, true);
   writer.offset = at + 61;
-  if (cache !== null) writer.raw(cache.bytesOf(entries));
+  if (cache !== null) for (const part of cache.partsOf(entries)) writer.raw(part);
   else for (let i = 0; i < entries.length; i++) writeEntry(writer, entries[i]!);
 }
 

@@ -4,7 +4,15 @@
  * Numbers are u32 each (narrow), or float64 each once one of an item exceeds it (bit 7 of the first byte).
  */
 import type { ClientReply, ClientRequest, Replies, Requests } from "./types.js";
-import { type ByteReader, type ByteWriter, isU32, refuseBytes, textOf, utf8 } from "./bytes.js";
+import {
+  type ByteReader,
+  type ByteWriter,
+  isU32,
+  refuseBytes,
+  roomBesideParts,
+  textOf,
+  utf8,
+} from "./bytes.js";
 
 const codes = Object.freeze({ register: 0, command: 1, query: 2, admin: 3 } as const);
 const wideBit = 0x80;
@@ -15,17 +23,20 @@ const failedBit = 2;
 const wideCommandBytes = 1 + 32 + 4;
 const wideReplyBytes = 1 + 16 + 4;
 
-/** An upper bound of what the items take, statuses and verbs aside. */
+/** An upper bound of what the items take beside large bodies, statuses and verbs aside. */
 export function requestsSizeHint(frame: Requests): number {
   let size = 16;
   for (const request of frame.requests) {
-    size += wideCommandBytes + (request.type === "register" ? 0 : request.body.length);
+    const bodyBytes = request.type === "register" ? 0 : request.body.length;
+    size += wideCommandBytes + roomBesideParts(bodyBytes);
   }
   return size;
 }
 export function repliesSizeHint(frame: Replies): number {
   let size = 16;
-  for (const reply of frame.replies) size += wideReplyBytes + 16 + reply.body.length;
+  for (const reply of frame.replies) {
+    size += wideReplyBytes + 16 + roomBesideParts(reply.body.length);
+  }
   return size;
 }
 
@@ -33,7 +44,7 @@ type Command = Extract<ClientRequest, { type: "command" }>;
 
 function writeCommand(writer: ByteWriter, request: Command): void {
   const { body } = request;
-  writer.ensure(wideCommandBytes + body.length);
+  writer.ensure(wideCommandBytes + roomBesideParts(body.length));
   const { view, bytes } = writer;
   let at = writer.offset;
   const narrow =
@@ -159,7 +170,7 @@ function writeReply(writer: ByteWriter, reply: ClientReply): void {
   const { body } = reply;
   const ok = reply.status === "ok";
   const narrow = isU32(reply.request) && isU32(reply.index);
-  writer.ensure(wideReplyBytes + body.length);
+  writer.ensure(wideReplyBytes + roomBesideParts(body.length));
   const { view, bytes } = writer;
   let at = writer.offset;
   bytes[at] =

@@ -7,27 +7,35 @@
 /** Not one of these: the codec proper has to look at it. */
 export const notSimple: unique symbol = Symbol("not simple");
 
-/** Null for everything that is not simple. */
-export function encodeSimple(value: unknown): Uint8Array | null {
+/** Null for everything that is not simple. Behind `head`, all in one buffer of its own. */
+export function encodeSimple(value: unknown, head: Uint8Array): Uint8Array | null {
   if (typeof value === "number") {
-    return isCount(value) ? encodeCount(value) : null;
+    return isCount(value) ? encodeCount(value, head) : null;
   }
-  if (value === null) return oneByte(0xf6);
-  if (value === undefined) return oneByte(0xf7);
-  if (typeof value === "boolean") return oneByte(value ? 0xf5 : 0xf4);
+  if (value === null) return oneByte(0xf6, head);
+  if (value === undefined) return oneByte(0xf7, head);
+  if (typeof value === "boolean") return oneByte(value ? 0xf5 : 0xf4, head);
   if (typeof value === "object" && Object.getPrototypeOf(value) === Uint8Array.prototype) {
-    return encodeBytes(value as Uint8Array);
+    return encodeBytes(value as Uint8Array, head);
   }
   return null;
 }
 
+/** `sizeBytes` behind `head`, to be filled. */
+function roomBehind(head: Uint8Array, sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(head.length + sizeBytes);
+  for (let i = 0; i < head.length; i++) bytes[i] = head[i]!;
+  return bytes;
+}
+
 /** Tag 64 of RFC 8746, then a byte string. */
-function encodeBytes(value: Uint8Array): Uint8Array {
+function encodeBytes(value: Uint8Array, head: Uint8Array): Uint8Array {
   const { length } = value;
-  const bytes = new Uint8Array(2 + headBytes(length) + length);
-  bytes[0] = 0xd8;
-  bytes[1] = 64;
-  bytes.set(value, writeHead(bytes, 2, 2, length));
+  const bytes = roomBehind(head, 2 + headBytes(length) + length);
+  const at = head.length;
+  bytes[at] = 0xd8;
+  bytes[at + 1] = 64;
+  bytes.set(value, writeHead(bytes, at + 2, 2, length));
   return bytes;
 }
 
@@ -49,15 +57,15 @@ export function writeHead(bytes: Uint8Array, at: number, major: number, argument
   return end;
 }
 
-function oneByte(byte: number): Uint8Array {
-  const bytes = new Uint8Array(1);
-  bytes[0] = byte;
+function oneByte(byte: number, head: Uint8Array): Uint8Array {
+  const bytes = roomBehind(head, 1);
+  bytes[head.length] = byte;
   return bytes;
 }
 
-function encodeCount(value: number): Uint8Array {
-  const bytes = new Uint8Array(headBytes(value));
-  writeHead(bytes, 0, 0, value);
+function encodeCount(value: number, head: Uint8Array): Uint8Array {
+  const bytes = roomBehind(head, headBytes(value));
+  writeHead(bytes, head.length, 0, value);
   return bytes;
 }
 

@@ -12,6 +12,7 @@ import { encodeInSlices } from "./value-slices.js";
 
 /** cbor-x: go back to where this encoding began, because the bytes are copied at once. */
 const resetAfterwards = 1024;
+const noHead = new Uint8Array(0);
 /** Missing in its types. */
 type EncodeWith = (value: unknown, options: number) => Uint8Array;
 
@@ -51,14 +52,20 @@ export function createCborCodec(): Required<Codec> {
   const encodeWhole = (value: unknown): Uint8Array =>
     encodeWith.call(encoder, value, resetAfterwards);
 
+  const encodeOther = (value: unknown): Uint8Array =>
+    isSmall(value)
+      ? new Uint8Array(encodeWhole(value))
+      : concatenate([...encodeInSlices(value, encodeWhole)]);
+
   return {
     canonical: true,
 
     encode(value: unknown): Uint8Array {
-      const simple = encodeSimple(value);
-      if (simple !== null) return simple;
-      if (isSmall(value)) return new Uint8Array(encodeWhole(value));
-      return concatenate([...encodeInSlices(value, encodeWhole)]);
+      return encodeSimple(value, noHead) ?? encodeOther(value);
+    },
+
+    encodeBehind(head: Uint8Array, value: unknown): Uint8Array {
+      return encodeSimple(value, head) ?? concatenate([head, encodeOther(value)]);
     },
 
     decode(bytes: Uint8Array): unknown {

@@ -6,7 +6,7 @@
  * `protocolMismatch` that names the field, and allocates nothing that the bytes do not back.
  */
 import type { Frame, LeaderHint, OpenClient, OpenPeer, PeerMessage } from "./types.js";
-import { ByteReader, ByteWriter, refuseBytes } from "./bytes.js";
+import { ByteReader, ByteWriter, refuseBytes, roomBesideParts, type Slab } from "./bytes.js";
 import { type EntriesCache, entriesSizeHint } from "./entries.js";
 import { messageHeaderBytes, readMessage, writeMessage } from "./messages.js";
 import {
@@ -44,13 +44,19 @@ function sizeHint(frame: Frame, cache: EntriesCache | null): number {
     const { message } = frame;
     if (message.type === "appendEntries") {
       const { entries } = message;
-      return fixed + (cache === null ? entriesSizeHint(entries) : cache.bytesOf(entries).length);
+      return fixed + (cache === null ? entriesSizeHint(entries) : roomOf(cache.partsOf(entries)));
     }
     return message.type === "installSnapshot" ? fixed + 2048 + message.data.length : fixed;
   }
   if (frame.type === "requests") return requestsSizeHint(frame);
   if (frame.type === "replies") return repliesSizeHint(frame);
   return frame.type === "notify" ? 24 + frame.body.length : 192;
+}
+
+function roomOf(parts: readonly Uint8Array[]): number {
+  let room = 0;
+  for (const part of parts) room += roomBesideParts(part.length);
+  return room;
 }
 
 function writeVersions(writer: ByteWriter, versions: readonly number[]): void {
@@ -182,15 +188,31 @@ function writeFields(writer: ByteWriter, frame: Frame, cache: EntriesCache | nul
   }
 }
 
-/**
- * The bytes of a frame, a buffer of their own. Give the same `cache` for all peers of a turn and a
- * run of entries that goes to several of them is encoded once.
- */
-export function encodeFrame(frame: Frame, cache: EntriesCache | null = null): Uint8Array {
-  const writer = new ByteWriter(sizeHint(frame, cache));
+function write(writer: ByteWriter, frame: Frame, cache: EntriesCache | null): void {
   writer.u8(codes[frame.type]);
   writeFields(writer, frame, cache);
+}
+
+/** The bytes of a frame, a buffer of their own. */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const writer = new ByteWriter(sizeHint(frame, null));
+  write(writer, frame, null);
   return writer.finish();
+}
+
+/**
+ * The same bytes in parts, of which small ones lie in `slab` and large bodies where they were. Give the
+ * same `cache` for all peers of a turn and a run of entries that goes to several of them is encoded once.
+ */
+export function encodeFrameInParts(
+  frame: Frame,
+  cache: EntriesCache | null,
+  slab: Slab,
+): readonly Uint8Array[] {
+  const writer = new ByteWriter(sizeHint(frame, cache), slab);
+  writer.makeParts();
+  write(writer, frame, cache);
+  return writer.finishParts();
 }
 
 function readPeerMessage(reader: ByteReader): PeerMessage {

@@ -140,6 +140,25 @@ function testPayloads(make: TransportFactory): void {
     assert.equal(dialler.connection!.queuedBytes, 0);
   });
 
+  test("a payload that is sent in parts arrives as one, in its turn", async (t) => {
+    const { dialler, accepted } = await connect(t, make);
+    const connection = dialler.connection!;
+    if (connection.sendParts === undefined) return t.skip("the transport takes no parts");
+    const parts = [20, 16_385, 1, 70_000, 300].map((size, i) => patterned(size, i));
+    const whole = Buffer.concat(parts);
+    connection.send(patterned(7));
+    connection.sendParts(parts);
+    assert.equal(connection.queuedBytes, 7 + whole.length);
+    connection.send(patterned(8));
+    await accepted.received(3);
+    assert.deepEqual(
+      accepted.payloads.map((payload) => payload.length),
+      [7, whole.length, 8],
+    );
+    assert.ok(Buffer.compare(accepted.payloads[1]!, whole) === 0);
+    assert.equal(connection.queuedBytes, 0);
+  });
+
   test("order holds over many turns", async (t) => {
     const { dialler, accepted } = await connect(t, make);
     for (let turn = 0; turn < 200; turn++) {

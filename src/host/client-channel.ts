@@ -1,7 +1,8 @@
 /** One client's channel to one group: requests in, replies, hints and events out. */
+import { sendFrame } from "../codec/send-frame.js";
 import { encodeFrame } from "../codec/wire.js";
 import type { GroupEvent } from "../client/types.js";
-import type { ClientReply, ClientRequest, LeaderHint } from "../codec/types.js";
+import type { ClientReply, ClientRequest, Frame, LeaderHint } from "../codec/types.js";
 import { emptyBytes, utf8 } from "../codec/bytes.js";
 import type { Connection } from "../ports.js";
 import type { ReplySink } from "../member/types.js";
@@ -163,7 +164,8 @@ export class ClientChannel implements ReplySink, TurnFlusher {
         to += 1;
       }
       const part = from === 0 && to === replies.length ? replies : replies.slice(from, to);
-      this.#connection.send(encodeFrame({ type: "replies", channel: this.number, replies: part }));
+      const frame: Frame = { type: "replies", channel: this.number, replies: part };
+      sendFrame(this.#connection, frame, null, this.#context.slab);
       from = to;
     }
   }

@@ -3,6 +3,7 @@
  * carrying one channel per (group, member) pair. What cannot be sent now is dropped, because Raft
  * sends again: a dead peer costs a look at the clock.
  */
+import { sendFrame } from "../codec/send-frame.js";
 import { decodeFrame, encodeFrame } from "../codec/wire.js";
 import { type Frame, protocolVersion } from "../codec/types.js";
 import type { MemberId, Message } from "../core/types.js";
@@ -63,7 +64,7 @@ export class PeerLink implements ConnectionHandlers {
   }
 
   send(channel: PeerChannel, message: Message): void {
-    const { clock, limits, entriesCache } = this.#context;
+    const { clock, limits, entriesCache, slab } = this.#context;
     const nowMs = clock.nowMs();
     channel.usedAtMs = nowMs;
     if (nowMs < channel.pausedUntilMs) return;
@@ -76,7 +77,7 @@ export class PeerLink implements ConnectionHandlers {
       connection.send(encodeFrame(this.#openPeer(channel)));
     }
     const frame: Frame = { type: "peerMessage", channel: channel.number, message };
-    connection.send(encodeFrame(frame, entriesCache));
+    sendFrame(connection, frame, entriesCache, slab);
   }
 
   /** Told once, so that a core that answers by sending again does not turn in circles. */

@@ -12,7 +12,7 @@ import type { Checksum } from "../codec/crc32.js";
 import { FrameReader, makeFarewell, makePreamble } from "../codec/frame.js";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
-import { packFrames } from "./pack.js";
+import { packFrames, type Payload, payloadBytes } from "./pack.js";
 import { reasonOf } from "./tcp-errors.js";
 import type { TcpLimits } from "./tcp-limits.js";
 
@@ -46,7 +46,7 @@ export class TcpConnection implements Connection {
   #connected = false;
   #error: Error | null = null;
 
-  #queue: Uint8Array[] = [];
+  #queue: Payload[] = [];
   #queuedBytes = 0;
   #flushScheduled = false;
   #preamble: Uint8Array | null = makePreamble();
@@ -88,16 +88,24 @@ export class TcpConnection implements Connection {
   }
 
   send(payload: Uint8Array): void {
+    this.#enqueue(payload, payload.length);
+  }
+
+  sendParts(parts: readonly Uint8Array[]): void {
+    this.#enqueue(parts, payloadBytes(parts));
+  }
+
+  #enqueue(payload: Payload, bytes: number): void {
     if (this.#state !== "connecting" && this.#state !== "open") return;
     const { maxFrameBytes, highWaterBytes, maxQueuedBytes } = this.#shared.limits;
-    if (payload.length > maxFrameBytes) {
+    if (bytes > maxFrameBytes) {
       return this.#break(
         "invalidArgument",
-        `a payload of ${payload.length} bytes was sent, maxFrameBytes is ${maxFrameBytes}`,
+        `a payload of ${bytes} bytes was sent, maxFrameBytes is ${maxFrameBytes}`,
       );
     }
     this.#queue.push(payload);
-    this.#queuedBytes += payload.length;
+    this.#queuedBytes += bytes;
     if (this.#queuedBytes > highWaterBytes) {
       this.#full = true;
       if (this.#queuedBytes > maxQueuedBytes) {
@@ -192,11 +200,11 @@ export class TcpConnection implements Connection {
   }
 
   /** Takes a write's worth off the queue, but always one payload, and counts it as under way. */
-  #takePayloads(): Uint8Array[] {
+  #takePayloads(): Payload[] {
     const queue = this.#queue;
     let count = 0;
     let size = 0;
-    while (count < queue.length && size < writeBytes) size += queue[count++]!.length;
+    while (count < queue.length && size < writeBytes) size += payloadBytes(queue[count++]!);
     this.#writingBytes = size;
     if (count < queue.length) return queue.splice(0, count);
     this.#queue = [];

@@ -18,7 +18,6 @@ const flagId = 2;
 const maxIdLength = 256;
 /** UTF-8 bytes that one UTF-16 unit takes at most. */
 const maxBytesPerUnit = 3;
-const noBytes = new Uint8Array(0);
 
 export type DecodedBody = {
   readonly name: string;
@@ -66,27 +65,34 @@ function encodeBody(
   arg: unknown,
   id: string | null,
 ): Uint8Array {
-  const argBytes = hasArg ? encodeArg(kind, codec, name, arg) : noBytes;
-  const idBytes = id === null ? noBytes : encodeUtf8(id);
-  const idSize = id === null ? 0 : 2 + idBytes.length;
-  const body = new Uint8Array(2 + name.length + idSize + argBytes.length);
-  body[0] = (hasArg ? flagArg : 0) | (id === null ? 0 : flagId);
-  body[1] = name.length;
-  for (let i = 0; i < name.length; i += 1) body[2 + i] = name.charCodeAt(i);
-  let at = 2 + name.length;
-  if (id !== null) {
-    body[at] = idBytes.length >> 8;
-    body[at + 1] = idBytes.length & 0xff;
-    body.set(idBytes, at + 2);
-    at += idSize;
+  const idBytes = id === null ? null : encodeUtf8(id);
+  const head = new Uint8Array(2 + name.length + (idBytes === null ? 0 : 2 + idBytes.length));
+  head[0] = (hasArg ? flagArg : 0) | (idBytes === null ? 0 : flagId);
+  head[1] = name.length;
+  for (let i = 0; i < name.length; i += 1) head[2 + i] = name.charCodeAt(i);
+  if (idBytes !== null) {
+    const at = 2 + name.length;
+    head[at] = idBytes.length >> 8;
+    head[at + 1] = idBytes.length & 0xff;
+    head.set(idBytes, at + 2);
   }
-  body.set(argBytes, at);
-  return body;
+  return hasArg ? encodeArgBehind(head, kind, codec, name, arg) : head;
 }
 
-function encodeArg(kind: string, codec: Codec, name: string, arg: unknown): Uint8Array {
+function encodeArgBehind(
+  head: Uint8Array,
+  kind: string,
+  codec: Codec,
+  name: string,
+  arg: unknown,
+): Uint8Array {
   try {
-    return codec.encode(arg);
+    if (codec.encodeBehind !== undefined) return codec.encodeBehind(head, arg);
+    const argBytes = codec.encode(arg);
+    const body = new Uint8Array(head.length + argBytes.length);
+    body.set(head);
+    body.set(argBytes, head.length);
+    return body;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new RaftError(

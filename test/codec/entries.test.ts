@@ -13,6 +13,7 @@ import {
   wideEntryBytes,
   writeEntry,
 } from "../../src/codec/entries.js";
+import { joinParts } from "../../src/codec/send-frame.js";
 import type { Entry } from "../../src/core/types.js";
 import { RaftError } from "../../src/errors.js";
 import { entries } from "./arbitraries.js";
@@ -32,8 +33,12 @@ function command(fields: Partial<Entry> = {}): Entry {
   };
 }
 
+function bytesOf(list: readonly Entry[]): Uint8Array {
+  return joinParts(encodeEntries(list));
+}
+
 function sizeOf(entry: Entry): number {
-  return encodeEntries([entry]).length;
+  return bytesOf([entry]).length;
 }
 
 function refusal(call: () => unknown): string {
@@ -50,7 +55,7 @@ describe("entries as bytes", () => {
   test("any run comes back with the indices of its place", () => {
     fc.assert(
       fc.property(entries, (list) => {
-        const reader = new ByteReader(encodeEntries(list));
+        const reader = new ByteReader(bytesOf(list));
         const first = list[0]?.index ?? 1;
         assert.deepEqual(readEntries(reader, list.length, first), list);
         reader.finish("entries");
@@ -64,7 +69,7 @@ describe("entries as bytes", () => {
       fc.property(entries, (list) => {
         const writer = new ByteWriter(1);
         for (const entry of list) writeEntry(writer, entry);
-        assert.deepEqual(writer.finish(), encodeEntries(list));
+        assert.deepEqual(writer.finish(), bytesOf(list));
       }),
     );
   });
@@ -73,7 +78,7 @@ describe("entries as bytes", () => {
     fc.assert(
       fc.property(entries, (list) => {
         const plain = list.filter(({ payload }) => payload === null);
-        assert.ok(encodeEntries(plain).length <= entriesSizeHint(plain));
+        assert.ok(bytesOf(plain).length <= entriesSizeHint(plain));
       }),
     );
   });
@@ -88,7 +93,7 @@ describe("entries as bytes", () => {
   });
 
   test("a body is a view, and an empty one costs nothing", () => {
-    const bytes = encodeEntries([command(), command({ body: new Uint8Array(0) })]);
+    const bytes = bytesOf([command(), command({ body: new Uint8Array(0) })]);
     const [first, second] = readEntries(new ByteReader(bytes), 2, 1);
     assert.equal(first!.body.buffer, bytes.buffer);
     assert.equal(second!.body.length, 0);
@@ -96,7 +101,7 @@ describe("entries as bytes", () => {
   });
 
   test("what is no entry is refused by the name of its field", () => {
-    const good = encodeEntries([command({ term: 2 ** 33 })]);
+    const good = bytesOf([command({ term: 2 ** 33 })]);
     const change = (at: number, ...bytes: number[]): Uint8Array => {
       const changed = good.slice();
       changed.set(bytes, at);
@@ -115,25 +120,36 @@ describe("entries as bytes", () => {
   });
 
   test("more entries than the bytes can hold, or than indices exist, are refused at once", () => {
-    const bytes = encodeEntries([command()]);
+    const bytes = bytesOf([command()]);
     const read = (count: number, first: number) => (): Entry[] =>
       readEntries(new ByteReader(bytes), count, first);
     assert.match(refusal(read(4_000_000_000, 1)), /4000000000 entries declared/);
     assert.match(refusal(read(1, Number.MAX_SAFE_INTEGER)), /entry index exceeds 2\^53 - 1/);
   });
 
+  test("a large body is a part of its own, where it lies; the bytes are the same", () => {
+    const large = new Uint8Array(10_000).fill(7);
+    const list = [command(), command({ index: 2, body: large }), command({ index: 3 })];
+    const parts = encodeEntries(list);
+    assert.equal(parts.length, 3);
+    assert.equal(parts[1], large);
+    const writer = new ByteWriter(1);
+    for (const entry of list) writeEntry(writer, entry);
+    assert.deepEqual(joinParts(parts), writer.finish());
+  });
+
   test("a cache hands out the same bytes for the same run and no others", () => {
     const cache = new EntriesCache();
     const list = [1, 2, 3].map((index) => command({ index, body: new Uint8Array([index]) }));
-    const whole = cache.bytesOf(list);
-    assert.equal(cache.bytesOf([...list]), whole);
-    assert.deepEqual(cache.bytesOf(list.slice(1)), encodeEntries(list.slice(1)));
-    assert.deepEqual(cache.bytesOf(list.slice(0, 2)), encodeEntries(list.slice(0, 2)));
+    const whole = cache.partsOf(list);
+    assert.equal(cache.partsOf([...list]), whole);
+    assert.deepEqual(cache.partsOf(list.slice(1)), encodeEntries(list.slice(1)));
+    assert.deepEqual(cache.partsOf(list.slice(0, 2)), encodeEntries(list.slice(0, 2)));
     const other = [command({ term: 9 }), list[1]!, list[2]!];
-    assert.deepEqual(cache.bytesOf(other), encodeEntries(other));
-    assert.equal(cache.bytesOf(list), whole);
-    assert.equal(cache.bytesOf([]).length, 0);
+    assert.deepEqual(cache.partsOf(other), encodeEntries(other));
+    assert.equal(cache.partsOf(list), whole);
+    assert.equal(cache.partsOf([]).length, 0);
     cache.clear();
-    assert.notEqual(cache.bytesOf(list), whole);
+    assert.notEqual(cache.partsOf(list), whole);
   });
 });

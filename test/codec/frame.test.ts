@@ -268,6 +268,23 @@ describe("packing", () => {
     );
   });
 
+  test("a payload in parts is the payload that they are put together", () => {
+    const sizes = fc.array(fc.constantFrom(1, 20, 300, 16_384, 16_385), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(fc.array(sizes, { maxLength: 5 }), (payloadSizes) => {
+        const payloads = payloadSizes.map((partSizes) =>
+          partSizes.map((size, i) => patterned(size, i)),
+        );
+        const whole = payloads.map((parts) => concat(...parts));
+        assert.deepEqual(concat(...packFrames(payloads, null, crc32)), encodeFrames(whole, crc32));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   test("small payloads share one buffer, large ones are their own", () => {
     const small = [patterned(10), patterned(100), patterned(16_384)];
     assert.equal(packFrames(small, makePreamble(), crc32).length, 1);

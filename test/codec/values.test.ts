@@ -37,6 +37,9 @@ test("whatever the codec carries comes back as it was, and its bytes are always 
       assert.deepEqual(Buffer.concat(pull(codec.encodeSlices(value))), Buffer.from(bytes));
       const captured = codec.capture(value);
       assert.deepEqual(Buffer.concat(pull(codec.encodeSlices(captured))), Buffer.from(bytes));
+      const behind = codec.encodeBehind(Uint8Array.of(1, 2, 3), value);
+      assert.deepEqual(behind, Uint8Array.of(1, 2, 3, ...bytes));
+      assert.equal(behind.buffer.byteLength, behind.length);
     }),
     { numRuns: 500 },
   );
