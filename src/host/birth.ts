@@ -80,7 +80,7 @@ async function findStored(
   const line =
     `host ${id}: ${damageLine(name, damage)}; it is kept in ${kept}, and this host rejoins as a new ` +
     `member through ${through}`;
-  logger.warn({ host: id, group: name, kept }, line);
+  logger.warn({ host: id, group: name }, line);
   return undefined;
 }
 

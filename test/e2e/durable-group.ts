@@ -1,6 +1,6 @@
 /** A group of real processes that keep everything in directories, each of which can be harmed. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MemberProcess } from "../../src/cli/member-process.js";
 import type { GroupConfig } from "../../src/core/types.js";
@@ -100,7 +100,10 @@ export class DurableGroup {
 
 /** Flips a bit in the middle of what the log in `dir` holds: not its last block, so it was synced. */
 export function flipInTheMiddle(dir: string): number {
-  const path = join(dir, "wal-00000001.log");
+  const [oldest] = readdirSync(dir)
+    .filter((name) => /^wal-.*\.log$/.test(name))
+    .sort();
+  const path = join(dir, oldest!);
   const bytes = readFileSync(path);
   const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
   const at = used >> 1;

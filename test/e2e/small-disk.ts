@@ -1,7 +1,7 @@
-/** File systems of their own for tests: small ones that fill up, and one that cannot be written. */
+/** File systems of their own for tests: ones that fill up, cannot be written, or become read-only. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 
 export type Mounted = { readonly dir: string; unmount(): void };
 
@@ -33,4 +33,63 @@ export function fillUp(dir: string): string {
     }
   }
   return path;
+}
+
+export type FragileDisk = Mounted & {
+  /** As the kernel does by itself when a disk reports errors: open files take no writes any more. */
+  becomeReadOnly(): void;
+  /** Once nobody has it open: repaired and mounted again. */
+  repair(): void;
+};
+
+function run(command: string, ...args: readonly string[]): string {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (status === 0) return stdout;
+  throw new Error(`${command}: ${error?.message ?? stderr.trim()}`);
+}
+
+/**
+ * An ext4 in a file at `folder`, which becomes read-only when it meets an error; or why there is none.
+ *
+ * `mount -o remount,ro` is no way to get there: Linux refuses it (EBUSY) as long as a file is open for
+ * writing, for a bind mount as well, and a member always has the segment open that it writes. What
+ * happens to real members is that ext4 itself gives up (`errors=remount-ro`), and it lets one ask for it.
+ */
+export function mountFragile(folder: string): FragileDisk | string {
+  if (process.platform !== "linux") return "only Linux has an ext4 to mount";
+  const dir = join(folder, "disk");
+  const image = join(folder, "image");
+  mkdirSync(dir, { recursive: true });
+  const mount = (): void => void run("mount", "-o", "loop,errors=remount-ro", image, dir);
+  try {
+    writeFileSync(image, "");
+    truncateSync(image, 96 * 1024 * 1024);
+    run("mkfs.ext4", "-q", "-F", image);
+    mount();
+  } catch (error) {
+    return `an ext4 of one's own is not permitted here: ${String(error)}`;
+  }
+  const unmount = (): void => void spawnSync("umount", [dir]);
+  const trigger = (): string => {
+    const device = basename(run("findmnt", "-n", "-o", "SOURCE", dir).trim());
+    return `/sys/fs/ext4/${device}/trigger_fs_error`;
+  };
+  try {
+    accessSync(trigger(), constants.W_OK);
+  } catch (error) {
+    unmount();
+    return `this kernel lets nobody ask for an error of ext4: ${String(error)}`;
+  }
+  return {
+    dir,
+    unmount,
+    becomeReadOnly: () => writeFileSync(trigger(), "asked for by a test"),
+    repair: () => {
+      run("umount", dir);
+      // Exit code 1: errors were there, and were corrected.
+      const { status } = spawnSync("e2fsck", ["-f", "-y", image]);
+      if (status !== 0 && status !== 1) throw new Error(`e2fsck ended with ${status}`);
+      mount();
+    },
+  };
 }
