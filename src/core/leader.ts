@@ -149,7 +149,8 @@ function onSuccess(core: Core, peer: Peer, matchIndex: LogIndex): void {
   const role = core.role as LeaderRole;
   if (matchIndex > peer.matchIndex) {
     peer.matchIndex = matchIndex;
-    role.matchChanged = true;
+    // What is committed already cannot be committed by it.
+    if (matchIndex > core.commitIndex) role.matchChanged = true;
     peer.nextIndex = Math.max(peer.nextIndex, matchIndex + 1);
   }
   freeInFlight(peer, matchIndex);
