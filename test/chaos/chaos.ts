@@ -1,5 +1,5 @@
 /**
- * One chaos run: a group of real processes behind proxies, clients that write down what they see, a
+ * One chaos run: a group of real processes in a network that can be harmed, clients that write down what they see, a
  * nemesis; then everything heals, everybody has to come to the same book, and the history is judged.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,16 +14,23 @@ import {
   describeCheck,
 } from "../../src/sim/linearizability.js";
 import { readHistory, readOnceMore, recover } from "./aftermath.js";
+import { atExit } from "./at-exit.js";
 import { bookOfVersion1 } from "./book.js";
-import { type Fault, Nemesis } from "./nemesis.js";
-import { Stage } from "./stage.js";
+import type { Abilities } from "./iproute.js";
+import { NamespaceNetwork } from "./namespaces.js";
+import { type Fault, Nemesis, possibleFaults } from "./nemesis.js";
+import { ProxyNetwork } from "./proxies.js";
+import { clientIds, memberIds, Stage } from "./stage.js";
 
 export type ChaosOptions = {
+  /** Proxies, or namespaces of a machine that is able to do this. */
+  readonly network: "proxies" | Abilities;
   readonly members: number;
   readonly clients: number;
   readonly seed: number;
   /** Under the nemesis; before and after it come setting up and judging. */
   readonly durationMs: number;
+  /** Those that the network cannot do are left out. */
   readonly faults: readonly Fault[];
   readonly tell: (line: string) => void;
 };
@@ -41,11 +48,19 @@ const msPerFault = 3000;
 const tellEveryMs = 10_000;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const ids = memberIds(options.members);
+  const dialling = clientIds(options.clients);
+  const network =
+    options.network === "proxies"
+      ? new ProxyNetwork([...ids, ...dialling])
+      : await NamespaceNetwork.open(ids, dialling, options.network);
   const dir = mkdtempSync(join(tmpdir(), "rafted-value-chaos-"));
-  const stage = new Stage(dir, options.seed, options.members, options.clients);
-  const nemesis = new Nemesis(stage, new SeededRandom(options.seed), options.faults);
+  const stage = new Stage(dir, options.seed, ids, network);
+  const leave = atExit(() => stage.abandon());
+  const faults = possibleFaults(options.faults, network);
+  const nemesis = new Nemesis(stage, new SeededRandom(options.seed), faults);
   try {
-    await stage.begin(options.clients);
+    await stage.begin(dialling);
     options.tell(`${options.members} members and ${options.clients} clients are at work`);
     nemesis.start();
     await suffer(stage, nemesis, options);
@@ -55,13 +70,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const history = [...readHistory(stage.files), ...(await readOnceMore(stage))];
     const verdict = checkLinearizable(bookOfVersion1, history);
     return {
-      problems: problemsOf(stage, nemesis, options, history, verdict),
+      problems: problemsOf(stage, nemesis, { ...options, faults }, history, verdict),
       struck: nemesis.struck,
       history,
       verdict,
     };
   } finally {
     await stage.end();
+    leave();
     rmSync(dir, { recursive: true, force: true });
   }
 }

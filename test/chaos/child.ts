@@ -1,5 +1,7 @@
 /** A process that a chaos run has started, and the words that it sends. */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { toolEnvironment } from "./iproute.js";
 import type { ToChild } from "./words.js";
 
 const keptLines = 10;
@@ -13,9 +15,17 @@ export class Child<From extends { readonly type: string }> {
   #watchers: (() => void)[] = [];
   alive = true;
 
-  constructor(program: URL, plan: object, onMessage: (message: From) => void) {
-    this.process = fork(program, [JSON.stringify(plan)], {
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
+  /** `entry`: what stands before the command; it has to become the command, with its process id. */
+  constructor(
+    program: URL,
+    plan: object,
+    onMessage: (message: From) => void,
+    entry: readonly string[] = [],
+  ) {
+    const node = [process.execPath, ...process.execArgv, fileURLToPath(program)];
+    const [command, ...args] = [...entry, ...node, JSON.stringify(plan)];
+    this.process = spawn(command!, args, {
+      ...{ stdio: ["ignore", "ignore", "pipe", "ipc"], env: toolEnvironment },
     });
     this.process.stderr!.on("data", (chunk) => {
       this.#said.push(String(chunk));

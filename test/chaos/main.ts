@@ -5,7 +5,9 @@
 import { writeFileSync } from "node:fs";
 import { formatHistory } from "../../src/sim/history.js";
 import { describeCheck } from "../../src/sim/linearizability.js";
-import { type ChaosReport, runChaos } from "./chaos.js";
+import { type ChaosOptions, type ChaosReport, runChaos } from "./chaos.js";
+import { type Abilities, probeNamespaces } from "./iproute.js";
+import type { NetworkKind } from "./network.js";
 import { runRestarts } from "./restarts.js";
 import { type Options, parseOptions, usage } from "./options.js";
 
@@ -47,16 +49,59 @@ async function runKills(options: Options, cycles: number): Promise<number> {
   return 1;
 }
 
+type Round = { readonly kind: NetworkKind; readonly network: ChaosOptions["network"] };
+
+function tellAbilities({ netem, shaping, detours }: Abilities): void {
+  const missing = [
+    ...(netem ? [] : ["no delay (the kernel has no sch_netem)"]),
+    ...(netem || detours ? [] : ["no loss, duplicate, reorder (nor cls_u32 and act_mirred)"]),
+    ...(shaping ? [] : ["no throttle (no sch_tbf)"]),
+  ];
+  say(`network namespaces: possible${missing.map((what) => `; ${what}`).join("")}`);
+}
+
+/** The networks that the time is divided between, or why there is none. */
+function roundsOf({ network }: Options): readonly Round[] | string {
+  const proxies: Round = { kind: "proxies", network: "proxies" };
+  if (network === "proxies") return [proxies];
+  const found = probeNamespaces();
+  if (typeof found !== "string") {
+    tellAbilities(found);
+    const namespaces: Round = { kind: "namespaces", network: found };
+    return network === "both" ? [proxies, namespaces] : [namespaces];
+  }
+  if (network === "namespaces") return `--network: no network namespaces here: ${found}`;
+  say(`network namespaces: skipped: ${found}`);
+  return [proxies];
+}
+
+/** The rounds one after the other, whatever becomes of the first. */
 async function run(options: Options): Promise<number> {
   const { restarts, minutes, seed, history: file, ...rest } = options;
   say(`seed ${seed}`);
   if (restarts !== null) return runKills(options, restarts);
-  const report = await runChaos({ ...rest, seed, durationMs: minutes * 60_000, tell: say });
-  if (file !== null) writeFileSync(file, formatHistory(report.history));
-  tellReport(report);
-  if (report.problems.length === 0) return 0;
-  say(`again (the same faults, not the same timing): npm run chaos -- --seed ${seed}`);
-  return 1;
+  const rounds = roundsOf(options);
+  if (typeof rounds === "string") {
+    process.stderr.write(`${rounds}\n`);
+    return 2;
+  }
+  const durationMs = (minutes * 60_000) / rounds.length;
+  let code = 0;
+  for (const { kind, network } of rounds) {
+    say(`-- ${kind}`);
+    const report = await runChaos({ ...rest, network, seed, durationMs, tell: say });
+    if (file !== null) {
+      const path = rounds.length === 1 ? file : `${file}.${kind}`;
+      writeFileSync(path, formatHistory(report.history));
+    }
+    tellReport(report);
+    if (report.problems.length === 0) continue;
+    code = 1;
+    say(
+      `again (the same faults, not the same timing): npm run chaos -- --seed ${seed} --network ${kind}`,
+    );
+  }
+  return code;
 }
 
 const parsed = parseOptions(process.argv.slice(2), Math.floor(Math.random() * 2 ** 32));

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   });
   process.on("SIGTERM", () => stop());
   const host = await startHost({
-    ...{ id: plan.id, listen: "127.0.0.1:0", advertise: plan.address },
+    ...{ id: plan.id, listen: plan.listen, advertise: plan.address },
     ...{ storage: fileStorage(plan.dir, plan.storage), transport, logger },
   });
   await tell({ type: "listening", address: transport.listening });

@@ -1,22 +1,13 @@
 /** What happens to the group: two hands, one on the network and one on the processes. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { SeededRandom } from "../../src/clock/virtual.js";
+import { type Network, type NetworkFault, networkFaults } from "./network.js";
 import type { Stage } from "./stage.js";
-
-export const networkFaults = [
-  "cut-one-way",
-  "cut-pair",
-  "isolate",
-  "split",
-  "delay",
-  "throttle",
-  "reset",
-  "half-open",
-] as const;
 
 export const processFaults = [
   "kill",
   "kill-majority",
+  "lose-power",
   "pause",
   "pause-leader",
   "lose-memory",
@@ -26,8 +17,18 @@ export const processFaults = [
   "kill-client",
 ] as const;
 
-export type Fault = (typeof networkFaults)[number] | (typeof processFaults)[number];
+export type Fault = NetworkFault | (typeof processFaults)[number];
 export const allFaults: readonly Fault[] = [...networkFaults, ...processFaults];
+
+/** Of these kinds those that can strike in this network. */
+export function possibleFaults(faults: readonly Fault[], network: Network): readonly Fault[] {
+  const { strikes, cables } = network;
+  const isOfNetwork = (fault: Fault): fault is NetworkFault =>
+    (networkFaults as readonly Fault[]).includes(fault);
+  return faults.filter((fault) =>
+    isOfNetwork(fault) ? strikes[fault] !== undefined : fault !== "lose-power" || cables !== null,
+  );
+}
 
 export class Nemesis {
   readonly struck = new Map<Fault, number>();
@@ -51,7 +52,7 @@ export class Nemesis {
     this.#hands = Promise.all([
       this.#hand(network, (fault) => this.#onNetwork(fault)),
       this.#hand(processes, (fault) => this.#onProcesses(fault)),
-    ]);
+    ]).catch((error: unknown) => this.#stage.problems.push(`nemesis: ${String(error)}`));
   }
 
   /** Resolves when what was begun is done; what is broken stays broken. */
@@ -97,7 +98,7 @@ export class Nemesis {
     return [...this.#stage.ids, ...this.#stage.clientIds];
   }
 
-  async #onNetwork(fault: (typeof networkFaults)[number]): Promise<boolean> {
+  async #onNetwork(fault: NetworkFault): Promise<boolean> {
     const { network } = this.#stage;
     if (this.#calm) {
       network.heal();
@@ -111,43 +112,16 @@ export class Nemesis {
     return struck;
   }
 
-  #harm(fault: (typeof networkFaults)[number]): boolean {
+  #harm(fault: NetworkFault): boolean {
     const { network, ids } = this.#stage;
     const [one, other, ...rest] = this.#shuffled(ids);
-    switch (fault) {
-      case "cut-one-way":
-        network.cutOneWay(one!, other!);
-        return true;
-      case "cut-pair":
-        network.cut(one!, other!);
-        return true;
-      case "isolate":
-        for (const each of this.#everybody()) if (each !== one) network.cut(each, one!);
-        return true;
-      case "split":
-        for (const near of [one!, ...rest.slice(2)]) {
-          for (const far of [other!, ...rest.slice(0, 2)]) network.cut(near, far);
-        }
-        return true;
-      case "delay":
-        for (const each of this.#everybody()) {
-          if (each !== one) network.delay(each, one!, 5 + this.#random.below(300));
-        }
-        return true;
-      case "throttle":
-        for (const each of this.#everybody()) {
-          if (each !== one) network.throttle(each, one!, 2000 + this.#random.below(50_000));
-        }
-        return true;
-      case "reset":
-        return this.#everybody().filter((each) => network.reset(each, one!)).length > 0;
-      case "half-open": {
-        const gone = this.#pick(["target", "dialler"] as const);
-        return network.leaveHalfOpen(one!, other!, gone);
-      }
-      default:
-        return fault satisfies never;
-    }
+    const strike = network.strikes[fault]!;
+    return strike({
+      ...{ one: one!, other: other!, random: this.#random },
+      near: [one!, ...rest.slice(2)],
+      far: [other!, ...rest.slice(0, 2)],
+      everybodyElse: this.#everybody().filter((each) => each !== one),
+    });
   }
 
   // -------------------------------------------------------------------------------------------
@@ -163,6 +137,8 @@ export class Nemesis {
         const many = Math.floor(stage.ids.length / 2) + 1 + this.#random.below(2);
         return this.#killAndRestart(this.#shuffled(stage.ids).slice(0, many));
       }
+      case "lose-power":
+        return this.#losePower(victim);
       case "pause":
         return this.#pause(victim);
       case "pause-leader":
@@ -198,6 +174,18 @@ export class Nemesis {
     for (const id of victims) await this.#stage.stop(id, "SIGKILL");
     await this.#rest(0, 2000);
     await Promise.all(victims.map((id) => this.#stage.start(id)));
+    return true;
+  }
+
+  /** Nobody hears of its end: not even its kernel closes the connections. */
+  async #losePower(victim: string): Promise<boolean> {
+    const { cables } = this.#stage.network;
+    if (cables === null) return false;
+    cables.pull(victim);
+    await this.#stage.stop(victim, "SIGKILL");
+    await this.#rest(500, 2500);
+    cables.plug(victim);
+    await this.#stage.start(victim);
     return true;
   }
 

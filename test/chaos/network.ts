@@ -1,143 +1,87 @@
 /**
- * The network of a chaos run: a proxy on every way from one process to a member, so that each
- * direction of each pair can be cut, slowed and broken by itself.
+ * What a chaos run asks of its network, of which there are two: proxies (proxies.ts), which break single
+ * connections, and network namespaces (namespaces.ts), which lose packets.
  */
-import { TcpProxy } from "../tools/tcp-proxy.js";
+import type { SeededRandom } from "../../src/clock/virtual.js";
 import type { Routes } from "./words.js";
 
-/** What members know each other by: it stays, while ports come and go. */
-export function addressOf(member: string): string {
-  return `${member}:7100`;
-}
+export const networkKinds = ["proxies", "namespaces"] as const;
+export type NetworkKind = (typeof networkKinds)[number];
 
-/** What one way is like at the moment; a member that comes back at another port finds it unchanged. */
-type Way = {
-  /** Bytes from the dialler; bytes back to it. */
-  cutTo: boolean;
-  cutFrom: boolean;
-  delayMs: number;
-  bytesPerSecond: number;
+export const networkFaults = [
+  "cut-one-way",
+  "cut-pair",
+  "isolate",
+  "split",
+  "no-route",
+  "delay",
+  "throttle",
+  "loss",
+  "reorder",
+  "duplicate",
+  "big-packets",
+  "reset",
+  "half-open",
+] as const;
+
+export type NetworkFault = (typeof networkFaults)[number];
+
+/** Whom a fault strikes; each kind takes of it what it needs. */
+export type Targets = {
+  readonly one: string;
+  readonly other: string;
+  /** All members, in two halves. */
+  readonly near: readonly string[];
+  readonly far: readonly string[];
+  /** Whoever dials, but not `one`. */
+  readonly everybodyElse: readonly string[];
+  readonly random: SeededRandom;
 };
 
-export class ChaosNetwork {
-  readonly #sources: readonly string[];
-  readonly #targets = new Map<
-    string,
-    { readonly address: string; proxies: Map<string, TcpProxy> }
-  >();
-  readonly #ways = new Map<string, Way>();
+/** Returns whether there was anything to break. */
+export type Strike = (targets: Targets) => boolean;
 
-  /** `sources`: ids of all processes that dial; those of members are targets as well. */
-  constructor(sources: readonly string[]) {
-    this.#sources = sources;
-  }
-
+export type Network = {
+  readonly kind: NetworkKind;
+  /** The kinds of fault that it can do here. */
+  readonly strikes: Readonly<Partial<Record<NetworkFault, Strike>>>;
+  /** Cables that can be pulled, so that nothing of a dying process reaches anybody; null: it has none. */
+  readonly cables: { pull(member: string): void; plug(member: string): void } | null;
+  /** What members know each other by: it stays, while processes come and go. */
+  addressOf(member: string): string;
+  listenOf(member: string): string;
+  /** What has to stand before a command that is to run where `id` is. */
+  entryTo(id: string): readonly string[];
   /** `target` listens at `address` now, and nowhere else any more. */
-  async place(target: string, address: string): Promise<void> {
-    await this.remove(target);
-    const proxies = new Map<string, TcpProxy>();
-    for (const source of this.#sources) {
-      if (source === target) continue;
-      const proxy = await TcpProxy.start(address);
-      proxies.set(source, proxy);
-      this.#apply(proxy, this.#way(source, target));
-    }
-    this.#targets.set(target, { address, proxies });
-  }
+  place(target: string, address: string): Promise<void>;
+  remove(target: string): Promise<void>;
+  routesOf(source: string): Routes;
+  /** For the test itself, past whatever harm there is between others; to all members or one. */
+  directRoutes(...only: readonly string[]): Routes;
+  heal(): void;
+  close(): Promise<void>;
+};
 
-  async remove(target: string): Promise<void> {
-    const old = this.#targets.get(target);
-    this.#targets.delete(target);
-    if (old === undefined) return;
-    await Promise.all([...old.proxies.values()].map((proxy) => proxy.close()));
-  }
-
-  routesOf(source: string): Routes {
-    const routes: Record<string, string> = {};
-    for (const [target, { proxies }] of this.#targets) {
-      const proxy = proxies.get(source);
-      if (proxy !== undefined) routes[addressOf(target)] = proxy.address;
-    }
-    return routes;
-  }
-
-  /** Past the proxies, to all members or one. */
-  directRoutes(...only: readonly string[]): Routes {
-    const routes: Record<string, string> = {};
-    for (const [target, { address }] of this.#targets) {
-      if (only.length === 0 || only.includes(target)) routes[addressOf(target)] = address;
-    }
-    return routes;
-  }
-
-  /** Nothing that `from` says reaches `to`, whoever of them dialled. */
-  cutOneWay(from: string, to: string): void {
-    this.#change(from, to, (way) => (way.cutTo = true));
-    this.#change(to, from, (way) => (way.cutFrom = true));
-  }
-
-  cut(one: string, other: string): void {
-    this.cutOneWay(one, other);
-    this.cutOneWay(other, one);
-  }
-
-  delay(from: string, to: string, delayMs: number): void {
-    this.#change(from, to, (way) => (way.delayMs = delayMs));
-  }
-
-  throttle(from: string, to: string, bytesPerSecond: number): void {
-    this.#change(from, to, (way) => (way.bytesPerSecond = bytesPerSecond));
-  }
-
-  /** Returns whether there was anything to break. */
-  reset(from: string, to: string): boolean {
-    const proxy = this.#targets.get(to)?.proxies.get(from);
-    const had = (proxy?.links ?? 0) > 0;
-    proxy?.reset();
-    return had;
-  }
-
-  leaveHalfOpen(from: string, to: string, gone: "target" | "dialler"): boolean {
-    const proxy = this.#targets.get(to)?.proxies.get(from);
-    const had = (proxy?.links ?? 0) > 0;
-    proxy?.leaveHalfOpen(gone);
-    return had;
-  }
-
-  heal(): void {
-    this.#ways.clear();
-    for (const [target, { proxies }] of this.#targets) {
-      for (const [source, proxy] of proxies) this.#apply(proxy, this.#way(source, target));
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#targets.keys()].map((target) => this.remove(target)));
-  }
-
-  #way(source: string, target: string): Way {
-    const name = `${source}>${target}`;
-    let way = this.#ways.get(name);
-    if (way === undefined) {
-      way = { cutTo: false, cutFrom: false, delayMs: 0, bytesPerSecond: Infinity };
-      this.#ways.set(name, way);
-    }
-    return way;
-  }
-
-  #change(source: string, target: string, change: (way: Way) => void): void {
-    const way = this.#way(source, target);
-    change(way);
-    const proxy = this.#targets.get(target)?.proxies.get(source);
-    if (proxy !== undefined) this.#apply(proxy, way);
-  }
-
-  #apply(proxy: TcpProxy, way: Way): void {
-    proxy.setDelayMs(way.delayMs);
-    proxy.setBytesPerSecond(way.bytesPerSecond);
-    // Not healed and cut again: what waits would slip through.
-    if (!way.cutTo && !way.cutFrom) proxy.heal();
-    if (way.cutTo) proxy.cut("toTarget");
-    if (way.cutFrom) proxy.cut("fromTarget");
-  }
+/** The cuts between pairs, over the one that each network has to know: nothing of `from` reaches `to`. */
+export function cutStrikes(
+  cutOneWay: (from: string, to: string) => void,
+): Pick<Record<NetworkFault, Strike>, "cut-one-way" | "cut-pair" | "split"> {
+  const cut = (one: string, other: string): void => {
+    cutOneWay(one, other);
+    cutOneWay(other, one);
+  };
+  return {
+    "cut-one-way": ({ one, other }) => {
+      cutOneWay(one, other);
+      return true;
+    },
+    "cut-pair": ({ one, other }) => {
+      cut(one, other);
+      return true;
+    },
+    split: ({ near, far }) => {
+      for (const here of near) for (const there of far) cut(here, there);
+      return true;
+    },
+  };
 }

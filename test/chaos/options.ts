@@ -1,5 +1,6 @@
 /** The command line of `npm run chaos`. */
 import { allFaults, type Fault } from "./nemesis.js";
+import { type NetworkKind, networkKinds } from "./network.js";
 
 export type Options = {
   /** Not null: instead of all kinds of faults, so many times some or all members are killed. */
@@ -9,11 +10,13 @@ export type Options = {
   readonly members: number;
   readonly clients: number;
   readonly faults: readonly Fault[];
+  /** `both`: one after the other, if this machine has namespaces. */
+  readonly network: NetworkKind | "both";
   readonly history: string | null;
 };
 
 export const usage = `usage: npm run chaos -- [--minutes M] [--seed N] [--members 3..7] [--clients N]
-  [--faults KIND,KIND,...] [--history FILE]
+  [--network proxies|namespaces|both] [--faults KIND,KIND,...] [--history FILE]
    or: npm run chaos -- --restarts N [--seed N] [--clients N] [--history FILE]
 Kinds of fault: ${allFaults.join(", ")}`;
 
@@ -26,6 +29,7 @@ export function parseOptions(args: readonly string[], freshSeed: number): Option
     members: 5,
     clients: 4,
     faults: allFaults,
+    network: "both" as NetworkKind | "both",
     history: null as string | null,
   };
   for (let at = 0; at < args.length; at += 2) {
@@ -34,6 +38,7 @@ export function parseOptions(args: readonly string[], freshSeed: number): Option
     if (text === undefined) return `${flag}: needs a value`;
     if (flag === "--history") draft.history = text;
     else if (flag === "--faults") draft.faults = text.split(",") as Fault[];
+    else if (flag === "--network") draft.network = text as NetworkKind | "both";
     else if (flag === "--restarts") draft.restarts = Number(text);
     else if (flag === "--minutes") draft.minutes = Number(text);
     else if (flag === "--seed") draft.seed = Number(text);
@@ -43,7 +48,11 @@ export function parseOptions(args: readonly string[], freshSeed: number): Option
   }
   const unknown = draft.faults.find((fault) => !allFaults.includes(fault));
   if (unknown !== undefined) return `--faults: no kind "${unknown}"`;
-  const { restarts } = draft;
+  const { restarts, network } = draft;
+  if (network !== "both" && !networkKinds.includes(network)) {
+    return `--network: proxies, namespaces or both, not "${network}"`;
+  }
+  if (restarts !== null && network === "namespaces") return "--restarts: needs no namespaces";
   if (restarts !== null && !(Number.isSafeInteger(restarts) && restarts > 0)) {
     return "--restarts: needs a whole number above 0";
   }

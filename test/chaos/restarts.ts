@@ -15,8 +15,10 @@ import {
   describeCheck,
 } from "../../src/sim/linearizability.js";
 import { readHistory, readOnceMore, recover } from "./aftermath.js";
+import { atExit } from "./at-exit.js";
 import { bookOfVersion1 } from "./book.js";
-import { Stage } from "./stage.js";
+import { ProxyNetwork } from "./proxies.js";
+import { clientIds, memberIds, Stage } from "./stage.js";
 
 export type RestartOptions = {
   readonly cycles: number;
@@ -50,10 +52,13 @@ const tellEveryCycles = 50;
 export async function runRestarts(options: RestartOptions): Promise<RestartReport> {
   const dir = mkdtempSync(join(tmpdir(), "rafted-value-restarts-"));
   const { seed, clients, tell } = options;
-  const stage = new Stage(dir, seed, members, clients, setup);
+  const ids = memberIds(members);
+  const network = new ProxyNetwork([...ids, ...clientIds(clients)]);
+  const stage = new Stage(dir, seed, ids, network, setup);
+  const leave = atExit(() => stage.abandon());
   const killer = new Killer(stage, seed);
   try {
-    await stage.begin(clients);
+    await stage.begin(clientIds(clients));
     tell(`${members} durable members and ${clients} clients are at work`);
     while (killer.cycles < options.cycles && stage.problems.length === 0) {
       await killer.cycle();
@@ -68,6 +73,7 @@ export async function runRestarts(options: RestartOptions): Promise<RestartRepor
     return { problems, cycles, killed, killedWhileStarting, history, verdict };
   } finally {
     await stage.end();
+    leave();
     rmSync(dir, { recursive: true, force: true });
   }
 }

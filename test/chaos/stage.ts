@@ -1,5 +1,5 @@
 /** The group under attack: members and clients in processes of their own, and who looks at them. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import {
@@ -11,7 +11,7 @@ import {
 } from "../../src/index.js";
 import { bookOfVersion1, type Version } from "./book.js";
 import { Child } from "./child.js";
-import { addressOf, ChaosNetwork } from "./network.js";
+import type { Network } from "./network.js";
 import { RoutedTransport } from "./routed.js";
 import type { ClientPlan, FromClient, FromMember, MemberPlan } from "./words.js";
 
@@ -51,9 +51,17 @@ type Member = {
   mayBeRemoved: boolean;
 };
 
+export function memberIds(count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `m${at + 1}`);
+}
+
+export function clientIds(count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `c${at + 1}`);
+}
+
 export class Stage {
   readonly members = new Map<string, Member>();
-  readonly network: ChaosNetwork;
+  readonly network: Network;
   /** Whatever is wrong, a line each: then the run has failed. */
   readonly problems: string[] = [];
   readonly baseNs = process.hrtime.bigint();
@@ -66,21 +74,21 @@ export class Stage {
   readonly #direct = new RoutedTransport({});
   #observer: Observer | null = null;
 
-  /** `change`: what is other than usual. */
+  /** `change`: what is other than usual. The network is closed with the stage. */
   constructor(
     dir: string,
     seed: number,
-    members: number,
-    clients: number,
+    ids: readonly string[],
+    network: Network,
     change: Partial<Setup> = {},
   ) {
     this.#dir = dir;
     this.#seed = seed;
+    this.network = network;
     this.#setup = {
       config: { ...usual.config, ...change.config },
       storage: { ...usual.storage, ...change.storage },
     };
-    const ids = Array.from({ length: members }, (_, at) => `m${at + 1}`);
     for (const id of ids) {
       this.members.set(id, {
         id,
@@ -91,8 +99,6 @@ export class Stage {
         mayBeRemoved: false,
       });
     }
-    const clientIds = Array.from({ length: clients }, (_, at) => `c${at + 1}`);
-    this.network = new ChaosNetwork([...ids, ...clientIds]);
   }
 
   get ids(): string[] {
@@ -107,12 +113,12 @@ export class Stage {
     return this.members.get(id)!.child?.alive === true;
   }
 
-  async begin(clients: number): Promise<void> {
+  async begin(clientIds: readonly string[]): Promise<void> {
     const [first, ...others] = this.ids;
     await this.start(first!, true);
     for (const id of others) await this.start(id);
     await this.until("all members are voters", () => this.isSettled());
-    for (let at = 1; at <= clients; at++) this.startClient(`c${at}`);
+    for (const id of clientIds) this.startClient(id);
   }
 
   // -------------------------------------------------------------------------------------------
@@ -139,12 +145,15 @@ export class Stage {
     const dir = join(this.#dir, `${id}-${life}`);
     mkdirSync(dir, { recursive: true });
     const plan: MemberPlan = {
-      ...{ id, address: addressOf(id), group, dir, version, ...this.#setup },
-      join: create ? null : this.ids.filter((other) => other !== id).map(addressOf),
+      ...{ id, address: this.network.addressOf(id), listen: this.network.listenOf(id) },
+      ...{ group, dir, version, ...this.#setup },
+      join: create ? null : this.#addressesOf(this.ids.filter((other) => other !== id)),
     };
-    const child = new Child<FromMember>(memberProgram, plan, (message) => {
+    const complain = (message: FromMember): void => {
       if (message.type === "complaint") this.problems.push(message.message);
-    });
+    };
+    const entry = this.network.entryTo(id);
+    const child = new Child<FromMember>(memberProgram, plan, complain, entry);
     member.child = child;
     const listening = await child.heard("listening");
     if (listening === null) return `${id} ${(await child.gone) ?? "ended"}`;
@@ -158,6 +167,10 @@ export class Stage {
     const how = await child.gone;
     await this.network.remove(id);
     return entered === null ? `${id} ${how ?? "ended"}` : `${id}: ${entered.message}`;
+  }
+
+  #addressesOf(ids: readonly string[]): string[] {
+    return ids.map((id) => this.network.addressOf(id));
   }
 
   /** Resolves once the member's process listens, or has ended. */
@@ -236,16 +249,17 @@ export class Stage {
   startClient(id: string): void {
     const number = this.#clientNumber++;
     const file = join(this.#dir, `client-${number}.jsonl`);
+    // It may be killed before it has got to it.
+    writeFileSync(file, "");
     this.files.push(file);
     const plan: ClientPlan = {
       ...{ group, file, number, seed: this.#seed, lanes: 2 },
-      ...{ hosts: this.ids.map(addressOf), routes: this.network.routesOf(id) },
+      ...{ hosts: this.#addressesOf(this.ids), routes: this.network.routesOf(id) },
       version: number % 2 === 0 ? 1 : 2,
       baseNs: String(this.baseNs),
     };
-    const child = new Child<FromClient>(clientProgram, plan, ({ message }) => {
-      this.problems.push(message);
-    });
+    const complain = ({ message }: FromClient): void => void this.problems.push(message);
+    const child = new Child<FromClient>(clientProgram, plan, complain, this.network.entryTo(id));
     this.#clients.set(id, child);
   }
 
@@ -264,11 +278,11 @@ export class Stage {
   }
 
   // -------------------------------------------------------------------------------------------
-  // Looking, past the proxies
+  // Looking, past the harm
 
   get observer(): Observer {
     this.#observer ??= connect(bookOfVersion1, {
-      ...{ group, hosts: this.ids.map(addressOf), transport: this.#direct },
+      ...{ group, hosts: this.#addressesOf(this.ids), transport: this.#direct },
     });
     return this.#observer;
   }
@@ -276,7 +290,7 @@ export class Stage {
   /** A client that reaches this member and no other. */
   clientOf(id: string): Observer {
     const transport = new RoutedTransport(this.network.directRoutes(id));
-    return connect(bookOfVersion1, { group, hosts: [addressOf(id)], transport });
+    return connect(bookOfVersion1, { group, hosts: this.#addressesOf([id]), transport });
   }
 
   /** As the leader sees it; rejects while there is none. */
@@ -315,11 +329,22 @@ export class Stage {
     return false;
   }
 
+  #children(): readonly Child<FromMember | FromClient>[] {
+    const members = [...this.members.values()].flatMap(({ child }) => child ?? []);
+    return [...members, ...this.#clients.values()] as Child<FromMember | FromClient>[];
+  }
+
+  /** Without waiting for anything; those that are stopped go as well. */
+  abandon(): void {
+    for (const child of this.#children()) child.signal("SIGKILL");
+    // Somebody may be writing there until the kill has reached it.
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+
   async end(): Promise<void> {
     for (const member of this.members.values()) member.down = true;
     await this.#observer?.close();
-    const members = [...this.members.values()].flatMap(({ child }) => child ?? []);
-    await Promise.all([...members, ...this.#clients.values()].map((child) => child.kill()));
+    await Promise.all(this.#children().map((child) => child.kill()));
     await this.network.close();
   }
 }

@@ -7,8 +7,9 @@ export type Routes = Readonly<Record<string, string>>;
 
 export type MemberPlan = {
   readonly id: string;
-  /** As others know it. */
+  /** As others know it; where it listens, port 0 for any. */
   readonly address: string;
+  readonly listen: string;
   readonly group: string;
   readonly dir: string;
   readonly version: Version;
@@ -51,6 +52,14 @@ export type FromClient = {
   readonly type: "complaint";
   readonly message: string;
 };
+
+/** Where what comes in at the socket beside it is to go. */
+export type ToGate = { readonly host: string; readonly port: number };
+
+export type GatePlan = { readonly doors: number };
+
+/** It has all its doors. */
+export type FromGate = { readonly type: "open" };
 
 /** A line of a client's file. */
 export type Line =

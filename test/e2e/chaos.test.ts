@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type ChaosOptions, runChaos } from "../chaos/chaos.js";
+import { probeNamespaces, runTool } from "../chaos/iproute.js";
 import { parseOptions } from "../chaos/options.js";
 import { runRestarts } from "../chaos/restarts.js";
 
 const options: ChaosOptions = {
+  network: "proxies",
   members: 3,
   clients: 2,
   seed: 7,
@@ -13,6 +15,9 @@ const options: ChaosOptions = {
   faults: ["isolate", "reset", "kill", "pause"],
   tell: () => undefined,
 };
+
+const namespaces = probeNamespaces();
+const skip = typeof namespaces === "string" ? namespaces : false;
 
 describe("chaos", () => {
   test("three members that are cut off, reset, paused and killed answer linearizably", async () => {
@@ -24,6 +29,25 @@ describe("chaos", () => {
     assert.ok(answered.length >= 50, `only ${answered.length} calls were answered`);
     assert.ok(new Set(history.map(({ client }) => client)).size >= 3, "clients and the last reads");
   });
+
+  test(
+    "members that fall silent in namespaces of their own answer linearizably, and leave none behind",
+    { skip },
+    async () => {
+      assert.ok(typeof namespaces !== "string");
+      const { problems, struck, history, verdict } = await runChaos({
+        ...{ ...options, network: namespaces, durationMs: 4000 },
+        faults: ["cut-one-way", "isolate", "lose-power", "reset"],
+      });
+      assert.deepEqual(problems, []);
+      assert.equal(verdict.type, "linearizable");
+      assert.ok(struck.has("lose-power") && !struck.has("reset"), [...struck.keys()].join());
+      const answered = history.filter(({ outcome }) => outcome === "ok");
+      assert.ok(answered.length >= 50, `only ${answered.length} calls were answered`);
+      const left = runTool("ip", ["netns", "list"]);
+      assert.ok(!left.includes(`rv-${process.pid}-`), left);
+    },
+  );
 
   test("durable members that are killed again and again, all at once too, answer linearizably", async () => {
     const { problems, cycles, killed, history, verdict } = await runRestarts({
@@ -45,6 +69,11 @@ describe("chaos", () => {
   test("refuses options that make no sense, by name", () => {
     assert.match(String(parseOptions(["--faults", "plague"], 1)), /no kind "plague"/);
     assert.match(String(parseOptions(["--members", "2"], 1)), /3 to 7/);
+    assert.match(String(parseOptions(["--network", "wire"], 1)), /proxies, namespaces or both/);
+    assert.match(
+      String(parseOptions(["--restarts", "9", "--network", "namespaces"], 1)),
+      /--restarts: needs no namespaces/,
+    );
     assert.match(String(parseOptions(["--minutes"], 1)), /needs a value/);
     assert.match(String(parseOptions(["--restarts", "0"], 1)), /a whole number above 0/);
     assert.match(String(parseOptions(["--colour", "red"], 1)), /no such option/);
