@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Entry } from "../../src/core/types.js";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
-import { type File, inspectDirectory, type OpenMode } from "../../src/storage/file/index.js";
+import { inspectDirectory } from "../../src/storage/file/index.js";
 import { FakeDisk, kept, lost, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
@@ -14,20 +14,19 @@ const open = (disk: FakeDisk, sizes = options): Promise<Opened> =>
   Opened.open("/data", { ...sizes, fs: disk });
 
 /** Lets something happen between two reads of the second segment. */
-class SlowlyReadDisk extends FakeDisk {
-  meanwhile: () => Promise<void> = async () => undefined;
-
-  override async open(path: string, mode: OpenMode): Promise<File> {
-    const file = await super.open(path, mode);
+function betweenReads(disk: FakeDisk, meanwhile: () => Promise<void>): void {
+  const openFile = disk.open.bind(disk);
+  disk.open = async (path, mode) => {
+    const file = await openFile(path, mode);
     if (mode !== "read" || path !== "/data/wal-00000002.log") return file;
     return {
       ...file,
       read: async (position, sizeBytes) => {
-        if (position > 0) await this.meanwhile();
+        if (position > 0) await meanwhile();
         return file.read(position, sizeBytes);
       },
     };
-  }
+  };
 }
 
 async function store(opened: Opened, group: string, first: number, count: number): Promise<void> {
@@ -35,7 +34,8 @@ async function store(opened: Opened, group: string, first: number, count: number
 }
 
 /** Groups `good` and `bad`; of the second one entry does not read back. */
-async function damagedDisk<D extends FakeDisk>(disk: D, sizes = options): Promise<D> {
+async function damagedDisk(sizes = options): Promise<FakeDisk> {
+  const disk = new FakeDisk();
   const opened = await open(disk, sizes);
   for (const name of ["good", "bad"]) {
     opened.storage.createGroup(identityOf(name));
@@ -77,7 +77,7 @@ async function damageIn(disk: FakeDisk, dir: string, goodEntries: number): Promi
 
 describe("a damaged group", () => {
   test("is kept beside the directory, byte for byte, and forgotten in it", async () => {
-    const disk = await damagedDisk(new FakeDisk());
+    const disk = await damagedDisk();
     const before = filesOf(disk, "/data");
     const opened = await open(disk);
     const damage = opened.group("bad")!.damage!;
@@ -108,7 +108,7 @@ describe("a damaged group", () => {
 
   test("is set aside while another one goes on: the copy is whole wherever that one stands", async () => {
     for (const storesBefore of [0, 1, 7]) {
-      const disk = await damagedDisk(new FakeDisk());
+      const disk = await damagedDisk();
       const opened = await open(disk);
       let next = 21;
       for (let at = 0; at < storesBefore; at++, next += 20) await store(opened, "good", next, 20);
@@ -135,18 +135,18 @@ describe("a damaged group", () => {
 
   test("is set aside while the log is written behind what was copied of it", async () => {
     const large = { segmentBytes: 8 << 20, firstSegmentBytes: 4 << 20 };
-    const disk = await damagedDisk(new SlowlyReadDisk(), large);
+    const disk = await damagedDisk(large);
     const opened = await open(disk, large);
     const big = (index: number): readonly Entry[] => [
       { ...entriesOf(index, 1)[0]!, body: noise(900_000) },
     ];
     await opened.stored("good", opened.store("good", big(21)));
     let times = 0;
-    disk.meanwhile = async () => {
+    betweenReads(disk, async () => {
       if (times++ > 0) return;
       // One block begins in what was read, and is not there; the next one is read whole.
       for (const index of [22, 23]) await opened.stored("good", opened.store("good", big(index)));
-    };
+    });
     const copy = await opened.storage.setAside!("bad");
     assert.ok(times > 1);
     assert.notEqual(await damageIn(disk, copy, 21), null);
@@ -154,7 +154,7 @@ describe("a damaged group", () => {
   });
 
   test("does not stop being refused when the copy finds no room, and takes none then", async () => {
-    const disk = await damagedDisk(new FakeDisk());
+    const disk = await damagedDisk();
     const opened = await open(disk);
     disk.before = ({ type, path }) => {
       if (type === "write" && path.includes("set-aside") && path.endsWith(".snap")) {
@@ -182,7 +182,7 @@ describe("a damaged group", () => {
   });
 
   test("is the only kind that is set aside", async () => {
-    const disk = await damagedDisk(new FakeDisk());
+    const disk = await damagedDisk();
     const opened = await open(disk);
     const { storage } = opened;
     const before = disk.names();
@@ -201,7 +201,7 @@ describe("a damaged group", () => {
   });
 
   test("stays as it is when the storage is closed meanwhile", async () => {
-    const disk = await damagedDisk(new FakeDisk());
+    const disk = await damagedDisk();
     const opened = await open(disk);
     const aside = opened.storage.setAside!("bad");
     const closed = opened.close();
@@ -215,7 +215,7 @@ describe("a damaged group", () => {
 });
 
 test("a crash at any operation leaves the group as damaged as it was, or set aside with a whole copy", async () => {
-  const original = await damagedDisk(new FakeDisk());
+  const original = await damagedDisk();
   const log = original.file("/data/wal-00000001.log");
   const damage = await damageIn(original, "/data", 20);
   const outcomes = new Set<string>();
