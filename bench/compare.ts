@@ -33,7 +33,8 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-const warmUp = { outstanding: 64, warmupMs: 0 };
+/** On two busy cores the optimizing compiler needs seconds; until then everybody gets faster from round to round. */
+const warmUp = { outstanding: 64, warmupMs: 0, measureMs: 4000 };
 
 /** The first system is the baseline. All are running; each round runs them one after the other. */
 export async function compare(
@@ -42,7 +43,7 @@ export async function compare(
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
   // So that no system is measured cold, whichever count comes first.
-  for (const system of systems) await system.run({ ...warmUp, measureMs: options.measureMs });
+  for (const system of systems) await system.run(warmUp);
   const second = systems.findIndex(({ name }) => name === options.second);
   console.log(rowHeader.slice(0, second < 0 ? -16 : undefined));
   for (const outstanding of options.outstandings) {
