@@ -30,6 +30,8 @@ export interface ConnectionsOwner {
   lost(link: Link, error: RaftError): void;
   /** A link has become ready, or somebody may be dialled again: look at what waits. */
   wake(): void;
+  /** Now and then while somebody waits: look at what waits, at once. */
+  pulse(): void;
   leaderChanged(): void;
   /** Every host that is known refuses for good. */
   refusedByAll(error: RaftError): void;
@@ -265,7 +267,7 @@ export class Connections implements LinkOwner {
       if (entry.link !== null) this.#lookAfter(entry, entry.link, nowMs);
     }
     this.#scout(nowMs);
-    this.#owner.wake();
+    this.#owner.pulse();
     this.keepPulse();
   }
 

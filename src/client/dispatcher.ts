@@ -105,6 +105,11 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
     this.#clock.soon(() => this.#flush());
   }
 
+  /** In a turn of its own already. */
+  pulse(): void {
+    if (!this.#flushing) this.#flush();
+  }
+
   leaderChanged(): void {
     this.#leaderMoved = true;
     if (this.demand.leaderCalls > 0) this.#gate.leaderChanged();

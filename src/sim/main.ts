@@ -30,12 +30,16 @@ async function run(sim: SimOptions): Promise<number> {
   const progress = new Progress(clock, process.stderr, process.stderr.isTTY);
   const endMs = sim.minutes === null ? Infinity : clock.nowMs() + sim.minutes * 60_000;
   const seeds = seedsOf(sim);
+  const { stackTraceLimit } = Error;
+  // Refusals are errors, and a stack for each is a good part of a run. A failure is run again, with them.
+  if (seeds.count > 1) Error.stackTraceLimit = 0;
   for (let done = 0; done < seeds.count && clock.nowMs() < endMs; done++) {
     const chosen = simulationOptions(sim, seeds.next());
     const result = await runSimulation(chosen);
     progress.add(result);
     if (sim.history !== null) writeHistories(sim.history, result);
     if (result.failure !== null) {
+      Error.stackTraceLimit = stackTraceLimit;
       progress.end();
       await report(chosen, result);
       return 1;
@@ -84,15 +88,18 @@ function describe(result: SimulationResult): void {
 }
 
 async function report(options: SimulationOptions, result: SimulationResult): Promise<void> {
-  const { message, atMs, cause } = result.failure!;
+  const { message, atMs } = result.failure!;
   const out = process.stdout;
   out.write(`\nFAILED at ${atMs.toFixed(3)} virtual ms: ${message}\n`);
-  if (cause instanceof Error && cause.stack !== undefined) out.write(`${cause.stack}\n`);
   out.write(`settings: ${JSON.stringify(result.settings)}\n`);
   out.write(`again:  ${reproduce(options)}\n`);
   out.write("shrinking ...\n");
   const shrunk = await shrink(options, result);
-  out.write(`after ${shrunk.runs} runs: ${shrunk.result.failure!.message}\n`);
+  const failure = shrunk.result.failure!;
+  out.write(`after ${shrunk.runs} runs: ${failure.message}\n`);
+  if (failure.cause instanceof Error && failure.cause.stack !== undefined) {
+    out.write(`${failure.cause.stack}\n`);
+  }
   const struck = [...shrunk.result.faults].map(([kind, count]) => `${kind} ${count}`);
   out.write(`faults: ${struck.join(", ") || "none"}\n`);
   out.write(`shrunk: ${reproduce(shrunk.options)} --trace\n`);
