@@ -46,6 +46,7 @@ export class SimDisk {
   readonly damaged = new Map<GroupName, MemoryGroup>();
   hostId: string | null = null;
   #open: SimStorage | null = null;
+  #hanging = false;
 
   constructor(world: World) {
     this.world = world;
@@ -62,6 +63,23 @@ export class SimDisk {
     if (this.#open === null) return false;
     this.#open.failNext = true;
     return true;
+  }
+
+  /** No sync comes back any more, nor fails, until the disk goes on. */
+  hang(): boolean {
+    if (this.#open === null || this.#hanging) return false;
+    this.#hanging = true;
+    return true;
+  }
+
+  goOn(): void {
+    this.#hanging = false;
+    this.#open?.goOn();
+  }
+
+  /** @internal */
+  get hanging(): boolean {
+    return this.#hanging;
   }
 
   /** Bits flip in what is stored of a group: the next process to open the disk notices. */
@@ -109,6 +127,8 @@ class SimStorage implements Storage {
   #writing: Operation[] = [];
   /** So many of them, the oldest, are in the sync under way. */
   #syncing = 0;
+  /** That sync would be back if the disk were not hanging. */
+  #held = false;
   readonly #lives = new GroupLives();
 
   constructor(disk: SimDisk, process: SimProcess) {
@@ -272,6 +292,8 @@ class SimStorage implements Storage {
   /** The sync has come back: durable from now on, whether or not the process hears of it. */
   #done(): void {
     if (this.#handlers === null || this.failed) return;
+    this.#held = this.#disk.hanging;
+    if (this.#held) return;
     if (this.failNext) return this.#fail();
     const done = this.#writing.splice(0, this.#syncing);
     this.#syncing = 0;
@@ -282,6 +304,10 @@ class SimStorage implements Storage {
         if (this.#handlers !== null && isAwaited()) answer(this.#handlers);
       }
     });
+  }
+
+  goOn(): void {
+    if (this.#held) this.#done();
   }
 
   /** After a failed sync nobody knows how much has reached the platter. */

@@ -14,6 +14,7 @@ export const machineFaults: readonly FaultKind[] = [
   { name: "drift", everyTimeouts: 6, strike: drift },
   { name: "wall-jump", everyTimeouts: 5, strike: wallJump },
   { name: "slow-disk", everyTimeouts: 5, strike: slowDisk },
+  { name: "disk-hangs", everyTimeouts: 12, strike: diskHangs },
   { name: "disk-fails", everyTimeouts: 12, strike: diskFails },
 ];
 
@@ -127,6 +128,15 @@ function slowDisk(strike: Strike): boolean {
   disk.settings.minSyncMs = between(random, 0, 0.2) * electionTimeoutMs;
   disk.settings.maxSyncMs = disk.settings.minSyncMs + between(random, 0, 1) * electionTimeoutMs;
   later(between(random, 1, 6) * electionTimeoutMs, () => Object.assign(disk.settings, before));
+  return true;
+}
+
+/** Neither an answer nor an error, as of a network disk whose server is gone: for a while, or until a crash. */
+function diskHangs(strike: Strike): boolean {
+  const { random, electionTimeoutMs, later } = strike;
+  const disk = anyRunning(strike)?.disk;
+  if (disk === undefined || disk === null || !disk.hang()) return false;
+  later(between(random, 0.5, 8) * electionTimeoutMs, () => disk.goOn());
   return true;
 }
 

@@ -94,3 +94,44 @@ describe("a failing write of the simulated disk", () => {
     assert.ok(again.opened.group("queue").entries.length <= 2);
   });
 });
+
+describe("a simulated disk that hangs", () => {
+  test("answers nothing until it goes on, then everything, in order", async () => {
+    const { disk, start, run } = makeDisk(4);
+    const { opened } = await start();
+    opened.storage.createGroup(identityOf("queue"));
+    opened.store("queue", { entries: entries(1, 1, 1) });
+    run();
+    assert.ok(disk.hang());
+    assert.ok(!disk.hang(), "it hangs already");
+    opened.store("queue", { entries: entries(2, 2, 1) });
+    run();
+    opened.store("queue", { entries: entries(3, 3, 1) });
+    run();
+    assert.equal(opened.of("stored").length, 1);
+    assert.equal(opened.of("failed").length, 0);
+    disk.goOn();
+    run();
+    assert.equal(opened.of("stored").length, 3);
+  });
+
+  test("hangs for the next process as well, and owes the dead nothing", async () => {
+    const { disk, start, run } = makeDisk(5);
+    const { process, opened } = await start();
+    opened.storage.createGroup(identityOf("queue"));
+    run();
+    disk.hang();
+    opened.store("queue", { entries: entries(1, 1, 1) });
+    run();
+    process.kill();
+    const again = await start();
+    const first = again.opened.group("queue").entries.length + 1;
+    again.opened.store("queue", { entries: entries(first, first, 1) });
+    run();
+    assert.equal(again.opened.of("stored").length, 0);
+    disk.goOn();
+    run();
+    assert.equal(opened.of("stored").length, 0);
+    assert.equal(again.opened.of("stored").length, 1);
+  });
+});
