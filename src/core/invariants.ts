@@ -156,6 +156,22 @@ function checkElectable(cores: readonly Core[]): string[] {
   return broken;
 }
 
+/**
+ * What a leader counts is there: a follower that has heard of nobody newer holds what it acknowledged.
+ * Fires before an entry that only seems to be on a quorum is lost.
+ */
+function checkCounted(leader: Core, follower: Core): string | null {
+  const { role } = leader;
+  if (role.type !== "leader" || follower.currentTerm !== leader.currentTerm) return null;
+  const counted = role.peers.find(({ id }) => id === follower.self.id)?.matchIndex ?? 0;
+  const { log, self } = follower;
+  const has = lastIndex(log) >= counted && !differs(leader, follower, counted);
+  return has
+    ? null
+    : `${leader.self.id} counts ${self.id} up to ${counted}, whose log ends at ${lastIndex(log)} ` +
+        `or differs there`;
+}
+
 /** All cores of one group that are up, at one moment. */
 export function checkCluster(cores: readonly Core[]): string[] {
   const broken: string[] = [];
@@ -166,6 +182,10 @@ export function checkCluster(cores: readonly Core[]): string[] {
       if (matching !== null) broken.push(matching);
       const committed = checkCommitted(cores[i]!, cores[j]!);
       if (committed !== null) broken.push(committed);
+    }
+    for (const other of cores) {
+      const counted = other === cores[i] ? null : checkCounted(cores[i]!, other);
+      if (counted !== null) broken.push(counted);
     }
   }
   broken.push(...checkLeaders(cores), ...checkElectable(cores));

@@ -29,7 +29,7 @@ export type LiveMember = { readonly machine: Machine; readonly member: Member };
 const machineNames = ["a", "b", "c", "d", "e", "f", "g"];
 
 /** Comparing whole logs after every event would be most of the work. */
-const stepsBetweenChecks = 1024;
+const stepsBetweenChecks = 256;
 
 export class SimCluster {
   readonly world: World;

@@ -1,8 +1,9 @@
 /** What operators and clients do at the worst moments: not faults, but as good as. */
 import { RaftError } from "../errors.js";
+import { crashMachine } from "./faults-machine.js";
 import type { GroupPlan } from "./machine.js";
 import type { FaultKind, Strike } from "./nemesis.js";
-import { between, pick } from "./world.js";
+import { between, pick, shuffled } from "./world.js";
 
 export const clusterFaults: readonly FaultKind[] = [
   { name: "remove-member", everyTimeouts: 6, strike: removeMember },
@@ -10,6 +11,7 @@ export const clusterFaults: readonly FaultKind[] = [
   { name: "snapshot", everyTimeouts: 2, strike: snapshot },
   { name: "config", everyTimeouts: 5, strike: changeConfig },
   { name: "client-churn", everyTimeouts: 4, strike: clientChurn },
+  { name: "diverge", everyTimeouts: 3, strike: diverge },
 ];
 
 /** An operator's call: a refusal is an answer, anything else a defect. */
@@ -94,5 +96,67 @@ function clientChurn(strike: Strike): boolean {
   if (client === null || cluster.replaceClient === null) return false;
   client.process.kill();
   cluster.replaceClient(client);
+  return true;
+}
+
+/**
+ * A leader is cut off from the others, some of them a little later, and goes on taking entries: logs
+ * that disagree over many entries, which a few commands of the clients hardly ever make. Changes of the
+ * configuration, because every value has those and no history has to account for them.
+ */
+function diverge(strike: Strike): boolean {
+  const { cluster, random, electionTimeoutMs, later } = strike;
+  const { world, network } = cluster;
+  const plan = anyPlan(strike);
+  const leader = cluster.leader(plan.name);
+  if (leader === null || cluster.machines.length < 2) return false;
+  const { name } = leader.machine;
+  const others = shuffled(
+    random,
+    cluster.machines.filter(({ running, name: other }) => running && other !== name),
+  );
+  const late = random.below(others.length + 1);
+  const sparedMs = between(random, 0, 0.3) * electionTimeoutMs;
+  const cut: string[] = [];
+  let over = false;
+  others.forEach((other, at) => {
+    world.after(at < late ? between(random, 0, sparedMs) : 0, () => {
+      if (over) return;
+      cut.push(other.name);
+      network.cut(name, other.name);
+      network.cut(other.name, name);
+    });
+  });
+  const entries = 2 + random.below(12);
+  for (let at = 0; at < entries; at++) {
+    const change = { maxSessions: pick(random, [3, 10, 1000]) };
+    world.after(between(random, 0, sparedMs), () =>
+      ask(strike, cluster.operator(plan).changeConfig(change, { timeoutMs: 2000 })),
+    );
+  }
+  if (random.next() < 0.3) {
+    world.after(sparedMs, () => {
+      if (!over) removeMember(strike);
+    });
+  }
+  const awayMs = sparedMs + between(random, 1, 8) * electionTimeoutMs;
+  // A second leader of theirs begins its probes behind the first one's entries.
+  const next = random.next() < 0.5 ? pick(random, others) : undefined;
+  if (next !== undefined) {
+    world.after(awayMs * between(random, 0.4, 1), () =>
+      ask(strike, cluster.operator(plan).transferLeadership(next.name, { timeoutMs: 2000 })),
+    );
+  }
+  const crashes = random.next() < 0.4;
+  later(awayMs, () => {
+    over = true;
+    for (const other of cut) {
+      network.mend(name, other);
+      network.mend(other, name);
+    }
+    // Whoever could tell it what was committed meanwhile is gone when it comes back.
+    const teller = crashes ? cluster.leader(plan.name) : null;
+    if (teller !== null && teller.machine !== leader.machine) crashMachine(strike, teller.machine);
+  });
   return true;
 }

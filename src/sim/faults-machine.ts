@@ -38,7 +38,7 @@ function crashLeader(strike: Strike): boolean {
 }
 
 /** Without a disk the member is gone with its memory: never so many that the group is gone too. */
-function crashMachine(strike: Strike, machine: Machine): boolean {
+export function crashMachine(strike: Strike, machine: Machine): boolean {
   const { cluster, random, electionTimeoutMs, later } = strike;
   if (machine.disk === null && !cluster.mayForget(machine)) return false;
   machine.kill();
