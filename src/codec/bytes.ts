@@ -30,13 +30,14 @@ export function isU32(value: number): boolean {
   return value >>> 0 === value;
 }
 
-const slabBytes = 16 * 1024;
+const slabBytes = 4096;
 /** Above it, a buffer of its own costs less than what it would keep alive. */
 const mostFromSlab = 512;
 
 /**
  * Where somebody's small frames are written one behind the other: a buffer for each costs more than what is
- * written into it. What was handed out is never written to again.
+ * written into it. What was handed out is never written to again. One for each connection: whoever does
+ * not read what it is sent keeps the slabs of its frames alive, and must not keep those of others.
  */
 export class Slab {
   bytes = new Uint8Array(0);

@@ -3,7 +3,7 @@ import { sendFrame } from "../codec/send-frame.js";
 import { encodeFrame } from "../codec/wire.js";
 import type { GroupEvent } from "../client/types.js";
 import type { ClientReply, ClientRequest, Frame, LeaderHint } from "../codec/types.js";
-import { emptyBytes, utf8 } from "../codec/bytes.js";
+import { emptyBytes, Slab, utf8 } from "../codec/bytes.js";
 import type { Connection } from "../ports.js";
 import type { ReplySink } from "../member/types.js";
 import type { HostContext } from "./context.js";
@@ -23,6 +23,7 @@ export class ClientChannel implements ReplySink, TurnFlusher {
   readonly group: HostedGroup;
   readonly #context: HostContext;
   readonly #connection: Connection;
+  readonly #slab = new Slab();
   #replies: ClientReply[] = [];
   #outstanding = 0;
   /** By the request number of `subscribe`: events not sent yet, the newest of each type. */
@@ -165,7 +166,7 @@ export class ClientChannel implements ReplySink, TurnFlusher {
       }
       const part = from === 0 && to === replies.length ? replies : replies.slice(from, to);
       const frame: Frame = { type: "replies", channel: this.number, replies: part };
-      sendFrame(this.#connection, frame, null, this.#context.slab);
+      sendFrame(this.#connection, frame, null, this.#slab);
       from = to;
     }
   }

@@ -1,5 +1,4 @@
 /** What the parts of one host share. */
-import type { Slab } from "../codec/bytes.js";
 import type { EntriesCache } from "../codec/entries.js";
 import type { MemberId } from "../core/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
@@ -29,8 +28,6 @@ export type HostContext = {
   readonly announced: Map<MemberId, string>;
   /** Of the turn under way: a run of entries for several peers is encoded once. */
   readonly entriesCache: EntriesCache;
-  /** For what is sent to peers. */
-  readonly slab: Slab;
   readonly rateLimit: RateLimit;
   /** A newcomer has heard which group took it in. */
   adoptGroup(group: HostedGroup, groupId: string): void;

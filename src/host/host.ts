@@ -3,7 +3,6 @@
  *
  * It moves bytes and gives turns (turns.ts); what is right is decided in the members' cores.
  */
-import { Slab } from "../codec/bytes.js";
 import { EntriesCache } from "../codec/entries.js";
 import { hostIdOf } from "../core/index.js";
 import { RaftError } from "../errors.js";
@@ -108,7 +107,6 @@ export class Host {
       links,
       announced: new Map(),
       entriesCache,
-      slab: new Slab(),
       rateLimit: new RateLimit(clock),
       adoptGroup: (group, groupId) => adopt(context, group, groupId),
     };

@@ -3,6 +3,7 @@
  * carrying one channel per (group, member) pair. What cannot be sent now is dropped, because Raft
  * sends again: a dead peer costs a look at the clock.
  */
+import { Slab } from "../codec/bytes.js";
 import { sendFrame } from "../codec/send-frame.js";
 import { decodeFrame, encodeFrame } from "../codec/wire.js";
 import { type Frame, protocolVersion } from "../codec/types.js";
@@ -45,6 +46,7 @@ export class PeerLink implements ConnectionHandlers {
   readonly address: string;
   readonly channels = new Map<number, PeerChannel>();
   readonly #context: HostContext;
+  readonly #slab = new Slab();
   #connection: Connection | null = null;
   #welcomed = false;
   #failures = 0;
@@ -64,7 +66,7 @@ export class PeerLink implements ConnectionHandlers {
   }
 
   send(channel: PeerChannel, message: Message): void {
-    const { clock, limits, entriesCache, slab } = this.#context;
+    const { clock, limits, entriesCache } = this.#context;
     const nowMs = clock.nowMs();
     channel.usedAtMs = nowMs;
     if (nowMs < channel.pausedUntilMs) return;
@@ -77,7 +79,7 @@ export class PeerLink implements ConnectionHandlers {
       connection.send(encodeFrame(this.#openPeer(channel)));
     }
     const frame: Frame = { type: "peerMessage", channel: channel.number, message };
-    sendFrame(connection, frame, entriesCache, slab);
+    sendFrame(connection, frame, entriesCache, this.#slab);
   }
 
   /** Told once, so that a core that answers by sending again does not turn in circles. */
