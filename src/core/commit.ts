@@ -23,8 +23,12 @@ export function advanceCommitIndex(core: Core, role: LeaderRole): void {
     id === self.id ? disk.durableIndex : (findPeer(role, id)?.matchIndex ?? 0),
   );
   if (reached <= core.commitIndex || reached < role.termStartIndex) return;
-  for (let index = core.commitIndex + 1; index <= reached; index++) {
-    role.uncommittedBytes -= sizeAt(core.log, index);
+  if (reached === lastIndex(core.log)) {
+    role.uncommittedBytes = 0;
+  } else {
+    for (let index = core.commitIndex + 1; index <= reached; index++) {
+      role.uncommittedBytes -= sizeAt(core.log, index);
+    }
   }
   core.commitIndex = reached;
 }

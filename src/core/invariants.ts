@@ -2,7 +2,7 @@
  * What must hold of one core, and of several of one group at the same moment (paper Figure 3).
  * Checks that need history (committed entries stay committed) are the caller's: `CommittedLedger`.
  */
-import { allEntries, entryAt, firstIndex, lastIndex, lastTerm, termAt } from "./log.js";
+import { allEntries, entryAt, firstIndex, lastIndex, lastTerm, sizeAt, termAt } from "./log.js";
 import { isSelfVoter } from "./memberships.js";
 import { isQuorum } from "./quorum.js";
 import type { Core } from "./state.js";
@@ -37,6 +37,10 @@ export function checkCore(core: Core): string[] {
   }
   if (role.type === "leader") {
     expect(core.votedFor === id, "leads without its own vote");
+    let bytes = 0;
+    for (let index = commitIndex + 1; index <= last; index++) bytes += sizeAt(log, index);
+    const counted = role.uncommittedBytes;
+    expect(counted === bytes, `counts ${counted} uncommitted bytes, there are ${bytes}`);
     // Elsewhere commitIndex may lag behind what is committed, after a restart by far.
     const uncommitted = core.memberships.filter((one) => one.index > commitIndex).length;
     expect(

@@ -149,11 +149,11 @@ function becomeLeader(core: Core, out: Out): void {
   appendSpecial(core, role, "noop", null, 0, out);
 }
 
-function uncommittedBytes(core: Core): number {
+function uncommittedBytes({ commitIndex, log }: Core): number {
+  // After a restart that may be a million entries.
+  if (commitIndex === log.offset) return log.sizeBytes;
   let bytes = 0;
-  for (let index = core.commitIndex + 1; index <= lastIndex(core.log); index++) {
-    bytes += sizeAt(core.log, index);
-  }
+  for (let index = commitIndex + 1; index <= lastIndex(log); index++) bytes += sizeAt(log, index);
   return bytes;
 }
 
