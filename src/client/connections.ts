@@ -59,7 +59,7 @@ const silentMostMs = 4000;
 const stalledMs = 1000;
 /** A link that nobody needs is kept for a while. */
 const lingerMs = 10_000;
-const pulseMs = 50;
+const pulseMs = 100;
 const slowPulseMs = 1000;
 
 export class Connections implements LinkOwner {
