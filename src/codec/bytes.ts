@@ -25,6 +25,18 @@ export function textOf(bytes: Uint8Array, field: string): string {
   }
 }
 
+/** One buffer of all; the only one of them as it is. */
+export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** True for the integers that the narrow layouts carry. */
 export function isU32(value: number): boolean {
   return value >>> 0 === value;

@@ -1,6 +1,6 @@
 /** A frame on its way: as the parts that it lies in, where the connection takes them. */
 import type { Connection } from "../ports.js";
-import type { Slab } from "./bytes.js";
+import { concatenate, type Slab } from "./bytes.js";
 import type { EntriesCache } from "./entries.js";
 import type { Frame } from "./types.js";
 import { encodeFrameInParts } from "./wire.js";
@@ -14,17 +14,5 @@ export function sendFrame(
   const parts = encodeFrameInParts(frame, cache, slab);
   if (parts.length === 1) connection.send(parts[0]!);
   else if (connection.sendParts !== undefined) connection.sendParts(parts);
-  else connection.send(joinParts(parts));
-}
-
-export function joinParts(parts: readonly Uint8Array[]): Uint8Array {
-  let size = 0;
-  for (const part of parts) size += part.length;
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+  else connection.send(concatenate(parts));
 }

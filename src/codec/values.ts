@@ -2,6 +2,7 @@
 import { Decoder } from "cbor-x/decode";
 import { Encoder } from "cbor-x/encode";
 import type { Codec } from "../ports.js";
+import { concatenate } from "./bytes.js";
 import { captureValue } from "./value-capture.js";
 import { explain } from "./value-explain.js";
 import { UnencodableError, weigh, wholeWeight } from "./value-forms.js";
@@ -96,15 +97,4 @@ function isSmall(value: unknown): boolean {
     if (error instanceof UnencodableError) throw new Error(explain(value), { cause: error });
     throw error;
   }
-}
-
-function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }

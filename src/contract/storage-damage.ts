@@ -36,6 +36,15 @@ async function damaged(harness: StorageHarness): Promise<OpenStorage | null> {
   return OpenStorage.open(harness);
 }
 
+/** The same with what sets a group aside; null: this storage cannot. */
+async function damagedToSetAside(harness: StorageHarness) {
+  const opened = await damaged(harness);
+  const setAside = opened?.storage.setAside?.bind(opened.storage);
+  if (opened !== null && setAside !== undefined) return { opened, setAside };
+  await opened?.storage.close();
+  return null;
+}
+
 function damageOf(opened: OpenStorage, name: string): string | null | undefined {
   const isIt = ({ identity }: RecoveredGroup): boolean => identity.group === name;
   return opened.recovered.find(isIt)?.damage;
@@ -61,12 +70,9 @@ export function testDamage(make: StorageFactory): void {
 
   test("a damaged group that is set aside is gone, and its name is free; others go on", async (t) => {
     const harness = await make(t);
-    const opened = await damaged(harness);
-    const setAside = opened?.storage.setAside?.bind(opened.storage);
-    if (opened === null || setAside === undefined) {
-      await opened?.storage.close();
-      return t.skip("this storage sets nothing aside");
-    }
+    const ready = await damagedToSetAside(harness);
+    if (ready === null) return t.skip("this storage sets nothing aside");
+    const { opened, setAside } = ready;
     const elsewhere = opened.store("stack", { entries: entriesOf("stack", 11, 12) });
     const where = await setAside("queue");
     assert.match(where, /^[^\n]+$/);
@@ -86,12 +92,9 @@ export function testDamage(make: StorageFactory): void {
 
   test("a group that is good, or not there, is never set aside", async (t) => {
     const harness = await make(t);
-    const opened = await damaged(harness);
-    const setAside = opened?.storage.setAside?.bind(opened.storage);
-    if (opened === null || setAside === undefined) {
-      await opened?.storage.close();
-      return t.skip("this storage sets nothing aside");
-    }
+    const ready = await damagedToSetAside(harness);
+    if (ready === null) return t.skip("this storage sets nothing aside");
+    const { opened, setAside } = ready;
     await assert.rejects(setAside("stack"), isInvalidArgument);
     await assert.rejects(setAside("other"), isInvalidArgument);
     await opened.stored("stack", opened.store("stack", { entries: entriesOf("stack", 11, 11) }));

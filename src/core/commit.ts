@@ -2,13 +2,13 @@
  * From "on a majority" to "applied" (paper 5.3, 5.4.2), and what committed special entries bring.
  */
 import { appendSpecial } from "./append.js";
-import { entrySizeBytes, lastIndex, packApplied, sizeAt, sliceEntries } from "./log.js";
+import { bytesBetween, entrySizeBytes, lastIndex, packApplied, sliceEntries } from "./log.js";
 import { enforceNewest, forgetOldMemberships, withoutMembers } from "./memberships.js";
 import { createPeer, findPeer } from "./progress.js";
 import { isMember, isVoter, quorumValue } from "./quorum.js";
 import { becomeFollower, becomeRemoved } from "./roles.js";
 import { snapshotDueBytes, takeSnapshotIfGrown } from "./take-snapshot.js";
-import type { Core, LeaderRole, Out } from "./state.js";
+import type { Core, LeaderRole, Out, Peer } from "./state.js";
 import type { Entry, GroupConfig, LogIndex, Membership } from "./types.js";
 
 /**
@@ -18,19 +18,24 @@ import type { Entry, GroupConfig, LogIndex, Membership } from "./types.js";
  */
 export function advanceCommitIndex(core: Core, role: LeaderRole): void {
   role.matchChanged = false;
-  const { disk, self } = core;
-  const reached = quorumValue(core.membership, (id) =>
-    id === self.id ? disk.durableIndex : (findPeer(role, id)?.matchIndex ?? 0),
-  );
+  const reached = storedByQuorum(core, role);
   if (reached <= core.commitIndex || reached < role.termStartIndex) return;
-  if (reached === lastIndex(core.log)) {
-    role.uncommittedBytes = 0;
-  } else {
-    for (let index = core.commitIndex + 1; index <= reached; index++) {
-      role.uncommittedBytes -= sizeAt(core.log, index);
-    }
-  }
+  role.uncommittedBytes -= bytesBetween(core.log, core.commitIndex, reached);
   core.commitIndex = reached;
+}
+
+/** The highest index that a quorum stores durably, by what the leader knows of each. */
+export function storedByQuorum(
+  core: Core,
+  role: LeaderRole,
+  matchOf: (peer: Peer) => LogIndex = (peer) => peer.matchIndex,
+): LogIndex {
+  const { disk, self } = core;
+  return quorumValue(core.membership, (id) => {
+    if (id === self.id) return disk.durableIndex;
+    const peer = findPeer(role, id);
+    return peer === null ? 0 : matchOf(peer);
+  });
 }
 
 export function hasCommittedInTerm(core: Core, role: LeaderRole): boolean {

@@ -4,6 +4,7 @@
  */
 import { allEntries, entryAt, firstIndex, lastIndex, lastTerm, sizeAt, termAt } from "./log.js";
 import { isSelfVoter } from "./memberships.js";
+import { findPeer } from "./progress.js";
 import { isQuorum } from "./quorum.js";
 import type { Core } from "./state.js";
 import type { Entry, LogIndex } from "./types.js";
@@ -167,7 +168,7 @@ function checkElectable(cores: readonly Core[]): string[] {
 function checkCounted(leader: Core, follower: Core): string | null {
   const { role } = leader;
   if (role.type !== "leader" || follower.currentTerm !== leader.currentTerm) return null;
-  const counted = role.peers.find(({ id }) => id === follower.self.id)?.matchIndex ?? 0;
+  const counted = findPeer(role, follower.self.id)?.matchIndex ?? 0;
   const { log, self } = follower;
   const has = lastIndex(log) >= counted && !differs(leader, follower, counted);
   return has

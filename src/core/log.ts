@@ -159,6 +159,15 @@ export function sizeAt(log: Log, index: LogIndex): number {
   return entrySizeBytes(entryAt(log, index));
 }
 
+/** Sum of `sizeAt` over the entries (`after`, `to`]. */
+export function bytesBetween(log: Log, after: LogIndex, to: LogIndex): number {
+  // After a restart that may be a million entries.
+  if (after === log.offset && to === lastIndex(log)) return log.sizeBytes;
+  let bytes = 0;
+  for (let index = after + 1; index <= to; index++) bytes += sizeAt(log, index);
+  return bytes;
+}
+
 export function appendEntry(log: Log, entry: Entry): void {
   assert(
     entry.index === lastIndex(log) + 1,

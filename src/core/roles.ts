@@ -4,7 +4,7 @@
  */
 import { appendSpecial } from "./append.js";
 import { adoptTerm } from "./disk.js";
-import { lastIndex, sizeAt, termAt } from "./log.js";
+import { lastIndex, bytesBetween, termAt } from "./log.js";
 import { isSelfVoter, isSoleVoter } from "./memberships.js";
 import { createPeer } from "./progress.js";
 import { allMembers, allVoters, isQuorum } from "./quorum.js";
@@ -131,7 +131,7 @@ function becomeLeader(core: Core, out: Out): void {
     transfer: null,
     membershipRequest: null,
     configRequests: [],
-    uncommittedBytes: uncommittedBytes(core),
+    uncommittedBytes: bytesBetween(core.log, core.commitIndex, lastIndex(core.log)),
     commitNotifySet: false,
     matchChanged: false,
     heartbeatDue: false,
@@ -147,14 +147,6 @@ function becomeLeader(core: Core, out: Out): void {
   setHeartbeat(core, out);
   // The no-op is what makes entries of older terms committable at once (hazard 36).
   appendSpecial(core, role, "noop", null, 0, out);
-}
-
-function uncommittedBytes({ commitIndex, log }: Core): number {
-  // After a restart that may be a million entries.
-  if (commitIndex === log.offset) return log.sizeBytes;
-  let bytes = 0;
-  for (let index = commitIndex + 1; index <= lastIndex(log); index++) bytes += sizeAt(log, index);
-  return bytes;
 }
 
 export function setHeartbeat(core: Core, out: Out): void {

@@ -3,9 +3,9 @@
  * thousand idle groups hears it ten thousand times a second, so it is worth to know it at a glance. A
  * busy leader hears much of the kind as well: whoever acknowledges after the quorum changes nothing.
  */
+import { storedByQuorum } from "./commit.js";
 import { lastIndex } from "./log.js";
 import { findPeer } from "./progress.js";
-import { quorumValue } from "./quorum.js";
 import type { Core, LeaderRole, Peer } from "./state.js";
 import type { LogIndex, MemberId, Message } from "./types.js";
 
@@ -37,10 +37,6 @@ export function isSignOfLife(core: Core, from: MemberId, message: Message): bool
 function isNews(core: Core, role: LeaderRole, peer: Peer, matchIndex: LogIndex): boolean {
   // It makes room for more, or is to lead once it has everything.
   if (peer.nextIndex <= lastIndex(core.log) || role.transfer !== null) return true;
-  const reached = quorumValue(core.membership, (id) => {
-    if (id === peer.id) return matchIndex;
-    if (id === core.self.id) return core.disk.durableIndex;
-    return findPeer(role, id)?.matchIndex ?? 0;
-  });
+  const reached = storedByQuorum(core, role, (one) => (one === peer ? matchIndex : one.matchIndex));
   return reached > core.commitIndex;
 }

@@ -11,7 +11,7 @@
  * can compare them (DESIGN 17).
  */
 import { coverBySnapshot } from "./disk.js";
-import { compactTo, entryAt, firstIndex, sizeAt, termAt } from "./log.js";
+import { bytesBetween, compactTo, entryAt, firstIndex, sizeAt, termAt } from "./log.js";
 import { appliedMembership } from "./memberships.js";
 import { isResponsive } from "./progress.js";
 import type { Core, Out } from "./state.js";
@@ -136,8 +136,7 @@ export function onLeaderSnapshotTold(core: Core, index: LogIndex, sizeBytes: num
   const isHere = Number.isSafeInteger(index) && index >= log.offset && index <= core.lastApplied;
   if (!isHere || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return;
   if (core.takingSnapshotAt !== 0) return;
-  let bytes = 0;
-  for (let at = index + 1; at <= core.lastApplied; at++) bytes += sizeAt(log, at);
+  const bytes = bytesBetween(log, index, core.lastApplied);
   if (bytes >= worthwhileBytes(core, sizeBytes)) return;
   core.appliedBytes = bytes;
   core.countedFrom = index;

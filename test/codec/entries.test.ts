@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { ByteReader, ByteWriter } from "../../src/codec/bytes.js";
+import { ByteReader, ByteWriter, concatenate } from "../../src/codec/bytes.js";
 import {
   encodeEntries,
   EntriesCache,
@@ -13,7 +13,6 @@ import {
   wideEntryBytes,
   writeEntry,
 } from "../../src/codec/entries.js";
-import { joinParts } from "../../src/codec/send-frame.js";
 import type { Entry } from "../../src/core/types.js";
 import { RaftError } from "../../src/errors.js";
 import { entries } from "./arbitraries.js";
@@ -34,7 +33,7 @@ function command(fields: Partial<Entry> = {}): Entry {
 }
 
 function bytesOf(list: readonly Entry[]): Uint8Array {
-  return joinParts(encodeEntries(list));
+  return concatenate(encodeEntries(list));
 }
 
 function sizeOf(entry: Entry): number {
@@ -135,7 +134,7 @@ describe("entries as bytes", () => {
     assert.equal(parts[1], large);
     const writer = new ByteWriter(1);
     for (const entry of list) writeEntry(writer, entry);
-    assert.deepEqual(joinParts(parts), writer.finish());
+    assert.deepEqual(concatenate(parts), writer.finish());
   });
 
   test("a cache hands out the same bytes for the same run and no others", () => {

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { Slab } from "../../src/codec/bytes.js";
+import { Slab, concatenate } from "../../src/codec/bytes.js";
 import { EntriesCache } from "../../src/codec/entries.js";
-import { joinParts } from "../../src/codec/send-frame.js";
 import { decodeFrame, encodeFrame, encodeFrameInParts } from "../../src/codec/wire.js";
 import type { Frame } from "../../src/codec/types.js";
 import { RaftError } from "../../src/errors.js";
@@ -110,7 +109,7 @@ describe("frames", () => {
       }),
     );
     // Compared last: nothing that was handed out is written to again.
-    for (const { parts, bytes } of made) assert.deepEqual(joinParts(parts), bytes);
+    for (const { parts, bytes } of made) assert.deepEqual(concatenate(parts), bytes);
   });
 
   for (const [name, given] of Object.entries(largeFrames)) {
@@ -123,8 +122,8 @@ describe("frames", () => {
           parts.filter((part) => bodies.includes(part)),
           bodies,
         );
-        assert.deepEqual(joinParts(parts), encodeFrame(given));
-        assert.deepEqual(decodeFrame(joinParts(parts)), given);
+        assert.deepEqual(concatenate(parts), encodeFrame(given));
+        assert.deepEqual(decodeFrame(concatenate(parts)), given);
       }
     });
   }

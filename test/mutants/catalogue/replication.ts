@@ -88,8 +88,8 @@ export const replication: readonly Mutant[] = [
     hazards: [31],
     bug: "the leader counts its own entries before they are durable",
     file: "src/core/commit.ts",
-    find: "id === self.id ? disk.durableIndex :",
-    replace: "id === self.id ? lastIndex(core.log) :",
+    find: "if (id === self.id) return disk.durableIndex;",
+    replace: "if (id === self.id) return lastIndex(core.log);",
     catchers: [
       scenario("acknowledged-when-stored"),
       explorer("late storage"),
