@@ -13,7 +13,11 @@ export type Worker = {
 export async function startWorker(module: string, args: readonly string[] = []): Promise<Worker> {
   const path = fileURLToPath(new URL(module, import.meta.url));
   const env = { ...process.env, NODE_ENV: "production" };
-  const child = fork(path, args, { env, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  // As a user starts his programs: nothing of the flags that this one was started with.
+  const child = fork(path, args, {
+    ...{ env, execArgv: [] },
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   const ready = await nextMessage<{ address: string }>(child, "ready");
   return { process: child, address: ready.address };
 }

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { RaftError } from "../src/index.js";
+import { RaftError } from "./package.js";
 import { LoadClient } from "./load-process.js";
 import type { LoadOptions, LoadResult } from "./load.js";
 import type { CallKind, OursTarget } from "./ours/client.js";

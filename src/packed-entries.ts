@@ -26,9 +26,9 @@ export type PackedEntries = {
 /** Entries in a run, everywhere: few enough that packing one is no stall. */
 export const packedRun = 256;
 
-const fieldsPerEntry = 5;
+export const fieldsPerEntry = 5;
 /** Above it, a body is kept where it is: its bytes weigh more than its view. */
-const largestCopiedBytes = 1024;
+export const largestCopiedBytes = 1024;
 
 /** A kind's code is its place: also on the wire and on disk (codec/entries.ts), so the order stays. */
 export const entryKinds: readonly EntryKind[] = Object.freeze([
@@ -59,11 +59,7 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
   for (let position = 0; position < count; position++) {
     const entry = entries[from + position]!;
     const at = position * fieldsPerEntry;
-    numbers[at] = entry.term;
-    numbers[at + 1] = entry.session;
-    numbers[at + 2] = entry.sequence;
-    numbers[at + 3] = entry.lowestOutstanding;
-    numbers[at + 4] = entry.timeMs;
+    packNumbers(numbers, at, entry);
     kindCodes[position] = entryKinds.indexOf(entry.kind);
     if (staysWhole(entry)) (whole ??= new Map()).set(position, entry);
     else end = copyBody(bodies, end, entry.body);
@@ -73,12 +69,128 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
   return { first, count, numbers, kinds: kindCodes, ends, bodies, whole };
 }
 
-/** Returns where it ends. A loop is faster than `set` for the few bytes that most bodies have. */
+export function packNumbers(numbers: Float64Array, at: number, entry: Entry): void {
+  numbers[at] = entry.term;
+  numbers[at + 1] = entry.session;
+  numbers[at + 2] = entry.sequence;
+  numbers[at + 3] = entry.lowestOutstanding;
+  numbers[at + 4] = entry.timeMs;
+}
+
+/** Above it, `set` is faster than a loop. Most bodies have fewer bytes. */
+const loopedBytes = 48;
+
+/** Returns where it ends. */
 export function copyBody(target: Uint8Array, end: number, body: Uint8Array): number {
   const { length } = body;
-  if (length > 48) target.set(body, end);
+  if (length > loopedBytes) target.set(body, end);
   else for (let i = 0; i < length; i++) target[end + i] = body[i]!;
   return end + length;
+}
+
+/** `source` from `from` up to before `to`, to `end` of `target`; returns where it ends there. */
+export function copyBytes(
+  target: Uint8Array,
+  end: number,
+  source: Uint8Array,
+  from: number,
+  to: number,
+): number {
+  const length = to - from;
+  if (length > loopedBytes) target.set(source.subarray(from, to), end);
+  else for (let i = 0; i < length; i++) target[end + i] = source[from + i]!;
+  return end + length;
+}
+
+/** Makes one run after another of what is appended, without an object for each entry. */
+export class RunBuilder {
+  #first: LogIndex = 0;
+  #count = 0;
+  #numbers = new Float64Array(packedRun * fieldsPerEntry);
+  #kinds = new Uint8Array(packedRun);
+  #ends = new Uint32Array(packedRun);
+  #bodies = new Uint8Array(packedRun * 16);
+  #whole: Map<number, Entry> | null = null;
+
+  /** Entries that are here; `packedRun` at most. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The term of the entry at `position`, which is here. */
+  termAt(position: number): Term {
+    return this.#numbers[position * fieldsPerEntry]!;
+  }
+
+  /** Appends those from `position` on, as many as there is room for; returns how many. */
+  append(packed: PackedEntries, position: number): number {
+    const at = this.#count;
+    const taken = Math.min(packed.count - position, packedRun - at);
+    if (at === 0) this.#first = packed.first + position;
+    const numbers = packed.numbers.subarray(
+      position * fieldsPerEntry,
+      (position + taken) * fieldsPerEntry,
+    );
+    this.#numbers.set(numbers, at * fieldsPerEntry);
+    this.#kinds.set(packed.kinds.subarray(position, position + taken), at);
+    const from = bodyStart(packed, position);
+    const moved = this.#bodiesEnd() - from;
+    for (let i = 0; i < taken; i++) this.#ends[at + i] = packed.ends[position + i]! + moved;
+    this.#copyBodies(packed.bodies.subarray(from, packed.ends[position + taken - 1]), from + moved);
+    packed.whole?.forEach((entry, place) => {
+      if (place >= position && place < position + taken) this.#keepWhole(at + place - position, entry);
+    });
+    this.#count += taken;
+    return taken;
+  }
+
+  #bodiesEnd(): number {
+    return this.#count === 0 ? 0 : this.#ends[this.#count - 1]!;
+  }
+
+  #copyBodies(bodies: Uint8Array, at: number): void {
+    const needed = at + bodies.length;
+    if (needed > this.#bodies.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bodies.length * 2));
+      larger.set(this.#bodies.subarray(0, at));
+      this.#bodies = larger;
+    }
+    this.#bodies.set(bodies, at);
+  }
+
+  #keepWhole(position: number, entry: Entry): void {
+    (this.#whole ??= new Map()).set(position, entry);
+  }
+
+  /** What is here, as a run of its own; afterwards nothing is. */
+  take(): PackedEntries {
+    const count = this.#count;
+    const packed = {
+      first: this.#first,
+      count,
+      numbers: this.#numbers.slice(0, count * fieldsPerEntry),
+      kinds: this.#kinds.slice(0, count),
+      ends: this.#ends.slice(0, count),
+      bodies: this.#bodies.slice(0, this.#bodiesEnd()),
+      whole: this.#whole,
+    };
+    this.#count = 0;
+    this.#whole = null;
+    return packed;
+  }
+}
+
+function bodyStart({ ends }: PackedEntries, position: number): number {
+  return position === 0 ? 0 : ends[position - 1]!;
+}
+
+/** Bytes of the bodies from `position` on. */
+export function packedBytesFrom(packed: PackedEntries, position: number): number {
+  let bytes = packed.ends[packed.count - 1]! - bodyStart(packed, position);
+  packed.whole?.forEach(({ body }, place) => {
+    if (place >= position) bytes += body.length;
+  });
+  return bytes;
 }
 
 /** Whether `index` is one of these. */
@@ -90,11 +202,23 @@ export function packedTerm({ first, numbers }: PackedEntries, index: LogIndex): 
   return numbers[(index - first) * fieldsPerEntry]!;
 }
 
+/** From `index` on, the first entry whose term is below its predecessor's; `term` is that of the first one's. */
+export function firstBelow(packed: PackedEntries, index: LogIndex, term: Term): LogIndex | null {
+  const { first, count, numbers } = packed;
+  let before = term;
+  for (let position = index - first; position < count; position++) {
+    const own = numbers[position * fieldsPerEntry]!;
+    if (own < before) return first + position;
+    before = own;
+  }
+  return null;
+}
+
 export function packedBodyBytes(packed: PackedEntries, index: LogIndex): number {
   const position = index - packed.first;
   const whole = packed.whole?.get(position);
   if (whole !== undefined) return whole.body.length;
-  return packed.ends[position]! - (position === 0 ? 0 : packed.ends[position - 1]!);
+  return packed.ends[position]! - bodyStart(packed, position);
 }
 
 /** The run that holds `index`, of runs one behind the other; undefined if none does. */
@@ -111,19 +235,39 @@ export function unpackEntry(packed: PackedEntries, index: LogIndex): Entry {
   const position = index - packed.first;
   const whole = packed.whole?.get(position);
   if (whole !== undefined) return whole;
-  const { numbers, ends, bodies } = packed;
-  const at = position * fieldsPerEntry;
-  return {
-    index,
-    term: numbers[at]!,
-    kind: entryKinds[packed.kinds[position]!]!,
-    session: numbers[at + 1]!,
-    sequence: numbers[at + 2]!,
-    lowestOutstanding: numbers[at + 3]!,
-    timeMs: numbers[at + 4]!,
-    body: bodies.subarray(position === 0 ? 0 : ends[position - 1]!, ends[position]!),
-    payload: null,
-  };
+  return new UnpackedEntry(packed, position);
+}
+
+/** A class for the reason that value/outcomes.ts gives: a turn of a restart takes out many at once. */
+class UnpackedEntry implements Entry {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly kind: EntryKind;
+  readonly session: number;
+  readonly sequence: number;
+  readonly lowestOutstanding: number;
+  readonly timeMs: number;
+  readonly body: Uint8Array;
+  readonly payload = null;
+
+  constructor(packed: PackedEntries, position: number) {
+    const { numbers } = packed;
+    const at = position * fieldsPerEntry;
+    this.index = packed.first + position;
+    this.term = numbers[at]!;
+    this.kind = entryKinds[packed.kinds[position]!]!;
+    this.session = numbers[at + 1]!;
+    this.sequence = numbers[at + 2]!;
+    this.lowestOutstanding = numbers[at + 3]!;
+    this.timeMs = numbers[at + 4]!;
+    this.body = packed.bodies.subarray(bodyStart(packed, position), packed.ends[position]!);
+  }
+}
+
+export function unpackAll(packed: PackedEntries): Entry[] {
+  const entries: Entry[] = [];
+  for (let at = 0; at < packed.count; at++) entries.push(unpackEntry(packed, packed.first + at));
+  return entries;
 }
 
 /** What storage has read of a long log: runs of `packedRun` entries, then the newest as they are. */

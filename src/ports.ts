@@ -234,6 +234,8 @@ export interface Codec {
   encodeBehind?(head: Uint8Array, value: unknown): Uint8Array;
   /** The inverse. What it returns aliases nothing that it was given. */
   decode(bytes: Uint8Array): unknown;
+  /** Optional: as `decode` of the bytes from `from` on, which saves a view where only a number is read. */
+  decodeBehind?(bytes: Uint8Array, from: number): unknown;
   /**
    * Optional: the same bytes as `encode`, piece by piece, so that a big snapshot does not stop the
    * event loop. Every piece is of its own; the pieces put together are what `decode` takes.

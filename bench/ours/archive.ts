@@ -1,5 +1,5 @@
 /** A value that is replaced and never changed: a big map that all its versions share, and a counter. */
-import { defineValue } from "../../src/index.js";
+import { defineValue } from "../package.js";
 
 type Archive = {
   readonly entries: ReadonlyMap<string, { readonly at: number; readonly title: string }>;

@@ -1,5 +1,5 @@
 /** A client process: connects by the public API and runs a closed loop of one kind of call. */
-import { connect } from "../../src/index.js";
+import { connect } from "../package.js";
 import { serveLoads, type LoadRequest } from "../load-process.js";
 import { runClosedLoop } from "../load.js";
 import { bigMap, counter, payload } from "./values.js";

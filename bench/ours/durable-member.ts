@@ -4,7 +4,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
-import { fileStorage, startHost } from "../../src/index.js";
+import { fileStorage, startHost } from "../package.js";
 import { archive } from "./archive.js";
 import { counter } from "./values.js";
 

@@ -1,6 +1,6 @@
 /** A host without groups that opens any number of them when told: `--id`. */
 import { parseArgs } from "node:util";
-import { startHost } from "../../src/index.js";
+import { startHost } from "../package.js";
 import { usage } from "../usage.js";
 import type { UsageReply } from "./member.js";
 import { counter } from "./values.js";

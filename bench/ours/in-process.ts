@@ -1,7 +1,6 @@
 /** Three members and their caller in one process, over a network in memory: tests and development. */
-import { startHost, type GroupHandle } from "../../src/index.js";
 import { createSystemClock } from "../../src/clock/system.js";
-import { MemoryNetwork } from "../../src/sim/index.js";
+import { type GroupHandle, MemoryNetwork, startHost } from "../package.js";
 import { serveLoads, type LoadRequest } from "../load-process.js";
 import { runClosedLoop } from "../load.js";
 import { counter } from "./values.js";

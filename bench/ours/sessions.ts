@@ -1,5 +1,5 @@
 /** Sessions as clients leave them behind, many over one connection: registered, one command applied. */
-import { createCborCodec, createTcpTransport } from "../../src/index.js";
+import { createCborCodec, createTcpTransport } from "../package.js";
 import type { ClientReply, ClientRequest, Frame } from "../../src/codec/types.js";
 import { protocolVersion } from "../../src/codec/types.js";
 import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";

@@ -1,5 +1,5 @@
 /** The values that are measured. */
-import { defineValue } from "../../src/index.js";
+import { defineValue } from "../package.js";
 
 export const counter = defineValue({
   name: "bench-counter",

@@ -1,5 +1,5 @@
 /** How long a retrying client waits: kill -9 of the leader, and a planned transfer. */
-import { connect, type GroupStatus } from "../../src/index.js";
+import { connect, type GroupStatus } from "../package.js";
 import { median } from "../compare.js";
 import type { TransferReply } from "../ours/member.js";
 import { counter } from "../ours/values.js";

@@ -1,6 +1,5 @@
 /** What the library costs while nothing happens: a member, a thousand groups, its import. */
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { median } from "../compare.js";
 import type { UsageReply } from "../ours/member.js";
@@ -86,7 +85,6 @@ export async function idleGroups() {
 /** What `import "rafted-value"` takes in a process of its own: of the package as it is published. */
 export function importCost() {
   const root = fileURLToPath(new URL("../../..", import.meta.url));
-  execFileSync(process.execPath, [join(root, "scripts", "build.mjs")], { stdio: "inherit" });
   const script = `
     const since = performance.now(), before = process.memoryUsage().rss;
     await import("rafted-value");

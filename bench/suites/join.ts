@@ -1,5 +1,5 @@
 /** A newcomer takes in a value of a million map entries while clients go on writing. */
-import { connect, createCborCodec } from "../../src/index.js";
+import { connect, createCborCodec } from "../package.js";
 import { median } from "../compare.js";
 import type { WatchedReply } from "../ours/member.js";
 import { bigMap } from "../ours/values.js";

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, type GroupStatus } from "../../src/index.js";
+import { connect, type GroupStatus } from "../package.js";
 import { median } from "../compare.js";
 import { archive } from "../ours/archive.js";
 import type { Usage, Watched } from "../ours/durable-member.js";

@@ -1,5 +1,5 @@
 /** What each member still holds after very many commands: it must neither grow nor creep. */
-import { connect } from "../../src/index.js";
+import { connect } from "../package.js";
 import type { UsageReply } from "../ours/member.js";
 import { runClosedLoop } from "../load.js";
 import { counter } from "../ours/values.js";

@@ -1,5 +1,5 @@
 /** Costs that must not grow: with the value, with sessions, with members, with commands; idle costs. */
-import { connect } from "../../src/index.js";
+import { connect } from "../package.js";
 import { median } from "../compare.js";
 import type { LoadOptions } from "../load.js";
 import { leaveSessions } from "../ours/sessions.js";

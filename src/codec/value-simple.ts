@@ -69,18 +69,20 @@ function encodeCount(value: number, head: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** `notSimple` for everything else, bytes that are no value included. */
-export function decodeSimple(bytes: Uint8Array): unknown {
-  const { length } = bytes;
-  if (length === 0) return notSimple;
-  const first = bytes[0]!;
+/** The bytes from `from` on; `notSimple` for everything else, bytes that are no value included. */
+export function decodeSimple(bytes: Uint8Array, from: number): unknown {
+  const length = bytes.length - from;
+  if (length <= 0) return notSimple;
+  const first = bytes[from]!;
   if (first < 24) return length === 1 ? first : notSimple;
-  if (first <= 26)
-    return length === 1 + (1 << (first - 24)) ? decodeCount(bytes, 1, length) : notSimple;
-  if (first >= 0x60 && first < 0x78) {
-    return length === 1 + first - 0x60 ? decodeAscii(bytes) : notSimple;
+  if (first <= 26) {
+    const isWhole = length === 1 + (1 << (first - 24));
+    return isWhole ? decodeCount(bytes, from + 1, bytes.length) : notSimple;
   }
-  if (first === 0xd8 && bytes[1] === 64 && length > 2) return decodeBytes(bytes);
+  if (first >= 0x60 && first < 0x78) {
+    return length === 1 + first - 0x60 ? decodeAscii(bytes, from + 1) : notSimple;
+  }
+  if (first === 0xd8 && length > 2 && bytes[from + 1] === 64) return decodeBytes(bytes, from + 2);
   if (length !== 1) return notSimple;
   switch (first) {
     case 0xf4:
@@ -103,20 +105,20 @@ function decodeCount(bytes: Uint8Array, from: number, to: number): number {
 }
 
 /** A copy: what is decoded aliases nothing that was given. */
-function decodeBytes(bytes: Uint8Array): unknown {
-  const head = bytes[2]! - 0x40;
+function decodeBytes(bytes: Uint8Array, at: number): unknown {
+  const head = bytes[at]! - 0x40;
   if (head < 0 || head > 26) return notSimple;
   const size = head < 24 ? 0 : 1 << (head - 24);
-  const from = 3 + size;
+  const from = at + 1 + size;
   if (bytes.length < from) return notSimple;
-  const length = size === 0 ? head : decodeCount(bytes, 3, from);
+  const length = size === 0 ? head : decodeCount(bytes, at + 1, from);
   if (bytes.length !== from + length) return notSimple;
   return new Uint8Array(bytes.subarray(from));
 }
 
-function decodeAscii(bytes: Uint8Array): unknown {
+function decodeAscii(bytes: Uint8Array, from: number): unknown {
   let text = "";
-  for (let i = 1; i < bytes.length; i++) {
+  for (let i = from; i < bytes.length; i++) {
     const byte = bytes[i]!;
     if (byte >= 0x80) return notSimple;
     text += String.fromCharCode(byte);

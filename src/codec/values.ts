@@ -58,6 +58,14 @@ export function createCborCodec(): Required<Codec> {
       ? new Uint8Array(encodeWhole(value))
       : concatenate([...encodeInSlices(value, encodeWhole)]);
 
+  const decode = (bytes: Uint8Array): unknown => {
+    const hasOwnTags = scan(bytes);
+    // A view of its own, because cbor-x leaves a property on what it is given.
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const value: unknown = decoder.decode(view);
+    return hasOwnTags ? restore(value) : value;
+  };
+
   return {
     canonical: true,
 
@@ -70,13 +78,13 @@ export function createCborCodec(): Required<Codec> {
     },
 
     decode(bytes: Uint8Array): unknown {
-      const simple = decodeSimple(bytes);
-      if (simple !== notSimple) return simple;
-      const hasOwnTags = scan(bytes);
-      // A view of its own, because cbor-x leaves a property on what it is given.
-      const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      const value: unknown = decoder.decode(view);
-      return hasOwnTags ? restore(value) : value;
+      const simple = decodeSimple(bytes, 0);
+      return simple !== notSimple ? simple : decode(bytes);
+    },
+
+    decodeBehind(bytes: Uint8Array, from: number): unknown {
+      const simple = decodeSimple(bytes, from);
+      return simple !== notSimple ? simple : decode(bytes.subarray(from));
     },
 
     encodeSlices(value: unknown): Iterator<Uint8Array> {

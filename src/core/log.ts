@@ -11,7 +11,9 @@
  */
 import { assert } from "../errors.js";
 import {
+  firstBelow,
   packedBodyBytes,
+  packedBytesFrom,
   type PackedEntries,
   PackedList,
   packedRun,
@@ -74,13 +76,9 @@ function adoptRun(log: Log, run: PackedEntries): void {
   if (last <= log.offset) return;
   const from = Math.max(run.first, log.offset + 1);
   assert(from === log.base + 1, `log: a run from ${from} on does not follow ${log.base}`);
-  let term = lastTerm(log);
-  for (let index = from; index <= last; index++) {
-    const own = packedTerm(run, index);
-    assert(own >= term, `log: term ${own} of entry ${index} is below its predecessor's ${term}`);
-    term = own;
-    log.sizeBytes += packedBodyBytes(run, index) + entryOverheadBytes;
-  }
+  const fallsAt = firstBelow(run, from, lastTerm(log));
+  assert(fallsAt === null, `log: the term of entry ${fallsAt} is below its predecessor's`);
+  log.sizeBytes += packedBytesFrom(run, from - run.first) + (last + 1 - from) * entryOverheadBytes;
   log.packed.push(run);
   log.base = last;
 }
@@ -260,7 +258,11 @@ export function sliceEntries(log: Log, from: LogIndex, to: LogIndex): readonly E
 
 function unpackRange(log: Log, from: LogIndex, to: LogIndex): Entry[] {
   const entries: Entry[] = [];
-  for (let at = from; at <= to; at++) entries.push(unpackEntry(runOf(log, at), at));
+  for (let at = from; at <= to;) {
+    const run = runOf(log, at);
+    const end = Math.min(to, run.first + run.count - 1);
+    for (; at <= end; at++) entries.push(unpackEntry(run, at));
+  }
   return entries;
 }
 

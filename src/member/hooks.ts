@@ -1,5 +1,5 @@
 /** Calls of the user's hooks: after the fact, never awaited, never fatal. */
-import { decodeCommandBody, decodeQueryBody } from "../value/body.js";
+import { decodeArg, decodeCommandBody, decodeQueryBody } from "../value/body.js";
 import type { Entry, Membership } from "../core/types.js";
 import type { Codec, Logger } from "../ports.js";
 import type { Outcome } from "../value/types.js";
@@ -52,10 +52,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-function argOf(calls: HookCalls, argBytes: Uint8Array | null): unknown {
-  return argBytes === null ? undefined : calls.codec.decode(argBytes);
-}
-
 export function hookCommand(calls: HookCalls, entry: Entry, outcome: Outcome): void {
   // Index 0 is the answer to a retry: the command itself was committed, and told, before.
   if (entry.index === 0 || outcome.status !== "ok") return;
@@ -63,7 +59,7 @@ export function hookCommand(calls: HookCalls, entry: Entry, outcome: Outcome): v
     const call = decodeCommandBody(entry.body)!;
     return {
       name: call.name,
-      arg: argOf(calls, call.argBytes),
+      arg: decodeArg(calls.codec, entry.body, call),
       reply: calls.codec.decode(outcome.body),
       applied: { index: entry.index, term: entry.term, timeMs: entry.timeMs },
     };
@@ -75,7 +71,7 @@ export function hookQuery(calls: HookCalls, query: Uint8Array, answer: Uint8Arra
     const call = decodeQueryBody(query)!;
     return {
       name: call.name,
-      arg: argOf(calls, call.argBytes),
+      arg: decodeArg(calls.codec, query, call),
       answer: calls.codec.decode(answer),
     };
   });

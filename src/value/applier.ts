@@ -8,7 +8,13 @@
 import type { Entry, GroupConfig, LogIndex, Membership, Term } from "../core/types.js";
 import { assert, RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
-import { createNameTable, decodeCommandBody, decodeQueryBody, type NameTable } from "./body.js";
+import {
+  createNameTable,
+  decodeArg,
+  decodeCommandBody,
+  decodeQueryBody,
+  type NameTable,
+} from "./body.js";
 import { createFreezer, freezeDeep, type Freezer } from "./freeze.js";
 import {
   type Answer,
@@ -196,7 +202,7 @@ function runCommand(applier: Applier, entry: Entry): Outcome {
     return failed("unknownCommand", "no", unknownName(definition, "command", name));
   let arg: unknown;
   try {
-    arg = body.argBytes === null ? undefined : codec.decode(body.argBytes);
+    arg = decodeArg(codec, entry.body, body);
   } catch (error) {
     return failed("encodeFailed", "no", `the argument of command "${name}": ${messageOf(error)}`);
   }
@@ -219,7 +225,7 @@ export function answer(applier: Applier, body: Uint8Array): Answer {
     return refuseQuery("encodeFailed", "the bytes of the query do not follow its form");
   let arg: unknown;
   try {
-    arg = query.argBytes === null ? undefined : applier.codec.decode(query.argBytes);
+    arg = decodeArg(applier.codec, body, query);
   } catch (error) {
     return refuseQuery(
       "encodeFailed",

@@ -21,8 +21,8 @@ const maxBytesPerUnit = 3;
 
 export type DecodedBody = {
   readonly name: string;
-  /** A view into the body, or null when the call has no argument. */
-  readonly argBytes: Uint8Array | null;
+  /** Where the argument begins, which reaches to the end of the body; null if the call has none. */
+  readonly argAt: number | null;
   readonly id: string | null;
 };
 
@@ -153,8 +153,8 @@ export function decodeCommandBody(
     id = decodeUtf8(bytes, at + 2, end);
     at = end;
   }
-  if ((flags & flagArg) === 0) return at === bytes.length ? { name, argBytes: null, id } : null;
-  return { name, argBytes: bytes.subarray(at), id };
+  if ((flags & flagArg) === 0) return at === bytes.length ? { name, argAt: null, id } : null;
+  return { name, argAt: at, id };
 }
 
 /** As `decodeCommandBody`; `id` is null in what clients write. */
@@ -163,6 +163,13 @@ export function decodeQueryBody(
   names: NameTable | null = null,
 ): DecodedBody | null {
   return decodeCommandBody(bytes, names);
+}
+
+/** The argument of a body that was read; throws what the codec throws. */
+export function decodeArg(codec: Codec, bytes: Uint8Array, { argAt }: DecodedBody): unknown {
+  if (argAt === null) return undefined;
+  if (codec.decodeBehind !== undefined) return codec.decodeBehind(bytes, argAt);
+  return codec.decode(bytes.subarray(argAt));
 }
 
 function readName(bytes: Uint8Array, end: number, names: NameTable | null): string {

@@ -61,9 +61,7 @@ export function readSessions(reader: ByteReader, limits: SessionLimits): Session
   for (let left = reader.integer(); left > 0; left--) {
     const sessionId = reader.integer();
     const place = reader.integer();
-    const { status, applied, body } = readOutcome(reader);
-    // A copy: a view would keep the whole snapshot in memory.
-    const outcome = { status, applied, body: body.slice() };
+    const outcome = readOutcome(reader);
     const session = sessionId === 0 ? null : sessions.byId.get(sessionId);
     const id = sessionId === 0 ? ids[place] : null;
     if (session === undefined || id === undefined) throw new Error("a reply belongs to nobody");

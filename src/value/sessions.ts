@@ -41,17 +41,33 @@ export type Session = {
  * order. Who leaves a list lets go of its neighbours: a chain of dead ones, of which the first has grown
  * old, would keep all that follow from the young generation's collector.
  */
-export type KeptReply = {
+export class KeptReply {
   /** Whose it is: a session's, or (null) an id's. */
   readonly session: Session | null;
   readonly sequence: number;
   readonly id: string | null;
   readonly outcome: Outcome;
   older: KeptReply | null;
-  newer: KeptReply | null;
+  newer: KeptReply | null = null;
   olderOwn: KeptReply | null;
-  newerOwn: KeptReply | null;
-};
+  newerOwn: KeptReply | null = null;
+
+  /** At the newest end of both lists. A class for the reason that outcomes.ts gives. */
+  constructor(
+    sessions: Sessions,
+    session: Session | null,
+    sequence: number,
+    id: string | null,
+    outcome: Outcome,
+  ) {
+    this.session = session;
+    this.sequence = sequence;
+    this.id = id;
+    this.outcome = outcome;
+    this.older = sessions.newestReply;
+    this.olderOwn = session === null ? null : session.newestOwn;
+  }
+}
 
 export type Sessions = {
   limits: SessionLimits;
@@ -247,18 +263,8 @@ export function appendReply(
   id: string | null,
   outcome: Outcome,
 ): void {
-  const older = sessions.newestReply;
-  const olderOwn = session === null ? null : session.newestOwn;
-  const reply: KeptReply = {
-    session,
-    sequence,
-    id,
-    outcome,
-    older,
-    newer: null,
-    olderOwn,
-    newerOwn: null,
-  };
+  const reply = new KeptReply(sessions, session, sequence, id, outcome);
+  const { older, olderOwn } = reply;
   if (older === null) sessions.oldestReply = reply;
   else older.newer = reply;
   sessions.newestReply = reply;

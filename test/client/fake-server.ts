@@ -13,7 +13,7 @@ import type {
 import { protocolVersion } from "../../src/codec/types.js";
 import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
 import type { Connection, ConnectionHandlers, Listener, Transport } from "../../src/ports.js";
-import { decodeCommandBody } from "../../src/value/body.js";
+import { decodeArg, decodeCommandBody } from "../../src/value/body.js";
 
 /**
  * What a host does with a request: answer it as a group would, apply it (if it is a command) and keep
@@ -78,7 +78,7 @@ export class FakeGroup {
     }
     const body = decodeCommandBody(request.body)!;
     if (body.name === "fail") return refusal(request, "commandFailed", "no", "it threw");
-    this.applied.push(codec.decode(body.argBytes!) as number);
+    this.applied.push(decodeArg(codec, request.body, body) as number);
     const reply = codec.encode(this.applied.length);
     session.replies.set(request.sequence, reply);
     return ok(request, reply);

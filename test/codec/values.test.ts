@@ -40,6 +40,7 @@ test("whatever the codec carries comes back as it was, and its bytes are always 
       const behind = codec.encodeBehind(Uint8Array.of(1, 2, 3), value);
       assert.deepEqual(behind, Uint8Array.of(1, 2, 3, ...bytes));
       assert.equal(behind.buffer.byteLength, behind.length);
+      assert.deepStrictEqual(codec.decodeBehind(behind, 3), copy);
     }),
     { numRuns: 500 },
   );

@@ -116,7 +116,7 @@ export class Opened {
     const recovered = await opened.storage.open(hostId, opened.#handlers());
     (opened as { recovered: readonly Recovered[] }).recovered = recovered.map((group) => ({
       ...group,
-      entries: [...group.entries],
+      entries: Array.from(group.entries, (entry) => ({ ...entry })),
     }));
     return opened;
   }

@@ -1,9 +1,10 @@
 /**
- * The entries of one group as the log is read back: packed once there are enough of them, so that a
- * million of them are not a million objects.
+ * The entries of one group as the log is read back: packed, so that a million of them are not a million
+ * objects, unless they came out of order.
  *
  *     base ........ tailBase ........
- *     packed runs   tail, with holes where an entry was not seen
+ *     packed runs   the run that is being filled, or
+ *                   tail, with holes where an entry was not seen
  */
 import type { Entry, EntryList, LogIndex, Term } from "../../core/types.js";
 import {
@@ -12,13 +13,17 @@ import {
   packedRun,
   packedTerm,
   packEntries,
+  RunBuilder,
   runHolding,
+  unpackAll,
   unpackEntry,
 } from "../../packed-entries.js";
 
 export class EntryRuns {
   #base: LogIndex;
   #runs: PackedEntries[] = [];
+  /** While something is in it, the tail is empty. */
+  readonly #filling = new RunBuilder();
   #tail: (Entry | undefined)[] = [];
   #holes = 0;
 
@@ -31,11 +36,34 @@ export class EntryRuns {
     return this.#base + this.#runs.length * packedRun;
   }
 
+  /** Behind the last entry. */
+  get #end(): LogIndex {
+    return this.#tailBase + this.#filling.count + this.#tail.length;
+  }
+
   /** The term of the entry at `index`, null where none was seen. */
   termAt(index: LogIndex): Term | null {
     const run = this.#runOf(index);
     if (run !== null) return packedTerm(run, index);
-    return this.#tail[index - this.#tailBase]?.term ?? null;
+    const at = index - this.#tailBase;
+    if (at >= 0 && at < this.#filling.count) return this.#filling.termAt(at);
+    return this.#tail[at]?.term ?? null;
+  }
+
+  /** The first index in [first, last] whose entry has another term or was not seen, or 0. */
+  firstOtherThan(first: LogIndex, last: LogIndex, term: Term): LogIndex {
+    for (let index = first; index <= last; index++) {
+      const run = this.#runOf(index);
+      if (run === null) {
+        if (this.termAt(index) !== term) return index;
+        continue;
+      }
+      const end = Math.min(last, run.first + run.count - 1);
+      while (index <= end && packedTerm(run, index) === term) index++;
+      if (index <= end) return index;
+      index = end;
+    }
+    return 0;
   }
 
   #runOf(index: LogIndex): PackedEntries | null {
@@ -44,6 +72,7 @@ export class EntryRuns {
 
   /** Entries at and after `index` are gone. */
   dropFrom(index: LogIndex): void {
+    if (index >= this.#end) return;
     this.#unpackFrom(index);
     const keep = Math.max(index - this.#tailBase, 0);
     if (keep >= this.#tail.length) return;
@@ -53,12 +82,14 @@ export class EntryRuns {
 
   /** Afterwards `index` lies in the tail, or before everything that is here. */
   #unpackFrom(index: LogIndex): void {
+    this.#emptyFilling();
     while (this.#runs.length > 0 && this.#tailBase > index) {
-      const run = this.#runs.pop()!;
-      const entries: Entry[] = [];
-      for (let at = 0; at < packedRun; at++) entries.push(unpackEntry(run, run.first + at));
-      this.#tail = [...entries, ...this.#tail];
+      this.#tail = [...unpackAll(this.#runs.pop()!), ...this.#tail];
     }
+  }
+
+  #emptyFilling(): void {
+    if (this.#filling.count > 0) this.#tail = unpackAll(this.#filling.take());
   }
 
   #countHoles(): void {
@@ -66,12 +97,35 @@ export class EntryRuns {
     for (const entry of this.#tail) if (entry === undefined) this.#holes++;
   }
 
+  /** As `place`, with those from `position` on. */
+  placePacked(packed: PackedEntries, position: number): void {
+    if (position >= packed.count) return;
+    const isNew = this.#runs.length === 0 && this.#filling.count === 0 && this.#tail.length === 0;
+    if (isNew) this.#base = packed.first + position;
+    if (packed.first + position !== this.#end || this.#holes > 0) {
+      return this.place(unpackAll(packed).slice(position));
+    }
+    if (this.#tail.length > 0) {
+      const tail = packEntries(this.#tail as Entry[], 0, this.#tail.length);
+      this.#tail = [];
+      this.#fill(tail, 0);
+    }
+    this.#fill(packed, position);
+  }
+
+  #fill(packed: PackedEntries, position: number): void {
+    for (let at = position; at < packed.count;) {
+      at += this.#filling.append(packed, at);
+      if (this.#filling.count === packedRun) this.#runs.push(this.#filling.take());
+    }
+  }
+
   /** Puts contiguous entries where they belong, in the place of what may be there. */
   place(entries: readonly Entry[]): void {
     const first = entries[0]?.index;
     if (first === undefined) return;
-    if (this.#runs.length === 0 && this.#tail.length === 0) this.#base = first;
     this.#unpackFrom(first);
+    if (this.#runs.length === 0 && this.#tail.length === 0) this.#base = first;
     if (first < this.#base) {
       this.#tail = [...new Array<undefined>(this.#base - first).fill(undefined), ...this.#tail];
       this.#base = first;
@@ -100,11 +154,12 @@ export class EntryRuns {
   /** Lets go what lies before `index`, in large portions. */
   forgetBefore(index: LogIndex): void {
     const dead = index - this.#base;
-    if (dead < 1024 || dead < (this.#tailBase + this.#tail.length - this.#base) / 2) return;
+    if (dead < 1024 || dead < (this.#end - this.#base) / 2) return;
     const runs = Math.min(Math.floor(dead / packedRun), this.#runs.length);
     this.#runs.splice(0, runs);
     this.#base += runs * packedRun;
     if (this.#runs.length > 0) return;
+    this.#emptyFilling();
     const rest = Math.min(index - this.#base, this.#tail.length);
     this.#tail.splice(0, rest);
     this.#base = index;
@@ -113,6 +168,7 @@ export class EntryRuns {
 
   /** Entries from `first` up to before `end`, of which none is missing. */
   list(first: LogIndex, end: LogIndex): EntryList {
+    this.#emptyFilling();
     const from = Math.max(first, this.#base);
     const isWhole = (run: PackedEntries): boolean =>
       run.first + packedRun > from && run.first + packedRun <= end;

@@ -13,13 +13,14 @@
  */
 import type { Entry, HardState, LogIndex, SnapshotMeta } from "../../core/types.js";
 import { type ByteReader, ByteWriter, refuseBytes, textOf, utf8 } from "../../codec/bytes.js";
-import { readEntries, writeEntry } from "../../codec/entries.js";
+import { readEntries, readPackedEntries, writeEntry } from "../../codec/entries.js";
 import {
   decodeHardState,
   decodeSnapshotMeta,
   encodeHardState,
   encodeSnapshotMeta,
 } from "../../codec/payloads.js";
+import type { PackedEntries } from "../../packed-entries.js";
 import type { GroupIdentity } from "../../ports.js";
 import type { EntryPlace, GroupState, TermRun } from "./group-state.js";
 
@@ -37,13 +38,11 @@ export const sectionType = Object.freeze({
 export type StoredBody = {
   readonly hardState: HardState | null;
   readonly truncateFrom: LogIndex;
-  readonly firstIndex: LogIndex;
-  readonly entries: readonly Entry[];
+  readonly entries: PackedEntries;
 };
 
 export type MovedBody = {
   readonly fromSegment: number;
-  readonly firstIndex: LogIndex;
   readonly entries: readonly Entry[];
 };
 
@@ -58,10 +57,12 @@ function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
   for (let at = 0; at < entries.length; at++) writeEntry(writer, entries[at]!);
 }
 
-function readIndexedEntries(reader: ByteReader): { firstIndex: LogIndex; entries: Entry[] } {
+function readEntriesBy<T>(
+  reader: ByteReader,
+  read: (reader: ByteReader, count: number, firstIndex: LogIndex) => T,
+): T {
   const firstIndex = reader.integer("first index");
-  const count = reader.u32("count of entries");
-  return { firstIndex, entries: readEntries(reader, count, firstIndex) };
+  return read(reader, reader.u32("count of entries"), firstIndex);
 }
 
 export function writeStored(
@@ -79,9 +80,9 @@ export function writeStored(
 export function readStored(reader: ByteReader): StoredBody {
   const hardState = reader.bool("hard state") ? decodeHardState(reader.sized("hard state")) : null;
   const truncateFrom = reader.integer("truncateFrom");
-  const indexed = readIndexedEntries(reader);
+  const entries = readEntriesBy(reader, readPackedEntries);
   reader.finish("stored");
-  return { hardState, truncateFrom, ...indexed };
+  return { hardState, truncateFrom, entries };
 }
 
 export function writeMoved(
@@ -95,9 +96,9 @@ export function writeMoved(
 
 export function readMoved(reader: ByteReader): MovedBody {
   const fromSegment = reader.integer("segment");
-  const indexed = readIndexedEntries(reader);
+  const entries = readEntriesBy(reader, readEntries);
   reader.finish("moved");
-  return { fromSegment, ...indexed };
+  return { fromSegment, entries };
 }
 
 export function writeIndex(writer: ByteWriter, index: LogIndex): void {

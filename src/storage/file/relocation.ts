@@ -5,6 +5,7 @@
 import type { Entry, LogIndex } from "../../core/types.js";
 import { ByteReader } from "../../codec/bytes.js";
 import { wideEntryBytes } from "../../codec/entries.js";
+import { unpackAll } from "../../packed-entries.js";
 import { PlaceSeeds } from "./checksum.js";
 import { storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
@@ -165,7 +166,8 @@ function collect(
 ): void {
   if (type !== sectionType.stored && type !== sectionType.moved) return;
   const reader = new ByteReader(body);
-  const { entries } = type === sectionType.stored ? readStored(reader) : readMoved(reader);
+  const entries =
+    type === sectionType.stored ? unpackAll(readStored(reader).entries) : readMoved(reader).entries;
   let known = found.get(group.number);
   if (known === undefined) found.set(group.number, (known = new Map()));
   for (const entry of entries) {

@@ -8,6 +8,7 @@
  */
 import type { Entry, EntryList, LogIndex } from "../../core/types.js";
 import { ByteReader } from "../../codec/bytes.js";
+import { type PackedEntries, packedTerm } from "../../packed-entries.js";
 import { EntryRuns } from "./entry-runs.js";
 import {
   type GroupState,
@@ -60,6 +61,16 @@ export function termRunsOf(entries: readonly Entry[]): TermRun[] {
     if (entry.term === term) continue;
     term = entry.term;
     runs.push({ from: entry.index, term });
+  }
+  return runs;
+}
+
+function packedTermRuns(packed: PackedEntries): TermRun[] {
+  const runs: TermRun[] = [];
+  let term = -1;
+  for (let index = packed.first; index < packed.first + packed.count; index++) {
+    const own = packedTerm(packed, index);
+    if (own !== term) runs.push({ from: index, term: (term = own) });
   }
   return runs;
 }
@@ -123,31 +134,32 @@ function applyStored(
     group.entries.dropFrom(state.lastIndex + 1);
   }
   const { entries } = stored;
-  if (entries.length === 0) return;
+  if (entries.count === 0) return;
   const appended = appendToGroup(state, {
     segment,
-    first: stored.firstIndex,
-    count: entries.length,
-    terms: termRunsOf(entries),
+    first: entries.first,
+    count: entries.count,
+    terms: packedTermRuns(entries),
     bytes,
   });
   if ("refusal" in appended) {
     suspectGroup(group, `${where}: ${appended.refusal}`);
     // Whether later entries still belong to the log only a checkpoint can tell.
-    state.lastIndex = stored.firstIndex + entries.length - 1;
-    group.entries.dropFrom(stored.firstIndex);
-    group.entries.place(entries);
+    state.lastIndex = entries.first + entries.count - 1;
+    group.entries.dropFrom(entries.first);
+    group.entries.placePacked(entries, 0);
   } else {
-    const skip = appended.first - stored.firstIndex;
-    group.entries.place(skip === 0 ? entries : entries.slice(skip));
+    group.entries.placePacked(entries, appended.first - entries.first);
   }
 }
 
 function applyMoved(group: ReplayedGroup, reader: ByteReader, segment: number): void {
   const bytes = reader.end;
-  const { fromSegment, firstIndex, entries } = readMoved(reader);
-  const last = firstIndex + entries.length - 1;
-  moveEntries(group.state, fromSegment, { segment, first: firstIndex, last, bytes });
+  const { fromSegment, entries } = readMoved(reader);
+  const first = entries[0]?.index;
+  if (first === undefined) return;
+  const last = first + entries.length - 1;
+  moveEntries(group.state, fromSegment, { segment, first, last, bytes });
   // An entry that was cut off while it was copied has another term than the one in its place now, and
   // index and term together name an entry (paper Figure 3, log matching).
   for (const entry of entries) {
@@ -212,14 +224,16 @@ export type FinishedGroup = {
 };
 
 /** The first index within the log whose entry is missing or not the one that was written, or 0. */
-function firstHole(group: ReplayedGroup): LogIndex {
-  const { state, entries } = group;
-  let run = 0;
-  for (let index = state.firstIndex; index <= state.lastIndex; index++) {
-    while (run + 1 < state.terms.length && state.terms[run + 1]!.from <= index) run++;
-    if (entries.termAt(index) !== (state.terms[run]?.term ?? -1)) return index;
+function firstHole({ state, entries }: ReplayedGroup): LogIndex {
+  const { firstIndex, lastIndex, terms } = state;
+  let hole = 0;
+  let from = firstIndex;
+  for (let at = 0; hole === 0 && from <= lastIndex; at++) {
+    const to = Math.min(lastIndex, (terms[at + 1]?.from ?? lastIndex + 1) - 1);
+    hole = entries.firstOtherThan(from, to, terms[at]?.term ?? -1);
+    from = Math.max(from, to + 1);
   }
-  return 0;
+  return hole;
 }
 
 /**
