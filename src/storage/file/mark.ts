@@ -121,7 +121,7 @@ export class MarkFile {
     this.#nextSlot = slot === 0 ? 1 : 0;
     this.#current = mark;
     this.#generation++;
-    await this.#file.write(slot * slotBytes, [encode(mark, this.#generation, this.#seed)]);
+    await this.#file.write(slot * slotBytes, [encode(mark, this.#generation, this.#seed)], true);
   }
 
   sync(): Promise<void> {

@@ -157,6 +157,8 @@ export class Wal {
 
   /** Returns whether a new segment was begun. */
   async #write(batch: Batch, nextGroup: number): Promise<boolean> {
+    // What this turn sends goes first, so that other members write while this one does.
+    await undefined;
     // Before the log goes on behind it, the mark must not say any more that it ends here.
     if (this.#mark.current.clean) {
       await this.#mark.write({ ...this.#mark.current, clean: false });
@@ -189,7 +191,7 @@ export class Wal {
     const buffers = [header.bytes, ...prefix, bodies];
     const rolled = this.#offset === 0;
     if (rolled) buffers.unshift(this.#segmentHeader());
-    await file.write(this.#offset, buffers);
+    await file.write(this.#offset, buffers, true);
     await file.sync();
     this.#offset += buffers.reduce((sum, buffer) => sum + buffer.length, 0);
     this.#nextSequence++;
@@ -228,9 +230,9 @@ export class Wal {
     }
     // Computed before the next block changes the states: what that one frees is not durable yet.
     const oldestNeeded = batch.frees ? this.#oldestNeeded() : 0;
-    this.#touchMark();
     // Before the next one is begun: an empty one is answered at once, and answers keep their order.
     this.#complete(batch);
+    this.#touchMark();
     if (this.#due && this.#writing === null) this.#startWrite();
     if (oldestNeeded > 0) this.#removeBefore(oldestNeeded);
     if (rolled) this.#events.rolled();
