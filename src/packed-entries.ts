@@ -138,7 +138,8 @@ export class RunBuilder {
     for (let i = 0; i < taken; i++) this.#ends[at + i] = packed.ends[position + i]! + moved;
     this.#copyBodies(packed.bodies.subarray(from, packed.ends[position + taken - 1]), from + moved);
     packed.whole?.forEach((entry, place) => {
-      if (place >= position && place < position + taken) this.#keepWhole(at + place - position, entry);
+      if (place >= position && place < position + taken)
+        this.#keepWhole(at + place - position, entry);
     });
     this.#count += taken;
     return taken;

@@ -158,7 +158,7 @@ export class Wal {
   /** Returns whether a new segment was begun. */
   async #write(batch: Batch, nextGroup: number): Promise<boolean> {
     // What this turn sends goes first, so that other members write while this one does.
-    await undefined;
+    await Promise.resolve();
     // Before the log goes on behind it, the mark must not say any more that it ends here.
     if (this.#mark.current.clean) {
       await this.#mark.write({ ...this.#mark.current, clean: false });

@@ -23,8 +23,8 @@ const writing: readonly Mutant[] = [
     hazards: [78],
     bug: "the mark says that a block is synced which is only written",
     file: "src/storage/file/wal.ts",
-    find: "await file.write(this.#offset, buffers);",
-    replace: `await file.write(this.#offset, buffers);
+    find: "await file.write(this.#offset, buffers, true);",
+    replace: `await file.write(this.#offset, buffers, true);
     await this.#mark.write({ ...this.#markNow(false), sequence: this.#nextSequence });`,
     catchers: [crash],
   },
@@ -51,8 +51,8 @@ const writing: readonly Mutant[] = [
     hazards: [79, 80],
     bug: "segments go before the block that says so is synced",
     file: "src/storage/file/wal.ts",
-    find: "await file.write(this.#offset, buffers);",
-    replace: `await file.write(this.#offset, buffers);
+    find: "await file.write(this.#offset, buffers, true);",
+    replace: `await file.write(this.#offset, buffers, true);
     if (batch.frees) this.#removeBefore(this.#oldestNeeded());
     await this.#tidying;`,
     catchers: [segments],
