@@ -42,6 +42,11 @@ function entryOf(index: number, term: number, bytes = 0): Entry {
 
 type Model = { offset: number; offsetTerm: number; entries: Entry[] };
 
+/** Without the class of entries that were unpacked. */
+function plain(entries: readonly Entry[]): Entry[] {
+  return entries.map((entry) => ({ ...entry }));
+}
+
 function same(log: Log, model: Model): void {
   const { offset, offsetTerm, entries } = model;
   const last = offset + entries.length;
@@ -56,14 +61,14 @@ function same(log: Log, model: Model): void {
   assert.equal(log.sizeBytes, bytes);
   if (entries.length === 0) return;
   // Twice: readers of one turn share one array.
-  assert.deepEqual(sliceEntries(log, offset + 1, last), entries);
-  assert.deepEqual(sliceEntries(log, offset + 1, last), entries);
+  assert.deepEqual(plain(sliceEntries(log, offset + 1, last)), entries);
+  assert.deepEqual(plain(sliceEntries(log, offset + 1, last)), entries);
   const middle = offset + Math.ceil(entries.length / 2);
-  assert.deepEqual(sliceEntries(log, middle, last), entries.slice(middle - offset - 1));
-  assert.deepEqual(allEntries(log), entries);
+  assert.deepEqual(plain(sliceEntries(log, middle, last)), entries.slice(middle - offset - 1));
+  assert.deepEqual(plain(allEntries(log)), entries);
   const special = entries.filter(({ payload }) => payload !== null);
   assert.deepEqual(specialEntries(log), special);
-  for (const entry of entries) assert.deepEqual(entryAt(log, entry.index), entry);
+  for (const entry of entries) assert.deepEqual(plain([entryAt(log, entry.index)]), [entry]);
 }
 
 const stepArbitrary = fc.oneof(
