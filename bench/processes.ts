@@ -15,7 +15,8 @@ export async function startWorker(module: string, args: readonly string[] = []):
   const env = { ...process.env, NODE_ENV: "production" };
   // As a user starts his programs: nothing of the flags that this one was started with.
   const child = fork(path, args, {
-    ...{ env, execArgv: [] },
+    env,
+    execArgv: [],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const ready = await nextMessage<{ address: string }>(child, "ready");

@@ -82,10 +82,7 @@ const loopedBytes = 48;
 
 /** Returns where it ends. */
 export function copyBody(target: Uint8Array, end: number, body: Uint8Array): number {
-  const { length } = body;
-  if (length > loopedBytes) target.set(body, end);
-  else for (let i = 0; i < length; i++) target[end + i] = body[i]!;
-  return end + length;
+  return copyBytes(target, end, body, 0, body.length);
 }
 
 /** `source` from `from` up to before `to`, to `end` of `target`; returns where it ends there. */
@@ -97,8 +94,9 @@ export function copyBytes(
   to: number,
 ): number {
   const length = to - from;
-  if (length > loopedBytes) target.set(source.subarray(from, to), end);
-  else for (let i = 0; i < length; i++) target[end + i] = source[from + i]!;
+  if (length > loopedBytes) {
+    target.set(length === source.length ? source : source.subarray(from, to), end);
+  } else for (let i = 0; i < length; i++) target[end + i] = source[from + i]!;
   return end + length;
 }
 
@@ -138,8 +136,8 @@ export class RunBuilder {
     for (let i = 0; i < taken; i++) this.#ends[at + i] = packed.ends[position + i]! + moved;
     this.#copyBodies(packed.bodies.subarray(from, packed.ends[position + taken - 1]), from + moved);
     packed.whole?.forEach((entry, place) => {
-      if (place >= position && place < position + taken)
-        this.#keepWhole(at + place - position, entry);
+      if (place < position || place >= position + taken) return;
+      (this.#whole ??= new Map()).set(at + place - position, entry);
     });
     this.#count += taken;
     return taken;
@@ -157,10 +155,6 @@ export class RunBuilder {
       this.#bodies = larger;
     }
     this.#bodies.set(bodies, at);
-  }
-
-  #keepWhole(position: number, entry: Entry): void {
-    (this.#whole ??= new Map()).set(position, entry);
   }
 
   /** What is here, as a run of its own; afterwards nothing is. */

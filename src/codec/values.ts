@@ -58,10 +58,12 @@ export function createCborCodec(): Required<Codec> {
       ? new Uint8Array(encodeWhole(value))
       : concatenate([...encodeInSlices(value, encodeWhole)]);
 
-  const decode = (bytes: Uint8Array): unknown => {
-    const hasOwnTags = scan(bytes);
+  const decodeFrom = (bytes: Uint8Array, from: number): unknown => {
+    const simple = decodeSimple(bytes, from);
+    if (simple !== notSimple) return simple;
     // A view of its own, because cbor-x leaves a property on what it is given.
-    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from);
+    const hasOwnTags = scan(view);
     const value: unknown = decoder.decode(view);
     return hasOwnTags ? restore(value) : value;
   };
@@ -78,14 +80,10 @@ export function createCborCodec(): Required<Codec> {
     },
 
     decode(bytes: Uint8Array): unknown {
-      const simple = decodeSimple(bytes, 0);
-      return simple !== notSimple ? simple : decode(bytes);
+      return decodeFrom(bytes, 0);
     },
 
-    decodeBehind(bytes: Uint8Array, from: number): unknown {
-      const simple = decodeSimple(bytes, from);
-      return simple !== notSimple ? simple : decode(bytes.subarray(from));
-    },
+    decodeBehind: decodeFrom,
 
     encodeSlices(value: unknown): Iterator<Uint8Array> {
       return encodeInSlices(value, encodeWhole);

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import type { Entry } from "../../src/core/types.js";
 import { packEntries } from "../../src/packed-entries.js";
 import { EntryRuns } from "../../src/storage/file/entry-runs.js";
-import { entriesOf } from "./support.js";
+import { entriesOf, plain } from "./support.js";
 
 type Step =
   | { readonly type: "append" | "read" | "drop" | "forget"; readonly by: number }
@@ -56,11 +56,6 @@ function apply(runs: EntryRuns, model: Map<number, Entry>, step: Step, first: nu
       return Math.max(first, to);
     }
   }
-}
-
-/** Without the class of entries that were unpacked. */
-function plain(entries: readonly (Entry | undefined)[]): (Entry | undefined)[] {
-  return entries.map((entry) => entry && { ...entry });
 }
 
 test("entries that are read back are the same, packed or not, with holes and without", () => {

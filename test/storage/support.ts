@@ -91,6 +91,11 @@ type Answer =
   | { readonly type: "failed"; readonly error: Error }
   | { readonly type: "warning"; readonly message: string };
 
+/** Without the class of entries that were unpacked. */
+export function plain<T extends Entry | undefined>(entries: readonly T[]): T[] {
+  return entries.map((entry) => entry && { ...entry });
+}
+
 /** With its entries in an array, for comparisons. */
 export type Recovered = RecoveredGroup & { readonly entries: readonly Entry[] };
 
@@ -116,7 +121,7 @@ export class Opened {
     const recovered = await opened.storage.open(hostId, opened.#handlers());
     (opened as { recovered: readonly Recovered[] }).recovered = recovered.map((group) => ({
       ...group,
-      entries: Array.from(group.entries, (entry) => ({ ...entry })),
+      entries: plain([...group.entries]),
     }));
     return opened;
   }

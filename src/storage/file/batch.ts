@@ -109,13 +109,14 @@ export class Batch {
     this.acks.set(group, batch.ticket);
     const { hardState, truncateFrom, entries } = batch;
     if (hardState === null && truncateFrom === 0 && entries.length === 0) return;
+    const first = entries[0]?.index ?? 0;
     const change: Change = {
       type: "stored",
       hardState,
       truncateFrom,
-      first: entries[0]?.index ?? 0,
+      first,
       count: entries.length,
-      terms: termRunsOf(entries),
+      terms: termRunsOf(first, entries.length, (index) => entries[index - first]!.term),
     };
     this.#stage(group, change, (writer) => writeStored(writer, hardState, truncateFrom, entries));
   }

@@ -41,6 +41,10 @@ export class EntryRuns {
     return this.#tailBase + this.#filling.count + this.#tail.length;
   }
 
+  get #isEmpty(): boolean {
+    return this.#end === this.#base;
+  }
+
   /** The term of the entry at `index`, null where none was seen. */
   termAt(index: LogIndex): Term | null {
     const run = this.#runOf(index);
@@ -100,9 +104,9 @@ export class EntryRuns {
   /** As `place`, with those from `position` on. */
   placePacked(packed: PackedEntries, position: number): void {
     if (position >= packed.count) return;
-    const isNew = this.#runs.length === 0 && this.#filling.count === 0 && this.#tail.length === 0;
-    if (isNew) this.#base = packed.first + position;
-    if (packed.first + position !== this.#end || this.#holes > 0) {
+    const first = packed.first + position;
+    if (this.#isEmpty) this.#base = first;
+    if (first !== this.#end || this.#holes > 0) {
       return this.place(unpackAll(packed).slice(position));
     }
     if (this.#tail.length > 0) {
@@ -125,7 +129,7 @@ export class EntryRuns {
     const first = entries[0]?.index;
     if (first === undefined) return;
     this.#unpackFrom(first);
-    if (this.#runs.length === 0 && this.#tail.length === 0) this.#base = first;
+    if (this.#isEmpty) this.#base = first;
     if (first < this.#base) {
       this.#tail = [...new Array<undefined>(this.#base - first).fill(undefined), ...this.#tail];
       this.#base = first;

@@ -6,9 +6,9 @@
  * one) says again how each group stands, so that only entries that are still needed and nowhere to
  * be found count as damage in the end.
  */
-import type { Entry, EntryList, LogIndex } from "../../core/types.js";
+import type { EntryList, LogIndex, Term } from "../../core/types.js";
 import { ByteReader } from "../../codec/bytes.js";
-import { type PackedEntries, packedTerm } from "../../packed-entries.js";
+import { packedTerm } from "../../packed-entries.js";
 import { EntryRuns } from "./entry-runs.js";
 import {
   type GroupState,
@@ -53,24 +53,19 @@ export function createReplay(): Replay {
   return { groups: new Map(), nextGroup: 1, based: false, lostGroups: null };
 }
 
-export function termRunsOf(entries: readonly Entry[]): TermRun[] {
+/** Of `count` entries from `first` on. */
+export function termRunsOf(
+  first: LogIndex,
+  count: number,
+  termOf: (index: LogIndex) => Term,
+): TermRun[] {
   const runs: TermRun[] = [];
   let term = -1;
-  for (let at = 0; at < entries.length; at++) {
-    const entry = entries[at]!;
-    if (entry.term === term) continue;
-    term = entry.term;
-    runs.push({ from: entry.index, term });
-  }
-  return runs;
-}
-
-function packedTermRuns(packed: PackedEntries): TermRun[] {
-  const runs: TermRun[] = [];
-  let term = -1;
-  for (let index = packed.first; index < packed.first + packed.count; index++) {
-    const own = packedTerm(packed, index);
-    if (own !== term) runs.push({ from: index, term: (term = own) });
+  for (let index = first; index < first + count; index++) {
+    const own = termOf(index);
+    if (own === term) continue;
+    term = own;
+    runs.push({ from: index, term });
   }
   return runs;
 }
@@ -139,7 +134,7 @@ function applyStored(
     segment,
     first: entries.first,
     count: entries.count,
-    terms: packedTermRuns(entries),
+    terms: termRunsOf(entries.first, entries.count, (index) => packedTerm(entries, index)),
     bytes,
   });
   if ("refusal" in appended) {
