@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { concatenate } from "../../src/codec/bytes.js";
 import { crc32 } from "../../src/codec/crc32.js";
 import { encodeFrames, FrameReader, makeFarewell, makePreamble } from "../../src/codec/frame.js";
 import { RaftError } from "../../src/errors.js";
@@ -22,7 +21,13 @@ function reading(maxFrameBytes?: number): Reading {
 }
 
 function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  return concatenate(parts);
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 function streamOf(payloads: readonly Uint8Array[]): Uint8Array {
