@@ -96,3 +96,8 @@ export class AssertionError extends Error {
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
+
+/** For what runs with every entry: `if (wrong) broken(...)`, because a message that is put together costs more than the look. */
+export function broken(message: string): never {
+  throw new AssertionError(message);
+}

@@ -7,7 +7,7 @@
  * Never changed once it is made, so copies of a log share it.
  */
 import type { Entry, EntryKind, EntryList, LogIndex, Term } from "./core/types.js";
-import { assert } from "./errors.js";
+import { broken } from "./errors.js";
 
 export type PackedEntries = {
   /** Index of the first one. */
@@ -226,7 +226,7 @@ export function runHolding(
 
 /** The entry as it was; its body is a view. */
 export function unpackEntry(packed: PackedEntries, index: LogIndex): Entry {
-  assert(holdsIndex(packed, index), `log: entry ${index} is not in this run`);
+  if (!holdsIndex(packed, index)) broken(`log: entry ${index} is not in this run`);
   const position = index - packed.first;
   const whole = packed.whole?.get(position);
   if (whole !== undefined) return whole;

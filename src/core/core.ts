@@ -186,10 +186,10 @@ function longestPatienceMs(core: Core): number {
 
 /** One event. Changes the state; what it asks of the shell is complete only after `flush`. */
 export function step(core: Core, event: CoreEvent, out: Out): void {
+  // Most of what comes, and without a time of its own.
+  if (event.type === "commandProposed") return onCommandProposed(core, event, out);
   if ("nowMs" in event) core.nowMs = Math.max(core.nowMs, event.nowMs);
   switch (event.type) {
-    case "commandProposed":
-      return onCommandProposed(core, event, out);
     case "messageReceived":
       return onMessage(core, event.from, event.message, out);
     case "stored":

@@ -112,8 +112,10 @@ function isWellFormed({ log, commitIndex }: Core, message: AppendEntries): boole
     index = entry.index;
     term = entry.term;
   }
-  const next = message.entries[commitIndex - message.prevLogIndex];
-  return next === undefined || next.term >= termAt(log, commitIndex)!;
+  const { prevLogIndex, entries } = message;
+  // Whether the first entry after what is committed is among them: an index of no array is slow to look up.
+  if (commitIndex < prevLogIndex || commitIndex >= prevLogIndex + entries.length) return true;
+  return entries[commitIndex - prevLogIndex]!.term >= termAt(log, commitIndex)!;
 }
 
 /**

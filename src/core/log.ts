@@ -9,7 +9,7 @@
  * as well (the tail that is kept for slow followers). What was applied is read again only by a slow
  * follower, and what a restart finds is read once: both are packed in runs once there is enough of it.
  */
-import { assert } from "../errors.js";
+import { assert, broken } from "../errors.js";
 import {
   firstBelow,
   packedBodyBytes,
@@ -147,7 +147,7 @@ export function termAt(log: Log, index: LogIndex): Term | null {
 export function entryAt(log: Log, index: LogIndex): Entry {
   if (isPacked(log, index)) return unpackEntry(runOf(log, index), index);
   const entry = log.entries[index - log.base - 1];
-  assert(entry !== undefined, `log: no entry ${index} in (${log.offset}, ${lastIndex(log)}]`);
+  if (entry === undefined) broken(`log: no entry ${index} in (${log.offset}, ${lastIndex(log)}]`);
   return entry;
 }
 
@@ -167,14 +167,11 @@ export function bytesBetween(log: Log, after: LogIndex, to: LogIndex): number {
 }
 
 export function appendEntry(log: Log, entry: Entry): void {
-  assert(
-    entry.index === lastIndex(log) + 1,
-    `log: entry ${entry.index} does not follow ${lastIndex(log)}`,
-  );
-  assert(
-    entry.term >= lastTerm(log),
-    `log: term ${entry.term} of entry ${entry.index} is below its predecessor's ${lastTerm(log)}`,
-  );
+  const { index, term } = entry;
+  if (index !== lastIndex(log) + 1) broken(`log: entry ${index} does not follow ${lastIndex(log)}`);
+  if (term < lastTerm(log)) {
+    broken(`log: term ${term} of entry ${index} is below its predecessor's ${lastTerm(log)}`);
+  }
   log.entries.push(entry);
   log.sizeBytes += entrySizeBytes(entry);
 }

@@ -89,6 +89,7 @@ export class Member {
       inboxBytes: 0,
       out: [],
       nextRequest: 1,
+      proposedAtMs: null,
       role: "learner",
       term: 0,
       leader: null,
@@ -302,6 +303,7 @@ export class Member {
     if (state.stopped || idle) return;
     state.inbox = [];
     state.inboxBytes = 0;
+    state.proposedAtMs = null;
     for (let i = 0; i < inbox.length; i++) stepReplica(replica, inbox[i]!, out);
     flushReplica(replica, out);
     state.out = [];

@@ -4,7 +4,7 @@ import type { ClientRequest } from "../codec/types.js";
 import { adminRequested } from "./admin.js";
 import { answerStale, queryRequested } from "./reads.js";
 import { refuseIfFull } from "./replies.js";
-import { type MemberState, post, wait } from "./state.js";
+import { type MemberState, post, proposalTimeMs, wait } from "./state.js";
 import type { ReplySink } from "./types.js";
 
 export function clientRequested(state: MemberState, sink: ReplySink, request: ClientRequest): void {
@@ -36,7 +36,7 @@ function commandRequested(state: MemberState, sink: ReplySink, command: Command)
     session,
     sequence,
     lowestOutstanding: command.lowestOutstanding,
-    timeMs: state.services.clock.wallMs(),
+    timeMs: proposalTimeMs(state),
     body,
   } as const;
   post(state, event, body.length);
@@ -57,7 +57,7 @@ function registerRequested(
     session: 0,
     sequence: nonce,
     lowestOutstanding: 0,
-    timeMs: state.services.clock.wallMs(),
+    timeMs: proposalTimeMs(state),
     body: emptyBytes,
   } as const;
   post(state, event, 0);

@@ -27,6 +27,8 @@ export type MemberState = {
   /** Effects of the turn under way. */
   out: ReplicaEffect[];
   nextRequest: number;
+  /** What the wall clock showed to the first proposal since the last turn; null: there is none yet. */
+  proposedAtMs: number | null;
   role: RoleName;
   term: Term;
   leader: MemberId | null;
@@ -46,6 +48,11 @@ const eventOverheadBytes = 128;
 /** True: the limit is reached, and nothing was taken in. */
 export function isInboxFull(state: MemberState, bodyBytes: number): boolean {
   return state.inboxBytes + bodyBytes + eventOverheadBytes > state.maxInboxBytes;
+}
+
+/** The time that goes into the log with what is proposed now: one for all of a turn, the clock is slow to ask. */
+export function proposalTimeMs(state: MemberState): number {
+  return (state.proposedAtMs ??= state.services.clock.wallMs());
 }
 
 /** Puts an event into the inbox and asks for a turn. */

@@ -6,7 +6,7 @@
  * entry's, and everything that can go wrong with one command is an outcome and not an exception.
  */
 import type { Entry, GroupConfig, LogIndex, Membership, Term } from "../core/types.js";
-import { assert, RaftError } from "../errors.js";
+import { assert, broken, RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import {
   createNameTable,
@@ -125,10 +125,9 @@ const registered: Outcome = Object.freeze(succeeded(new Uint8Array(0)));
 
 /** Applies the next committed entry. Null for entries that answer nobody. */
 export function applyEntry(applier: Applier, entry: Entry): Outcome | null {
-  assert(
-    entry.index === applier.lastApplied + 1,
-    `apply: entry ${entry.index} does not follow ${applier.lastApplied}`,
-  );
+  if (entry.index !== applier.lastApplied + 1) {
+    broken(`apply: entry ${entry.index} does not follow ${applier.lastApplied}`);
+  }
   const outcome = outcomeOfEntry(applier, entry);
   applier.lastApplied = entry.index;
   applier.lastTerm = entry.term;

@@ -93,11 +93,11 @@ class NodeFile implements File {
   async write(position: number, buffers: readonly Uint8Array[], urgent = false): Promise<void> {
     let total = 0;
     for (const buffer of buffers) total += buffer.length;
-    const wrote =
-      urgent && total <= mostUrgentBytes && this.#patience === 0
-        ? this.#writeHere(position, buffers)
-        : await promised<number>((callback) => this.#writeOnce(position, buffers, callback));
+    const here = urgent && total <= mostUrgentBytes && this.#patience === 0;
     if (urgent && this.#patience > 0) this.#patience--;
+    const wrote = here
+      ? this.#writeHere(position, buffers)
+      : await promised<number>((callback) => this.#writeOnce(position, buffers, callback));
     // A short write is no failure yet: the rest shows whether room or the disk is at fault.
     if (wrote < total) await this.#writeRest(position + wrote, buffers, wrote);
   }
