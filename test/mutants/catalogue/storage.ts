@@ -3,6 +3,7 @@ import { type Mutant, simulator, unit } from "../types.js";
 
 const crash = unit("test/storage/crash.test");
 const failures = unit("test/storage/failures.test");
+const nodeFile = unit("test/storage/node-file.test");
 
 export const storage: readonly Mutant[] = [
   {
@@ -184,5 +185,23 @@ export const storage: readonly Mutant[] = [
     find: `post(this.#state, { type: "storageFailed" }, 0);`,
     replace: "",
     catchers: [unit("test/member/member.test"), simulator("--durable true")],
+  },
+  {
+    id: "slow-writes-stay-in-the-event-loop",
+    hazards: [94],
+    bug: "writes to a slow disk go on holding up the event loop",
+    file: "src/storage/file/fs.ts",
+    find: "this.#patience = writesElsewhere;",
+    replace: "this.#patience = 0;",
+    catchers: [nodeFile],
+  },
+  {
+    id: "short-write-believed",
+    hazards: [],
+    bug: "a write that the system did only a part of is taken for all of it",
+    file: "src/storage/file/fs.ts",
+    find: "if (wrote < total) await this.#writeRest(position + wrote, buffers, wrote);",
+    replace: "",
+    catchers: [nodeFile],
   },
 ];
