@@ -21,6 +21,7 @@ import { ProxyNetwork } from "./proxies.js";
 import { clientIds, memberIds, Stage } from "./stage.js";
 
 export type RestartOptions = {
+  /** At least; more until enough calls were answered in between to say something. */
   readonly cycles: number;
   readonly clients: number;
   readonly seed: number;
@@ -48,6 +49,8 @@ const setup = {
 const answerPatienceMs = 60_000;
 const callTimeoutMs = 2000;
 const tellEveryCycles = 50;
+/** Between kills that come as fast as the group answers, clients may have no more than some calls answered each time. */
+const leastAnswers = 100;
 
 export async function runRestarts(options: RestartOptions): Promise<RestartReport> {
   const dir = mkdtempSync(join(tmpdir(), "rafted-value-restarts-"));
@@ -60,7 +63,8 @@ export async function runRestarts(options: RestartOptions): Promise<RestartRepor
   try {
     await stage.begin(clientIds(clients));
     tell(`${members} durable members and ${clients} clients are at work`);
-    while (killer.cycles < options.cycles && stage.problems.length === 0) {
+    const isEnough = (): boolean => killer.cycles >= options.cycles && hasAnswers(stage, killer);
+    while (stage.problems.length === 0 && !isEnough()) {
       await killer.cycle();
       if (killer.cycles % tellEveryCycles === 0) tell(`${killer.cycles} restarts so far`);
     }
@@ -76,6 +80,11 @@ export async function runRestarts(options: RestartOptions): Promise<RestartRepor
     leave();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+function hasAnswers(stage: Stage, killer: Killer): boolean {
+  const calls = [...readHistory(stage.files), ...killer.calls];
+  return calls.filter(({ outcome }) => outcome === "ok").length >= leastAnswers;
 }
 
 /** The hand with the knife, and a client of its own that waits for the group to answer again. */
