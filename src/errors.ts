@@ -94,10 +94,10 @@ export class AssertionError extends Error {
 
 /** Assertions stay on in production: a member that finds itself wrong stops instead of going on. */
 export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new AssertionError(message);
+  if (!condition) broken(message);
 }
 
-/** For what runs with every entry: `if (wrong) broken(...)`, because a message that is put together costs more than the look. */
+/** For what runs with every entry, as `if (wrong) broken(...)`: to put a message together costs more than to look. */
 export function broken(message: string): never {
   throw new AssertionError(message);
 }

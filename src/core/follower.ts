@@ -106,14 +106,15 @@ export function onAppendEntries(
  * holds, the log stays a log.
  */
 function isWellFormed({ log, commitIndex }: Core, message: AppendEntries): boolean {
-  let { prevLogIndex: index, prevLogTerm: term } = message;
-  for (const entry of message.entries) {
+  const { prevLogIndex, entries } = message;
+  let index = prevLogIndex;
+  let term = message.prevLogTerm;
+  for (const entry of entries) {
     if (entry.index !== index + 1 || entry.term < term || entry.term > message.term) return false;
     index = entry.index;
     term = entry.term;
   }
-  const { prevLogIndex, entries } = message;
-  // Whether the first entry after what is committed is among them: an index of no array is slow to look up.
+  // The first entry after what is committed, if it is among them. To ask an array for -1 would be slow.
   if (commitIndex < prevLogIndex || commitIndex >= prevLogIndex + entries.length) return true;
   return entries[commitIndex - prevLogIndex]!.term >= termAt(log, commitIndex)!;
 }

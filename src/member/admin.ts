@@ -10,7 +10,14 @@ import { checkName } from "./names.js";
 import { barrierRequested } from "./reads.js";
 import { refuseIfFull, replyError } from "./replies.js";
 import { snapshotPieceRequested } from "./snapshot-pieces.js";
-import { addressOf, memberAddresses, type MemberState, post, wait } from "./state.js";
+import {
+  addressOf,
+  memberAddresses,
+  type MemberState,
+  post,
+  proposalTimeMs,
+  wait,
+} from "./state.js";
 import { groupStatus } from "./status.js";
 import type { ReplySink } from "./types.js";
 
@@ -190,10 +197,9 @@ function changeMembership(
   change: MembershipChange,
   render: (index: number) => Uint8Array,
 ): void {
-  const { clock } = state.services;
   const request = wait(state, sink, callerRequest, "admin", 0, 0, null, render);
-  const timeMs = clock.wallMs();
-  const nowMs = clock.nowMs();
+  const timeMs = proposalTimeMs(state);
+  const nowMs = state.services.clock.nowMs();
   post(state, { type: "membershipChangeRequested", request, change, timeMs, nowMs }, 0);
 }
 
@@ -226,7 +232,7 @@ function configChangeRequested(
   const config = validateGroupConfig(body as Partial<GroupConfig>, newestConfig(state));
   const render = (): Uint8Array => encode(state, state.replica.core.config);
   const request = wait(state, sink, callerRequest, "admin", 0, 0, null, render);
-  const timeMs = state.services.clock.wallMs();
+  const timeMs = proposalTimeMs(state);
   post(state, { type: "configChangeRequested", request, config, timeMs }, 0);
 }
 

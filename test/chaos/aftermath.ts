@@ -41,9 +41,8 @@ export function readHistory(files: readonly string[]): Operation[] {
   const history: Operation[] = [];
   files.forEach((file, client) => {
     const at = new Map<number, number>();
-    for (const text of readFileSync(file, "utf8").split("\n")) {
-      // A line that a kill has cut short was a call that was never made.
-      if (text === "" || !text.endsWith("}")) continue;
+    // Behind the last newline is what a kill has cut short, or is being written: a call that was never made.
+    for (const text of readFileSync(file, "utf8").split("\n").slice(0, -1)) {
       const line = JSON.parse(text) as Line;
       if (line.type === "call") {
         const { at: call, kind, name, arg } = line;

@@ -49,7 +49,7 @@ const setup = {
 const answerPatienceMs = 60_000;
 const callTimeoutMs = 2000;
 const tellEveryCycles = 50;
-/** Between kills that come as fast as the group answers, clients may have no more than some calls answered each time. */
+/** The next kill comes as soon as the group answers, and clients may have had an answer or two by then. */
 const leastAnswers = 100;
 
 export async function runRestarts(options: RestartOptions): Promise<RestartReport> {
@@ -63,13 +63,14 @@ export async function runRestarts(options: RestartOptions): Promise<RestartRepor
   try {
     await stage.begin(clientIds(clients));
     tell(`${members} durable members and ${clients} clients are at work`);
-    const isEnough = (): boolean => killer.cycles >= options.cycles && hasAnswers(stage, killer);
+    const isEnough = (): boolean =>
+      killer.cycles >= options.cycles && answersIn(callsOf(stage, killer)) >= leastAnswers;
     while (stage.problems.length === 0 && !isEnough()) {
       await killer.cycle();
       if (killer.cycles % tellEveryCycles === 0) tell(`${killer.cycles} restarts so far`);
     }
     await recover(stage);
-    const calls = [...readHistory(stage.files), ...killer.calls, ...(await readOnceMore(stage))];
+    const calls = [...callsOf(stage, killer), ...(await readOnceMore(stage))];
     const history = calls.sort((a, b) => a.call - b.call);
     const verdict = checkLinearizable(bookOfVersion1, history);
     const { cycles, killed, killedWhileStarting } = killer;
@@ -82,9 +83,13 @@ export async function runRestarts(options: RestartOptions): Promise<RestartRepor
   }
 }
 
-function hasAnswers(stage: Stage, killer: Killer): boolean {
-  const calls = [...readHistory(stage.files), ...killer.calls];
-  return calls.filter(({ outcome }) => outcome === "ok").length >= leastAnswers;
+/** So far; the clients may still be at work. */
+function callsOf(stage: Stage, killer: Killer): History {
+  return [...readHistory(stage.files), ...killer.calls];
+}
+
+function answersIn(calls: History): number {
+  return calls.filter(({ outcome }) => outcome === "ok").length;
 }
 
 /** The hand with the knife, and a client of its own that waits for the group to answer again. */
