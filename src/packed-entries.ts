@@ -39,6 +39,22 @@ export const entryKinds: readonly EntryKind[] = Object.freeze([
   "config",
 ] as const);
 
+/** What `entryKinds.indexOf` would say, without a search: asked once or twice for every entry. */
+export function kindCode(kind: EntryKind): number {
+  switch (kind) {
+    case "noop":
+      return 0;
+    case "command":
+      return 1;
+    case "register":
+      return 2;
+    case "membership":
+      return 3;
+    case "config":
+      return 4;
+  }
+}
+
 function staysWhole({ payload, body }: Entry): boolean {
   return payload !== null || body.length > largestCopiedBytes;
 }
@@ -60,7 +76,7 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
     const entry = entries[from + position]!;
     const at = position * fieldsPerEntry;
     packNumbers(numbers, at, entry);
-    kindCodes[position] = entryKinds.indexOf(entry.kind);
+    kindCodes[position] = kindCode(entry.kind);
     if (staysWhole(entry)) (whole ??= new Map()).set(position, entry);
     else end = copyBody(bodies, end, entry.body);
     ends[position] = end;

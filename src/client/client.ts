@@ -257,12 +257,12 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
 
   /** Refuses before anything is encoded; gives back the call's signal. */
   #admit(kind: string, name: string, options: CallOptions | undefined): AbortSignal | null {
+    const signal = signalOf(options);
+    if (!this.#ended && signal?.aborted !== true) return signal;
     const what = name === "" ? kind : `${kind} "${name}"`;
     if (this.#ended) throw new RaftError("closed", `${what}: the client is closed`);
-    const signal = signalOf(options);
-    if (signal?.aborted !== true) return signal;
     throw new RaftError("aborted", `${what} was aborted before it was sent`, {
-      cause: signal.reason,
+      cause: signal?.reason,
     });
   }
 

@@ -25,7 +25,7 @@ import { whatWasAwaited } from "./waiting-for.js";
 export type DispatcherOptions = ConnectionsOptions & LedgerLimits & Codecs;
 
 /** Requests of one turn are cut into frames of about this size. */
-const frameBytes = 4 * 1024 * 1024;
+const frameBytes = 64 * 1024;
 
 export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   readonly connections: Connections;

@@ -1,5 +1,6 @@
 /** Writing and reading of bytes with every bound checked; the floor under all wire formats. */
 import { assert, RaftError } from "../errors.js";
+import { copyBody } from "../packed-entries.js";
 
 /** Shared by everything that has no body: never written to, being of length 0. */
 export const emptyBytes: Uint8Array = new Uint8Array(0);
@@ -153,8 +154,7 @@ export class ByteWriter {
       return;
     }
     this.ensure(bytes.length);
-    this.bytes.set(bytes, this.offset);
-    this.offset += bytes.length;
+    this.offset = copyBody(this.bytes, this.offset, bytes);
   }
 
   #cut(parts: Uint8Array[]): void {
@@ -198,9 +198,13 @@ export class ByteReader {
   readonly view: DataView;
   readonly end: number;
   offset = 0;
+  readonly #buffer: ArrayBufferLike;
+  readonly #base: number;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
+    this.#buffer = bytes.buffer;
+    this.#base = bytes.byteOffset;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.end = bytes.length;
   }
@@ -262,10 +266,15 @@ export class ByteReader {
   /** A view, never a copy. */
   take(sizeBytes: number, field: string): Uint8Array {
     this.need(sizeBytes, field);
-    if (sizeBytes === 0) return emptyBytes;
     const from = this.offset;
     this.offset = from + sizeBytes;
-    return this.bytes.subarray(from, this.offset);
+    return this.viewOf(from, sizeBytes);
+  }
+
+  /** The `sizeBytes` from `from` on, which are there. Half the price of `subarray`. */
+  viewOf(from: number, sizeBytes: number): Uint8Array {
+    if (sizeBytes === 0) return emptyBytes;
+    return new Uint8Array(this.#buffer, this.#base + from, sizeBytes);
   }
 
   sized(field: string): Uint8Array {

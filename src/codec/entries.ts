@@ -12,6 +12,7 @@ import {
   copyBytes,
   entryKinds,
   fieldsPerEntry,
+  kindCode,
   largestCopiedBytes,
   type PackedEntries,
   packNumbers,
@@ -33,7 +34,7 @@ export const wideEntryBytes = 45;
 
 const wideBit = 0x80;
 /** The codes below it are of kinds without a payload. */
-const simpleKinds = entryKinds.indexOf("membership");
+const simpleKinds = kindCode("membership");
 
 function isNarrow(entry: Entry): boolean {
   return (
@@ -57,7 +58,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   const { view, bytes } = writer;
   let at = writer.offset;
   const narrow = isNarrow(entry);
-  bytes[at] = entryKinds.indexOf(entry.kind) | (narrow ? 0 : wideBit);
+  bytes[at] = kindCode(entry.kind) | (narrow ? 0 : wideBit);
   view.setUint32(at + 1, length, true);
   if (narrow) {
     view.setUint32(at + 5, entry.term, true);
@@ -126,7 +127,7 @@ export function readEntry(reader: ByteReader, index: LogIndex): Entry {
     refuseBytes(`entry body needs ${length} bytes, ${reader.end - from} are left`);
   }
   reader.offset = from + length;
-  let body = length === 0 ? emptyBytes : bytes.subarray(from, from + length);
+  let body = reader.viewOf(from, length);
   let payload: Membership | GroupConfig | null = null;
   if (kind === "membership") {
     payload = decodeMembership(body);
@@ -207,7 +208,7 @@ export function readPackedEntries(
       reader.offset = entryEnd;
     } else {
       const entry = readEntry(reader, firstIndex + position);
-      kinds[position] = entryKinds.indexOf(entry.kind);
+      kinds[position] = kindCode(entry.kind);
       packNumbers(numbers, at, entry);
       (whole ??= new Map()).set(position, entry);
     }

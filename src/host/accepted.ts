@@ -68,7 +68,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     } else if (frame.type === "requests" && kind === "client") {
       const channel = this.#clients.get(frame.channel);
       if (channel === undefined) throw misplaced("requests on a channel that was not opened");
-      channel?.requested(frame.requests);
+      channel?.requested(frame.requests, sizeBytes);
     } else if (frame.type === "ping" && kind !== undefined) {
       if (!frame.reply) this.#connection.send(encodeFrame({ ...frame, reply: true }));
     } else if (frame.type === "openPeer" && kind === "peer") this.#openPeer(frame);

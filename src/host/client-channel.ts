@@ -8,6 +8,7 @@ import type { Connection } from "../ports.js";
 import type { ReplySink } from "../member/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
+import type { Requester } from "./intake.js";
 import type { TurnFlusher } from "./turns.js";
 
 const maxSubscriptions = 64;
@@ -18,7 +19,7 @@ const replyOverheadBytes = 128;
 const sumBytes = (sum: number, reply: ClientReply): number =>
   sum + reply.body.length + replyOverheadBytes;
 
-export class ClientChannel implements ReplySink, TurnFlusher {
+export class ClientChannel implements ReplySink, Requester, TurnFlusher {
   readonly number: number;
   readonly group: HostedGroup;
   readonly #context: HostContext;
@@ -54,21 +55,26 @@ export class ClientChannel implements ReplySink, TurnFlusher {
     this.sendHint();
   }
 
-  requested(requests: readonly ClientRequest[]): void {
-    const { maxRequestsPerClient } = this.#context.limits;
-    const { member } = this.group;
-    for (const request of requests) {
-      if (this.#closed) return;
-      this.#outstanding += 1;
-      if (this.#outstanding > maxRequestsPerClient) {
-        const why = `more than ${maxRequestsPerClient} requests of this client wait for an answer`;
-        this.reply(request.request, "overloaded", "no", 0, utf8(why));
-      } else if (request.type === "admin" && request.verb === "subscribe") {
-        this.#subscribe(request.request);
-      } else if (request.type === "admin" && request.verb === "unsubscribe") {
-        this.#unsubscribe(request.request, request.body);
-      } else member.request(this, request);
+  /** In a frame of that many bytes. */
+  requested(requests: readonly ClientRequest[], frameBytes: number): void {
+    const { limits, intake } = this.#context;
+    const room = Math.max(0, limits.maxRequestsPerClient - this.#outstanding);
+    this.#outstanding += requests.length;
+    if (requests.length <= room) return intake.offer(this, requests, frameBytes);
+    if (room > 0) intake.offer(this, requests.slice(0, room), frameBytes);
+    const why = `more than ${limits.maxRequestsPerClient} requests of this client wait for an answer`;
+    for (const { request } of requests.slice(room)) {
+      this.reply(request, "overloaded", "no", 0, utf8(why));
     }
+  }
+
+  /** It is this request's turn. */
+  take(request: ClientRequest): void {
+    if (this.#closed) return;
+    if (request.type === "admin" && request.verb === "subscribe") this.#subscribe(request.request);
+    else if (request.type === "admin" && request.verb === "unsubscribe") {
+      this.#unsubscribe(request.request, request.body);
+    } else this.group.member.request(this, request);
   }
 
   reply(

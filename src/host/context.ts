@@ -3,6 +3,7 @@ import type { EntriesCache } from "../codec/entries.js";
 import type { MemberId } from "../core/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
 import type { HostedGroup } from "./hosted-group.js";
+import type { Intake } from "./intake.js";
 import type { HostLimits } from "./limits.js";
 import type { PeerLinks } from "./peer-links.js";
 import type { RateLimit } from "./rate-limit.js";
@@ -22,6 +23,7 @@ export type HostContext = {
   readonly limits: HostLimits;
   readonly freeze: boolean;
   readonly turns: Turns;
+  readonly intake: Intake;
   readonly groups: Map<string, HostedGroup>;
   readonly links: PeerLinks;
   /** Where members said themselves that they listen. */

@@ -22,6 +22,7 @@ import { createHandle, type GroupHandle } from "./handle.js";
 import { HostedGroup } from "./hosted-group.js";
 import { askToJoin } from "./join.js";
 import { handOver } from "./hand-over.js";
+import { Intake } from "./intake.js";
 import { dialLocal } from "./local.js";
 import { askWhetherRemoved, isLost } from "./lost-learner.js";
 import {
@@ -92,17 +93,19 @@ export class Host {
     const { storage, clock, logger, id } = ports;
     const links = new PeerLinks();
     const entriesCache = new EntriesCache();
+    const turns = new Turns({
+      clock,
+      storage,
+      onDefect(error) {
+        logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${String(error)}`);
+      },
+      onTurnEnd: () => entriesCache.clear(),
+    });
     const context: HostContext = {
       ...ports,
       address: ports.advertise ?? ports.listen,
-      turns: new Turns({
-        clock,
-        storage,
-        onDefect(error) {
-          logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${String(error)}`);
-        },
-        onTurnEnd: () => entriesCache.clear(),
-      }),
+      turns,
+      intake: new Intake(turns, ports.limits),
       groups: new Map(),
       links,
       announced: new Map(),

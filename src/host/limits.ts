@@ -5,7 +5,10 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 export type HostLimits = {
-  /** Bytes that wait for one member's next turn; beyond, callers hear `overloaded`. */
+  /**
+   * Bytes that wait for one member's next turn, and frames of clients that wait for it on the whole host;
+   * beyond, callers hear `overloaded`.
+   */
   readonly maxInboxBytes: number;
   /** Connections accepted at a time; beyond, the newest is refused with `overloaded`. */
   readonly maxConnections: number;
@@ -13,6 +16,10 @@ export type HostLimits = {
   readonly maxChannelsPerConnection: number;
   /** Requests of one client and group without an answer; beyond, `overloaded`, applied "no". */
   readonly maxRequestsPerClient: number;
+  /** Requests of all clients that one turn takes in; the others wait for the next. */
+  readonly maxRequestsPerTurn: number;
+  /** The same in bytes of their bodies; a single larger one passes. */
+  readonly maxRequestBytesPerTurn: number;
   /** Bytes that a client may leave unread before its connection is broken. */
   readonly maxClientQueueBytes: number;
   /** Bytes that wait for one peer host; beyond, messages to it are dropped (Raft sends again). */
@@ -33,6 +40,8 @@ export const defaultHostLimits: HostLimits = Object.freeze({
   maxConnections: 10_000,
   maxChannelsPerConnection: 10_000,
   maxRequestsPerClient: 65_536,
+  maxRequestsPerTurn: 256,
+  maxRequestBytesPerTurn: 256 * KiB,
   maxClientQueueBytes: 64 * MiB,
   maxPeerQueueBytes: 64 * MiB,
   maxFrameBytes: 40 * MiB,

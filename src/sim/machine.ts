@@ -146,13 +146,18 @@ export class Machine {
         random: process.random,
         codec: createCborCodec(),
         logger: this.#logger(process),
-        limits: defaultHostLimits,
+        limits: { ...defaultHostLimits, maxRequestsPerTurn: this.#patience() },
         freeze: true,
       });
     } catch (cause) {
       this.world.fail(new Error(`host ${this.name} did not start: ${String(cause)}`, { cause }));
       return null;
     }
+  }
+
+  /** Few enough that what clients ask is spread over several turns, in some processes. */
+  #patience(): number {
+    return [1, 3, defaultHostLimits.maxRequestsPerTurn][Math.floor(this.#random.next() * 3)]!;
   }
 
   /** Is a member for as long as it is wanted, whatever happens to it. */

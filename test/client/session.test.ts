@@ -128,7 +128,7 @@ describe("calls made in one turn", () => {
     const client = world.client();
     await world.value(client.command("push", 0));
     const before = world.host("a").frames.length;
-    const big = new Uint8Array(3 * 1024 * 1024) as unknown as number;
+    const big = new Uint8Array(40 * 1024) as unknown as number;
     const calls = [1, 2, 3].map(() => client.command("push", big));
     await Promise.all(calls.map((call) => world.value(call)));
     assert.deepEqual(
