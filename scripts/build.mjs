@@ -23,7 +23,12 @@ const fresh = join(root, "build-dist-new");
 const bundledFile = join(root, compiledTo, ".bundled");
 const program = "cli/main.js";
 /** In this order: whoever imports both finds the first one there already. */
-const mainChunks = { client: "client/index.js", host: "index.js" };
+const mainChunks = {
+  client: ["client/index.js"],
+  host: ["index.js"],
+  // Loaded by whoever opens a directory.
+  disk: ["storage/file/parts.js", "storage/file/tools.js"],
+};
 
 /** Compiled files as they will lie below dist/. */
 function compiledFiles() {
@@ -72,10 +77,11 @@ function reachedFrom(entry, getModuleInfo) {
   return reached;
 }
 
-/** All that a client needs in one file, what a host needs beyond it in another. */
+/** All that a client needs in one file, what a host needs beyond it in another, and so on. */
 function chooseChunk(id, { getModuleInfo }) {
-  for (const [chunk, entry] of Object.entries(mainChunks)) {
-    if (reachedFrom(join(root, compiledTo, entry), getModuleInfo).has(id)) return chunk;
+  for (const [chunk, entries] of Object.entries(mainChunks)) {
+    const isReached = (entry) => reachedFrom(join(root, compiledTo, entry), getModuleInfo).has(id);
+    if (entries.some(isReached)) return chunk;
   }
   return null;
 }

@@ -86,16 +86,11 @@ export { silentLogger } from "./host/options.js";
 export type { DamagePolicy, GroupOptions, GroupStart, HostOptions } from "./host/options.js";
 export type { GroupHooks } from "./member/types.js";
 export type { Clock, Codec, Connection, Logger, Random, Storage, Transport } from "./ports.js";
-export {
-  doctorDirectory as doctor,
-  fileStorage,
-  inspectDirectory as inspect,
-} from "./storage/file/index.js";
+export { fileStorage } from "./storage/file/file-storage.js";
 export type { Diagnosis, FileStorageOptions, Inspection, Problem } from "./storage/file/index.js";
-export { setGroupAside } from "./storage/file/tools.js";
 export type { Ranking, SetAside, Survivor } from "./storage/file/tools.js";
 export { createMemoryStorage as memoryStorage } from "./storage/memory.js";
-export { backup, rank, recover, restore } from "./tools.js";
+export { backup, doctor, inspect, rank, recover, restore, setGroupAside } from "./tools.js";
 export type {
   BackupOptions,
   BackupResult,

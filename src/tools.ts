@@ -12,21 +12,17 @@ import {
   checkHostId,
   silentLogger,
 } from "./host/options.js";
-import {
-  createBackup,
-  rankSurvivors,
-  type Ranking,
-  recoverDirectory,
-  refuseExisting,
-  type Restored,
-  restoreDirectory,
-} from "./storage/file/tools.js";
+import type { Diagnosis, DoctorOptions, InspectOptions, Inspection } from "./storage/file/index.js";
+import type { Ranking, Restored, SetAside } from "./storage/file/tools.js";
 import { parseAddress } from "./transport/tcp-address.js";
 import { createTcpTransport } from "./transport/tcp.js";
 import type { TlsOptions } from "./transport/tls-options.js";
 import type { AnyDefinedValue } from "./value/types.js";
 
 const backupTimeoutMs = 60_000;
+
+/** Loaded by the first call: programs that only serve or call a group do without. */
+const load = () => import("./storage/file/tools.js");
 
 // ---------------------------------------------------------------------------------------------
 // backup
@@ -86,6 +82,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   const file = checkPath("file", options.file);
   const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? backupTimeoutMs);
   const signal = signalOf(options);
+  const { createBackup, refuseExisting } = await load();
   await refuseExisting(file);
   const transport = createTcpTransport(tls === undefined ? {} : { tls });
   const clock = createSystemClock();
@@ -161,6 +158,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const dir = checkPath("dir", options.dir);
   const founder = founderOf(id, group, advertise);
   if (definition !== undefined) checkDefinition(definition);
+  const { restoreDirectory } = await load();
   return restoreDirectory(file, dir, founder, ({ valueName, valueVersion }) => {
     if (definition === undefined) return;
     const { name, version, compatibleVersions } = definition;
@@ -191,7 +189,8 @@ export type RecoverOptions = {
 /** How the survivors of a group that lost its majority rank: the best first. Writes nothing. */
 export async function rank(dirs: readonly string[], group: string): Promise<Ranking> {
   checkGroupName(group);
-  return rankSurvivors(checkDirs(dirs), group);
+  const checked = checkDirs(dirs);
+  return (await load()).rankSurvivors(checked, group);
 }
 
 /**
@@ -223,7 +222,57 @@ export async function recover(options: RecoverOptions): Promise<Ranking> {
   const dirs = checkDirs(options.dirs);
   const out = checkPath("out", options.out);
   const founder = founderOf(options.id, group, options.advertise);
-  return recoverDirectory(dirs, out, { ...founder, group });
+  return (await load()).recoverDirectory(dirs, out, { ...founder, group });
+}
+
+// ---------------------------------------------------------------------------------------------
+// inspect, doctor
+
+/**
+ * What is in the data directory `dir`. Rejects with `storageMismatch` if it is none of ours, missing
+ * or no directory; damage is part of the answer and no rejection.
+ *
+ * @example
+ * ```ts
+ * const { groups, health } = await inspect("/var/lib/foo");
+ * for (const { group, currentTerm, lastIndex } of groups) console.log(group, currentTerm, lastIndex);
+ * ```
+ */
+export async function inspect(dir: string, options: InspectOptions = {}): Promise<Inspection> {
+  return (await load()).inspectDirectory(dir, options);
+}
+
+/**
+ * Examines the data directory `dir`, and mends it if that is asked for. Rejects with `storageLocked`
+ * while a host has it open, `storageMismatch` if it is no data directory, `storageFailed` or `diskFull` if
+ * the repair could not be carried out (the copy is made first, so nothing is lost by that).
+ *
+ * @example
+ * ```ts
+ * const { problems, copy } = await doctor("/var/lib/foo", { repair: true });
+ * for (const { message, advice } of problems) console.log(message, advice, copy);
+ * ```
+ */
+export async function doctor(dir: string, options: DoctorOptions = {}): Promise<Diagnosis> {
+  return (await load()).doctorDirectory(dir, options);
+}
+
+/**
+ * Takes a group that is damaged out of the data directory `dir`, so that its host can join the group again
+ * as a new member. Nothing is deleted: the directory as it was is kept beside the new one.
+ *
+ * Rejects with `storageLocked` while a host has it open, `storageMismatch` if it is no data directory or
+ * holds no such group, `invalidArgument` if the group is not damaged: to throw a good copy away
+ * costs the group a vote that it can count on.
+ *
+ * @example
+ * ```ts
+ * const { kept, others } = await setGroupAside("/var/lib/foo", "queue");
+ * console.log(`the directory as it was is ${kept}; ${others.length} groups go on`);
+ * ```
+ */
+export async function setGroupAside(dir: string, group: string): Promise<SetAside> {
+  return (await load()).setGroupAside(dir, group);
 }
 
 function founderOf(id: string, group: string | undefined, advertise: string | undefined) {

@@ -6,10 +6,10 @@
  */
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
+import { nodeTls } from "./node-tls.js";
 import { formatAddress, parseAddress, type TcpAddress } from "./tcp-address.js";
 import { TcpConnection, type TcpShared } from "./tcp-connection.js";
 import { reasonOf } from "./tcp-errors.js";
@@ -89,7 +89,8 @@ class TcpTransport implements Transport, TcpShared {
       return new StillbornConnection(address, handlers, error as RaftError, this.logger);
     }
     const tls = this.#tls;
-    const socket = tls === null ? connectTcp(parsed) : connectTls({ ...parsed, ...clientTls(tls) });
+    const socket =
+      tls === null ? connectTcp(parsed) : nodeTls().connect({ ...parsed, ...clientTls(tls) });
     const connection = new TcpConnection(this, socket, address, "dialled");
     connection.setHandlers(handlers);
     socket.once(tls === null ? "connect" : "secureConnect", () => connection.opened());
@@ -126,7 +127,8 @@ function startListening(
     const why = "tls.key and tls.cert are needed to listen";
     return Promise.reject(new RaftError("invalidArgument", why));
   }
-  const server = tls === null ? createServer() : createTlsServer(serverTls(tls, shared.limits));
+  const server =
+    tls === null ? createServer() : nodeTls().createServer(serverTls(tls, shared.limits));
   server.maxConnections = shared.limits.maxConnections;
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {

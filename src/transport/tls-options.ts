@@ -1,10 +1,7 @@
 /** Mutual TLS: who dials and who listens show each other a certificate. */
-import {
-  createSecureContext,
-  type SecureContextOptions,
-  type TlsOptions as NodeTls,
-} from "node:tls";
+import type { SecureContextOptions, TlsOptions as NodeTls } from "node:tls";
 import { RaftError } from "../errors.js";
+import { nodeTls } from "./node-tls.js";
 import type { TcpLimits } from "./tcp-limits.js";
 
 type Pem = string | Uint8Array;
@@ -28,7 +25,7 @@ export function verifyTls(tls: TlsOptions): void {
     throw new RaftError("invalidArgument", "tls: key and cert go together");
   }
   try {
-    createSecureContext(contextOf(tls));
+    nodeTls().createSecureContext(contextOf(tls));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new RaftError("invalidArgument", `tls: key, cert or ca does not load: ${why}`, {

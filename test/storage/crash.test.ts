@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Entry, HardState, SnapshotMeta } from "../../src/core/types.js";
+// Storage loads it when it is opened, which takes rounds without an operation of the disk.
+import "../../src/storage/file/parts.js";
 import { FakeDisk, type Fate, kept, lost } from "./fake-disk.js";
 import {
   Opened,

@@ -16,15 +16,16 @@ import type {
   StorageHandlers,
   StoreBatch,
 } from "../../ports.js";
-import { asideKind, copyBeside } from "./copy.js";
 import { attempt, storageError } from "./failure.js";
+import type { FileSystem } from "./fs.js";
 import type { Lock } from "./lock.js";
-import { type Opened, openDirectory } from "./open.js";
-import { type FileStorageOptions, type Settings, settingsOf } from "./options.js";
-import { Relocation } from "./relocation.js";
-import { SnapshotStore } from "./snapshot-store.js";
-import { SpaceWatch } from "./space.js";
-import { Wal } from "./wal.js";
+import type { Opened } from "./open.js";
+import { type FileStorageOptions, type GivenSettings, settingsOf } from "./options.js";
+import type * as parts from "./parts.js";
+import type { Relocation } from "./relocation.js";
+import type { SnapshotStore } from "./snapshot-store.js";
+import type { SpaceWatch } from "./space.js";
+import type { Wal } from "./wal.js";
 
 /**
  * Storage in the directory `dir`, for one host. Nothing is touched before `open`.
@@ -45,7 +46,10 @@ export function fileStorage(dir: string, options: FileStorageOptions = {}): Stor
   return new FileStorage(dir, settingsOf(options));
 }
 
+type Parts = typeof parts;
+
 type Running = {
+  readonly fs: FileSystem;
   readonly wal: Wal;
   readonly snapshots: SnapshotStore;
   readonly relocation: Relocation;
@@ -56,7 +60,7 @@ type Running = {
 class FileStorage implements Storage {
   readonly durable = true;
   readonly #dir: string;
-  readonly #settings: Settings;
+  readonly #settings: GivenSettings;
   readonly #numbers = new Map<GroupName, number>();
   readonly #names = new Map<number, GroupName>();
   #handlers: StorageHandlers | null = null;
@@ -67,7 +71,7 @@ class FileStorage implements Storage {
   /** One after the other: copies take their names in turn. */
   #settingAside: Promise<unknown> = Promise.resolve();
 
-  constructor(dir: string, settings: Settings) {
+  constructor(dir: string, settings: GivenSettings) {
     this.#dir = dir;
     this.#settings = settings;
   }
@@ -100,8 +104,10 @@ class FileStorage implements Storage {
   }
 
   async #open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]> {
-    const opened = await openDirectory(this.#dir, hostId, this.#settings);
-    this.#start(opened, handlers);
+    const loaded = await import("./parts.js");
+    const fs = this.#settings.fs ?? loaded.nodeFileSystem;
+    const opened = await loaded.openDirectory(this.#dir, hostId, { ...this.#settings, fs });
+    this.#start(loaded, fs, opened, handlers);
     // Handlers are called only after the caller has what was recovered.
     setImmediate(() => {
       for (const warning of opened.warnings) this.#warn(warning);
@@ -110,8 +116,13 @@ class FileStorage implements Storage {
     return opened.recovered;
   }
 
-  #start(opened: Opened, handlers: StorageHandlers): void {
-    const { fs, lowSpaceBytes, maxLogBytes } = this.#settings;
+  #start(
+    { Wal, SpaceWatch, SnapshotStore, Relocation }: Parts,
+    fs: FileSystem,
+    opened: Opened,
+    handlers: StorageHandlers,
+  ): void {
+    const { lowSpaceBytes, maxLogBytes } = this.#settings;
     const wal = new Wal(opened.walStart, {
       stored: (acks) => this.#stored(acks),
       failed: (error) => handlers.onFailed(error),
@@ -148,7 +159,7 @@ class FileStorage implements Storage {
       isAlive: (number) => this.#names.has(number),
       warn: (message) => this.#warn(message),
     });
-    this.#running = { wal, snapshots, relocation, space, lock: opened.lock };
+    this.#running = { fs, wal, snapshots, relocation, space, lock: opened.lock };
   }
 
   #warn(message: string): void {
@@ -222,10 +233,11 @@ class FileStorage implements Storage {
       const why = state === undefined ? "is not there" : "is not damaged";
       throw new RaftError("invalidArgument", `group "${group}" ${why} in ${this.#dir}`);
     }
-    const { wal } = running;
-    const kept = await attempt(`setting ${this.#dir} aside`, () =>
-      copyBeside(this.#settings.fs, this.#dir, asideKind, () => wal.end),
-    );
+    const { fs, wal } = running;
+    const kept = await attempt(`setting ${this.#dir} aside`, async () => {
+      const { asideKind, copyBeside } = await import("./parts.js");
+      return copyBeside(fs, this.#dir, asideKind, () => wal.end);
+    });
     if (this.#accepting() !== running) throw this.#notAccepting();
     this.deleteGroup(group);
     const durable = wal.durable();

@@ -1,6 +1,6 @@
 /** What can be set about a data directory, and what is set otherwise. */
 import { RaftError } from "../../errors.js";
-import { type FileSystem, nodeFileSystem } from "./fs.js";
+import type { FileSystem } from "./fs.js";
 
 export type FileStorageOptions = {
   /** Size of a full-grown segment of the log; the first ones are smaller. Default 64 MiB. */
@@ -21,6 +21,8 @@ export type FileStorageOptions = {
 };
 
 export type Settings = Required<FileStorageOptions>;
+/** `fs` null: the one of Node. */
+export type GivenSettings = Omit<Settings, "fs"> & { readonly fs: FileSystem | null };
 
 const MiB = 1024 * 1024;
 const leastSegmentBytes = 1024;
@@ -36,7 +38,7 @@ function check(name: string, value: number, least: number): number {
 }
 
 /** Throws `invalidArgument` for what is out of range. */
-export function settingsOf(options: FileStorageOptions): Settings {
+export function settingsOf(options: FileStorageOptions): GivenSettings {
   const segmentBytes = check("segmentBytes", options.segmentBytes ?? 64 * MiB, leastSegmentBytes);
   const first = options.firstSegmentBytes ?? Math.min(MiB, segmentBytes);
   return {
@@ -45,6 +47,6 @@ export function settingsOf(options: FileStorageOptions): Settings {
     maxLogBytes: check("maxLogBytes", options.maxLogBytes ?? 1024 * MiB, leastSegmentBytes),
     lowSpaceBytes: check("lowSpaceBytes", options.lowSpaceBytes ?? 2 * segmentBytes, 0),
     slowSyncMs: check("slowSyncMs", options.slowSyncMs ?? 5000, 1),
-    fs: options.fs ?? nodeFileSystem,
+    fs: options.fs ?? null,
   };
 }
