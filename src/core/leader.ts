@@ -92,8 +92,10 @@ function dropDeparted(core: Core, role: LeaderRole): void {
 export function onCommitNotifyTimer(core: Core): void {
   const { role } = core;
   if (role.type !== "leader") return;
-  role.commitNotifySet = false;
-  for (const peer of role.peers) if (peer.commitSent < core.commitIndex) peer.beatWanted = true;
+  const due = role.commitNotifyIndex;
+  role.commitNotifyIndex = 0;
+  // Under load every packet brings it, and what was committed since waits for the next timer.
+  for (const peer of role.peers) if (peer.commitSent < due) peer.beatWanted = true;
 }
 
 export function onPeerDisconnected(core: Core, id: MemberId): void {
@@ -243,10 +245,10 @@ function send(
 
 /** Followers that heard nothing since commitIndex rose are told soon, not at the next heartbeat. */
 export function scheduleCommitNotify(core: Core, role: LeaderRole, out: Out): void {
-  if (role.commitNotifySet) return;
+  if (role.commitNotifyIndex > 0) return;
   for (const peer of role.peers) {
     if (peer.mode !== "replicate" || peer.commitSent >= core.commitIndex) continue;
-    role.commitNotifySet = true;
+    role.commitNotifyIndex = core.commitIndex;
     const delay = Math.min(commitNotifyMs, core.config.heartbeatMs);
     out.push({ type: "setTimer", timer: "commitNotify", minMs: delay, maxMs: delay });
     return;

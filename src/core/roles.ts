@@ -132,7 +132,7 @@ function becomeLeader(core: Core, out: Out): void {
     membershipRequest: null,
     configRequests: [],
     uncommittedBytes: bytesBetween(core.log, core.commitIndex, lastIndex(core.log)),
-    commitNotifySet: false,
+    commitNotifyIndex: 0,
     matchChanged: false,
     heartbeatDue: false,
   };

@@ -174,7 +174,8 @@ export type LeaderRole = {
   configRequests: { request: RequestId; index: LogIndex }[];
   /** Bytes of entries not yet committed. */
   uncommittedBytes: number;
-  commitNotifySet: boolean;
+  /** What the followers should know when the timer `commitNotify` runs out; 0 while it does not run. */
+  commitNotifyIndex: LogIndex;
   matchChanged: boolean;
   heartbeatDue: boolean;
 };

@@ -263,4 +263,13 @@ export const replication: readonly Mutant[] = [
     replace: ") return true;",
     catchers: [unit("test/core/random-walk.test"), simulator()],
   },
+  {
+    id: "followers-not-told-of-a-commit",
+    hazards: [],
+    bug: "followers hear of what was committed with the next heartbeat only",
+    file: "src/core/leader.ts",
+    find: "if (peer.commitSent < due) peer.beatWanted = true;",
+    replace: "void due;",
+    catchers: [scenario("commit-notify")],
+  },
 ];
