@@ -30,30 +30,19 @@ export const fieldsPerEntry = 5;
 /** Above it, a body is kept where it is: its bytes weigh more than its view. */
 export const largestCopiedBytes = 1024;
 
-/** A kind's code is its place: also on the wire and on disk (codec/entries.ts), so the order stays. */
-export const entryKinds: readonly EntryKind[] = Object.freeze([
-  "noop",
-  "command",
-  "register",
-  "membership",
-  "config",
-] as const);
+/** On the wire and on disk as well (codec/entries.ts): append only, without a gap. */
+export const kindCodes = Object.freeze({
+  noop: 0,
+  command: 1,
+  register: 2,
+  membership: 3,
+  config: 4,
+} as const satisfies Record<EntryKind, number>);
 
-/** What `entryKinds.indexOf` would say, without a search: asked once or twice for every entry. */
-export function kindCode(kind: EntryKind): number {
-  switch (kind) {
-    case "noop":
-      return 0;
-    case "command":
-      return 1;
-    case "register":
-      return 2;
-    case "membership":
-      return 3;
-    case "config":
-      return 4;
-  }
-}
+/** By code. */
+export const entryKinds: readonly EntryKind[] = Object.freeze(
+  Object.keys(kindCodes) as EntryKind[],
+);
 
 function staysWhole({ payload, body }: Entry): boolean {
   return payload !== null || body.length > largestCopiedBytes;
@@ -67,7 +56,7 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
     if (!staysWhole(entry)) bytes += entry.body.length;
   }
   const numbers = new Float64Array(count * fieldsPerEntry);
-  const kindCodes = new Uint8Array(count);
+  const kinds = new Uint8Array(count);
   const ends = new Uint32Array(count);
   const bodies = new Uint8Array(bytes);
   let whole: Map<number, Entry> | null = null;
@@ -76,13 +65,13 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
     const entry = entries[from + position]!;
     const at = position * fieldsPerEntry;
     packNumbers(numbers, at, entry);
-    kindCodes[position] = kindCode(entry.kind);
+    kinds[position] = kindCodes[entry.kind];
     if (staysWhole(entry)) (whole ??= new Map()).set(position, entry);
     else end = copyBody(bodies, end, entry.body);
     ends[position] = end;
   }
   const first = entries[from]!.index;
-  return { first, count, numbers, kinds: kindCodes, ends, bodies, whole };
+  return { first, count, numbers, kinds, ends, bodies, whole };
 }
 
 export function packNumbers(numbers: Float64Array, at: number, entry: Entry): void {

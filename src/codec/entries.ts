@@ -12,7 +12,7 @@ import {
   copyBytes,
   entryKinds,
   fieldsPerEntry,
-  kindCode,
+  kindCodes,
   largestCopiedBytes,
   type PackedEntries,
   packNumbers,
@@ -34,7 +34,7 @@ export const wideEntryBytes = 45;
 
 const wideBit = 0x80;
 /** The codes below it are of kinds without a payload. */
-const simpleKinds = kindCode("membership");
+const simpleKinds = kindCodes.membership;
 
 function isNarrow(entry: Entry): boolean {
   return (
@@ -58,7 +58,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   const { view, bytes } = writer;
   let at = writer.offset;
   const narrow = isNarrow(entry);
-  bytes[at] = kindCode(entry.kind) | (narrow ? 0 : wideBit);
+  bytes[at] = kindCodes[entry.kind] | (narrow ? 0 : wideBit);
   view.setUint32(at + 1, length, true);
   if (narrow) {
     view.setUint32(at + 5, entry.term, true);
@@ -208,7 +208,7 @@ export function readPackedEntries(
       reader.offset = entryEnd;
     } else {
       const entry = readEntry(reader, firstIndex + position);
-      kinds[position] = kindCode(entry.kind);
+      kinds[position] = kindCodes[entry.kind];
       packNumbers(numbers, at, entry);
       (whole ??= new Map()).set(position, entry);
     }

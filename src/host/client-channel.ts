@@ -8,7 +8,7 @@ import type { Connection } from "../ports.js";
 import type { ReplySink } from "../member/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
-import type { Requester } from "./intake.js";
+import { refuseAll, type Requester } from "./intake.js";
 import type { TurnFlusher } from "./turns.js";
 
 const maxSubscriptions = 64;
@@ -63,9 +63,7 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     if (requests.length <= room) return intake.offer(this, requests, frameBytes);
     if (room > 0) intake.offer(this, requests.slice(0, room), frameBytes);
     const why = `more than ${limits.maxRequestsPerClient} requests of this client wait for an answer`;
-    for (const { request } of requests.slice(room)) {
-      this.reply(request, "overloaded", "no", 0, utf8(why));
-    }
+    refuseAll(this, requests.slice(room), why);
   }
 
   /** It is this request's turn. */

@@ -53,9 +53,7 @@ export class Intake implements TurnFlusher {
     const frame: Waiting = { from, requests, next: 0, frameBytes };
     if (this.#waiting.length === 0) this.#take(frame);
     if (frame.next < requests.length) this.#keep(frame);
-    if (this.#asked) return;
-    this.#asked = true;
-    this.#turns.atStart(this);
+    this.#ask();
   }
 
   /** At the start of a turn, which deals with everything that was taken in before and is taken in now. */
@@ -71,7 +69,11 @@ export class Intake implements TurnFlusher {
     this.#waiting.splice(0, done);
     this.#taken = 0;
     this.#takenBytes = 0;
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.length > 0) this.#ask();
+  }
+
+  #ask(): void {
+    if (this.#asked) return;
     this.#asked = true;
     this.#turns.atStart(this);
   }
@@ -99,9 +101,13 @@ export class Intake implements TurnFlusher {
       this.#waiting.push(frame);
       return;
     }
-    const why = utf8(`requests of ${this.#waitingBytes} bytes wait on this host (maxInboxBytes)`);
-    for (const { request } of requests.slice(frame.next)) {
-      from.reply(request, "overloaded", "no", 0, why);
-    }
+    const why = `requests of ${this.#waitingBytes} bytes wait on this host (maxInboxBytes)`;
+    refuseAll(from, requests.slice(frame.next), why);
   }
+}
+
+/** Says `overloaded` to each of them. */
+export function refuseAll(from: Requester, requests: readonly ClientRequest[], why: string): void {
+  const body = utf8(why);
+  for (const { request } of requests) from.reply(request, "overloaded", "no", 0, body);
 }

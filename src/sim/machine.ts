@@ -146,7 +146,7 @@ export class Machine {
         random: process.random,
         codec: createCborCodec(),
         logger: this.#logger(process),
-        limits: { ...defaultHostLimits, maxRequestsPerTurn: this.#patience() },
+        limits: { ...defaultHostLimits, maxRequestsPerTurn: this.#requestsPerTurn() },
         freeze: true,
       });
     } catch (cause) {
@@ -156,7 +156,7 @@ export class Machine {
   }
 
   /** Few enough that what clients ask is spread over several turns, in some processes. */
-  #patience(): number {
+  #requestsPerTurn(): number {
     return [1, 3, defaultHostLimits.maxRequestsPerTurn][Math.floor(this.#random.next() * 3)]!;
   }
 

@@ -47,11 +47,7 @@ export type DoctorOptions = {
   readonly fs?: FileSystem;
 };
 
-/**
- * Examines `dir`. Rejects with `storageLocked` while a host has it open, `storageMismatch` if it is no
- * data directory, `storageFailed` or `diskFull` if the repair could not be carried out (the copy is
- * made first, so nothing is lost by that).
- */
+/** What src/tools.ts gives as `doctor`. */
 export async function doctorDirectory(
   dir: string,
   options: DoctorOptions = {},

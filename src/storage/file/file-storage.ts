@@ -49,6 +49,7 @@ export function fileStorage(dir: string, options: FileStorageOptions = {}): Stor
 type Parts = typeof parts;
 
 type Running = {
+  readonly parts: Parts;
   readonly fs: FileSystem;
   readonly wal: Wal;
   readonly snapshots: SnapshotStore;
@@ -116,12 +117,8 @@ class FileStorage implements Storage {
     return opened.recovered;
   }
 
-  #start(
-    { Wal, SpaceWatch, SnapshotStore, Relocation }: Parts,
-    fs: FileSystem,
-    opened: Opened,
-    handlers: StorageHandlers,
-  ): void {
+  #start(loaded: Parts, fs: FileSystem, opened: Opened, handlers: StorageHandlers): void {
+    const { Wal, SpaceWatch, SnapshotStore, Relocation } = loaded;
     const { lowSpaceBytes, maxLogBytes } = this.#settings;
     const wal = new Wal(opened.walStart, {
       stored: (acks) => this.#stored(acks),
@@ -159,7 +156,8 @@ class FileStorage implements Storage {
       isAlive: (number) => this.#names.has(number),
       warn: (message) => this.#warn(message),
     });
-    this.#running = { fs, wal, snapshots, relocation, space, lock: opened.lock };
+    const { lock } = opened;
+    this.#running = { parts: loaded, fs, wal, snapshots, relocation, space, lock };
   }
 
   #warn(message: string): void {
@@ -234,10 +232,10 @@ class FileStorage implements Storage {
       throw new RaftError("invalidArgument", `group "${group}" ${why} in ${this.#dir}`);
     }
     const { fs, wal } = running;
-    const kept = await attempt(`setting ${this.#dir} aside`, async () => {
-      const { asideKind, copyBeside } = await import("./parts.js");
-      return copyBeside(fs, this.#dir, asideKind, () => wal.end);
-    });
+    const { asideKind, copyBeside } = running.parts;
+    const kept = await attempt(`setting ${this.#dir} aside`, () =>
+      copyBeside(fs, this.#dir, asideKind, () => wal.end),
+    );
     if (this.#accepting() !== running) throw this.#notAccepting();
     this.deleteGroup(group);
     const durable = wal.durable();

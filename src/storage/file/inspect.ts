@@ -73,16 +73,7 @@ export type InspectOptions = {
 /** A directory that is being written may lose a segment while it is read. */
 const maxTries = 5;
 
-/**
- * What is in the data directory `dir`. Rejects with `storageMismatch` if it is none of ours, missing
- * or no directory; damage is part of the answer and no rejection.
- *
- * @example
- * ```ts
- * const { groups, health } = await inspectDirectory("/var/lib/foo");
- * for (const { group, currentTerm, lastIndex } of groups) console.log(group, currentTerm, lastIndex);
- * ```
- */
+/** What src/tools.ts gives as `inspect`. */
 export async function inspectDirectory(
   dir: string,
   options: InspectOptions = {},

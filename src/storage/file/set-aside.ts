@@ -19,11 +19,7 @@ export type SetAside = {
   readonly others: readonly string[];
 };
 
-/**
- * Rejects with `storageLocked` while a host has it open, `storageMismatch` if it is no data directory or
- * holds no such group, `invalidArgument` if the group is not damaged: to throw a good copy away
- * costs the group a vote that it can count on.
- */
+/** What src/tools.ts gives under the same name. */
 export async function setGroupAside(dir: string, group: string): Promise<SetAside> {
   const fs = nodeFileSystem;
   await identifyDirectory(fs, dir);

@@ -267,8 +267,8 @@ const callers: readonly Mutant[] = [
     hazards: [],
     bug: "what a turn has no room for is never taken in, unless somebody else asks",
     file: "src/host/intake.ts",
-    find: "if (this.#waiting.length === 0) return;",
-    replace: "return;",
+    find: "if (this.#waiting.length > 0) this.#ask();",
+    replace: "",
     catchers: [unit("test/host/intake.test"), simulator()],
   },
   {
