@@ -13,6 +13,7 @@
  * core knows nothing of: see value/divergence.ts.
  */
 import {
+  beatAgain,
   bootstrapEntries,
   cloneCore,
   type Core,
@@ -20,7 +21,11 @@ import {
   defaultGroupConfig,
   flush,
   hasBacklog,
+  expectTurn,
+  hearSignOfLife,
+  type Pulse,
   step,
+  takePulse,
 } from "./core/index.js";
 import type {
   CompareHashes,
@@ -33,6 +38,7 @@ import type {
   LogIndex,
   MemberId,
   MemberInfo,
+  Message,
   Millis,
   RequestId,
   SnapshotMeta,
@@ -48,13 +54,13 @@ import {
   createComparison,
   type DivergenceEffect,
   forgetComparison,
+  noteOwnSnapshot,
   onCompareHashes,
   tellHashes,
 } from "./value/divergence.js";
 import type { Answer } from "./value/handlers.js";
 import { createBytesHash, hashOf } from "./value/bytes-hash.js";
 import { findOutcome } from "./value/sessions.js";
-import { noteOwn } from "./value/snapshot-marks.js";
 import { encodeSnapshot, restoreSnapshot } from "./value/snapshot.js";
 import type { AnyDefinedValue, Outcome } from "./value/types.js";
 
@@ -260,6 +266,37 @@ function answerFromSession(
   return true;
 }
 
+/** What `hearSignOfLife` of the core says of itself: true if no turn is due for this message. */
+export function noteSignOfLife(
+  { core }: Replica,
+  from: MemberId,
+  message: Message,
+  nowMs: number,
+  out: ReplicaEffect[],
+): boolean {
+  return hearSignOfLife(core, from, message, nowMs, out as CoreEffect[]);
+}
+
+/** The very same again and again; null: it has to come as a message. */
+export function pulseOf({ core }: Replica, from: MemberId, message: Message): Pulse | null {
+  return takePulse(core, from, message);
+}
+
+/** An event waits for the next turn of this replica. */
+export function expectTurnOf({ core }: Replica): void {
+  expectTurn(core);
+}
+
+/** As `beatAgain` of the core, where the heartbeat has no hashes to bring with it either. */
+export function beatReplicaAgain(
+  { core, comparison }: Replica,
+  nowMs: number,
+  out: ReplicaEffect[],
+): boolean {
+  if (!comparison.toldAll) return false;
+  return beatAgain(core, nowMs, out as CoreEffect[]);
+}
+
 /** The end of a turn: entries are applied, and `out` is what the shell has to do, in order. */
 export function flushReplica(replica: Replica, out: ReplicaEffect[]): void {
   const { core, applier } = replica;
@@ -279,7 +316,7 @@ export function flushReplica(replica: Replica, out: ReplicaEffect[]): void {
 
 /** The next turn has something to apply, whether or not anything happens. */
 export function isBehind(replica: Replica): boolean {
-  return hasBacklog(replica.core);
+  return replica.core.quiet !== true && hasBacklog(replica.core);
 }
 
 function applyAll(applier: Applier, entries: readonly Entry[]): ReplicaEffect {
@@ -298,7 +335,7 @@ function startSnapshot({ applier, comparison }: Replica, effect: TakeSnapshot): 
   const finish = (sizeBytes: number, checksum: number): SnapshotMeta => {
     if (hash !== null) {
       const valueHash = hashOf(hash);
-      noteOwn(comparison.marks, { index, valueHash, valueVersion: version, sizeBytes });
+      noteOwnSnapshot(comparison, { index, valueHash, valueVersion: version, sizeBytes });
     }
     return {
       ...{ index, term, timeMs, membership, membershipIndex, config },

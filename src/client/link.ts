@@ -214,6 +214,8 @@ export class Link {
       case "welcome":
       case "openPeer":
       case "peerMessage":
+      case "peerStanding":
+      case "peerRepeats":
       case "openClient":
       case "channelOpened":
       case "requests":
@@ -254,6 +256,8 @@ export class Link {
       case "hello":
       case "openPeer":
       case "peerMessage":
+      case "peerStanding":
+      case "peerRepeats":
       case "openClient":
       case "requests":
       case "replies":

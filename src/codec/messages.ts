@@ -9,6 +9,7 @@ import type {
 import { type ByteReader, type ByteWriter, refuseBytes } from "./bytes.js";
 import { type EntriesCache, narrowEntryBytes, readEntries, writeEntry } from "./entries.js";
 import { decodeSnapshotMeta, encodeSnapshotMeta } from "./payloads.js";
+import type { Repeatable } from "./types.js";
 
 const codes = Object.freeze({
   preVote: 1,
@@ -24,6 +25,12 @@ const codes = Object.freeze({
   readIndexReply: 11,
   compareHashes: 12,
 } as const satisfies Record<Message["type"], number>);
+
+/** No entries, and nothing refused: everything else is said once. */
+export function isRepeatable(message: Message): message is Repeatable {
+  if (message.type === "appendEntries") return message.entries.length === 0;
+  return message.type === "appendEntriesReply" && message.success;
+}
 
 /** Bytes of an appendEntries before its entries; also enough for every other fixed message. */
 export const messageHeaderBytes = 64;

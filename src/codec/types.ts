@@ -5,10 +5,17 @@
  * other. Then channels are opened on it: one per (group, member pair) between hosts, one per group
  * for a client. A channel is a small number chosen by the dialling side.
  */
-import type { LogIndex, MemberId, Message, SnapshotMeta } from "../core/types.js";
+import type {
+  AppendEntries,
+  AppendEntriesReply,
+  LogIndex,
+  MemberId,
+  Message,
+  SnapshotMeta,
+} from "../core/types.js";
 
 /** Raised when frames change so that older code cannot read them. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export type Hello = {
   readonly type: "hello";
@@ -41,6 +48,25 @@ export type PeerMessage = {
   readonly type: "peerMessage";
   readonly channel: number;
   readonly message: Message;
+};
+
+/** A beat or the acknowledgement of one: what idle members say to each other again and again. */
+export type Repeatable = AppendEntries | AppendEntriesReply;
+/**
+ * On this connection `slot` stands for that message on that channel from here on; it is not delivered. The
+ * dialler takes the lowest slot that is free, so they are dense from 0 on.
+ */
+export type PeerStanding = {
+  readonly type: "peerStanding";
+  readonly slot: number;
+  readonly channel: number;
+  readonly message: Repeatable;
+};
+/** The message of each slot again, with another `sentAtMs`. */
+export type PeerRepeats = {
+  readonly type: "peerRepeats";
+  readonly sentAtMs: number;
+  readonly slots: readonly number[];
 };
 
 export type OpenClient = {
@@ -138,6 +164,8 @@ export type Frame =
   | Welcome
   | OpenPeer
   | PeerMessage
+  | PeerStanding
+  | PeerRepeats
   | OpenClient
   | ChannelOpened
   | ChannelRefused

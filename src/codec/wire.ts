@@ -5,10 +5,18 @@
  * `decodeFrame` takes any bytes whatsoever: it returns a frame or throws a RaftError
  * `protocolMismatch` that names the field, and allocates nothing that the bytes do not back.
  */
-import type { Frame, LeaderHint, OpenClient, OpenPeer, PeerMessage } from "./types.js";
+import type {
+  Frame,
+  LeaderHint,
+  OpenClient,
+  OpenPeer,
+  PeerMessage,
+  PeerRepeats,
+  PeerStanding,
+} from "./types.js";
 import { ByteReader, ByteWriter, refuseBytes, roomBesideParts, type Slab } from "./bytes.js";
 import { type EntriesCache, entriesSizeHint } from "./entries.js";
-import { messageHeaderBytes, readMessage, writeMessage } from "./messages.js";
+import { isRepeatable, messageHeaderBytes, readMessage, writeMessage } from "./messages.js";
 import {
   readReplies,
   readRequests,
@@ -32,10 +40,15 @@ const codes = Object.freeze({
   leaderHint: 11,
   notify: 12,
   ping: 13,
+  peerStanding: 14,
+  peerRepeats: 15,
 } as const satisfies Record<Frame["type"], number>);
 
 /** u8 frame type and u32 channel. */
 const channelHeaderBytes = 5;
+
+/** u8 frame type, f64 time and u32 count. */
+const repeatsHeaderBytes = 13;
 
 /** Bytes to begin with. For the hot frames it is an upper bound, so that they never grow. */
 function sizeHint(frame: Frame, cache: EntriesCache | null): number {
@@ -50,6 +63,7 @@ function sizeHint(frame: Frame, cache: EntriesCache | null): number {
   }
   if (frame.type === "requests") return requestsSizeHint(frame);
   if (frame.type === "replies") return repliesSizeHint(frame);
+  if (frame.type === "peerRepeats") return repeatsHeaderBytes + 4 * frame.slots.length;
   return frame.type === "notify" ? 24 + frame.body.length : 192;
 }
 
@@ -183,6 +197,15 @@ function writeFields(writer: ByteWriter, frame: Frame, cache: EntriesCache | nul
     case "ping":
       writer.bool(frame.reply);
       return writer.f64(frame.sentAtMs);
+    case "peerStanding":
+      writer.u32(frame.slot);
+      writer.u32(frame.channel);
+      return writeMessage(writer, frame.message);
+    case "peerRepeats":
+      writer.f64(frame.sentAtMs);
+      writer.u32(frame.slots.length);
+      for (const slot of frame.slots) writer.u32(slot);
+      return;
     default:
       frame satisfies never;
   }
@@ -220,11 +243,31 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
   return { type: "peerMessage", channel, message: readMessage(reader) };
 }
 
+function readPeerStanding(reader: ByteReader): PeerStanding {
+  const slot = reader.u32("peerStanding.slot");
+  const channel = reader.u32("peerStanding.channel");
+  const message = readMessage(reader);
+  if (isRepeatable(message)) return { type: "peerStanding", slot, channel, message };
+  return refuseBytes(`peerStanding.message "${message.type}" is not one to be repeated`);
+}
+
+function readPeerRepeats(reader: ByteReader): PeerRepeats {
+  const sentAtMs = reader.finite("peerRepeats.sentAtMs");
+  const count = reader.count(4, "peerRepeats.slots");
+  const slots: number[] = [];
+  for (let i = 0; i < count; i++) slots.push(reader.u32("peerRepeats.slots"));
+  return { type: "peerRepeats", sentAtMs, slots };
+}
+
 function readFields(reader: ByteReader): Frame {
   const code = reader.u8("frame type");
   switch (code) {
     case codes.peerMessage:
       return readPeerMessage(reader);
+    case codes.peerRepeats:
+      return readPeerRepeats(reader);
+    case codes.peerStanding:
+      return readPeerStanding(reader);
     case codes.requests:
       return readRequests(reader, reader.u32("requests.channel"));
     case codes.replies:

@@ -152,6 +152,7 @@ export function createCore(init: CoreInit, out: Out): Core {
     transferOutcome: null,
     awaitingStore: [],
     storageFailed: false,
+    quiet: false,
   };
   const base =
     snapshot === null ? null : { index: snapshot.membershipIndex, membership: snapshot.membership };
@@ -186,6 +187,7 @@ function longestPatienceMs(core: Core): number {
 
 /** One event. Changes the state; what it asks of the shell is complete only after `flush`. */
 export function step(core: Core, event: CoreEvent, out: Out): void {
+  core.quiet = false;
   // Most of what comes, and without a time of its own.
   if (event.type === "commandProposed") return onCommandProposed(core, event, out);
   if ("nowMs" in event) core.nowMs = Math.max(core.nowMs, event.nowMs);
@@ -321,6 +323,11 @@ function onStalled(core: Core): void {
 /** Election timeouts from one grace to the next. */
 const gracePauseTimeouts = 4;
 
+/** An event waits for the next turn: what is nothing but a sign of life shall not overtake it. */
+export function expectTurn(core: Core): void {
+  core.quiet = false;
+}
+
 /** The end of a turn: at most one store, one appendEntries a peer, then what was applied. */
 export function flush(core: Core, out: Out): void {
   const after: Out = [];
@@ -342,6 +349,7 @@ export function flush(core: Core, out: Out): void {
   for (const effect of after) out.push(effect);
   takeSnapshotIfRequested(core, out);
   if (core.rearmElection) armElection(core, out);
+  core.quiet = null;
 }
 
 function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after: Out): void {

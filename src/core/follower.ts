@@ -186,9 +186,24 @@ export function sendFollowerReplies(core: Core, out: Out): void {
   if (matchIndex === role.matchedIndex) role.replyWanted = false;
   else if (!role.echoWanted && matchIndex <= role.ackedIndex) return;
   role.echoWanted = false;
+  acknowledge(core, role, role.leader, matchIndex, out);
+}
+
+function acknowledge(
+  core: Core,
+  role: FollowerRole,
+  to: MemberId,
+  matchIndex: LogIndex,
+  out: Out,
+): void {
   role.ackedIndex = Math.max(role.ackedIndex, matchIndex);
   role.ackedRound = role.round;
-  reply(core, role, role.leader, true, matchIndex, 0, 0, out);
+  reply(core, role, to, true, matchIndex, 0, 0, out);
+}
+
+/** Answers a beat to which there is nothing to say: what matched is stored, and was told. */
+export function echo(core: Core, role: FollowerRole, to: MemberId, out: Out): void {
+  acknowledge(core, role, to, role.matchedIndex, out);
 }
 
 /** One literal, field by field: spread into another it took most of the time of an idle follower. */

@@ -19,7 +19,9 @@
  * - `answerReads` with `leaseUntilMs`: looks at the clock again after the answer was made and before it
  *   leaves; when the lease has run out, asks anew.
  * - Events bring `nowMs`, which never falls.
- * - A message that `isSignOfLife` says is nothing else may be stepped between two turns: no turn is due.
+ * - It may offer a message to `hearSignOfLife` first, and a leader's heartbeat to `beatAgain`, between two
+ *   turns: where they return true, that was all, and no turn is due for it. It says `expectTurn` of
+ *   events that it keeps for a turn.
  * - While `hasBacklog` is true it calls `flush` again, with or without events, after it has let others
  *   have their turn: a long log is applied in slices.
  *
@@ -32,13 +34,13 @@
  *   turn, one `appendEntries` a peer unless a packet is full.
  * - A vote or acknowledgement leaves only when what it promises is stored.
  */
-export { bootstrapEntries, createCore, flush, step, type CoreInit } from "./core.js";
+export { bootstrapEntries, createCore, expectTurn, flush, step, type CoreInit } from "./core.js";
 export { cloneCore } from "./clone.js";
 export { hasBacklog } from "./commit.js";
 export { defaultGroupConfig, validateGroupConfig } from "./config.js";
 export { checkCluster, checkCore } from "./invariants.js";
 export { hostIdOf } from "./memberships.js";
-export { isSignOfLife } from "./sign-of-life.js";
+export { beatAgain, hearPulse, hearSignOfLife, type Pulse, takePulse } from "./sign-of-life.js";
 export { readStatus, type CoreMemberStatus, type CoreStatus } from "./status.js";
 export type * from "./types.js";
 export type { Core, Out, Peer, Role } from "./state.js";

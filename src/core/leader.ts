@@ -24,7 +24,14 @@ import { becomeFollower, setHeartbeat } from "./roles.js";
 import { beginSending, resendStalled } from "./send-snapshot.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
 import { handOver } from "./transfer.js";
-import type { AppendEntriesReply, CoreEvent, LogIndex, MemberId, RefusalCode } from "./types.js";
+import type {
+  AppendEntriesReply,
+  CoreEvent,
+  LogIndex,
+  MemberId,
+  Millis,
+  RefusalCode,
+} from "./types.js";
 
 type Proposal = Extract<CoreEvent, { type: "commandProposed" }>;
 
@@ -123,14 +130,17 @@ export function noteContact(
   if (core.role.type !== "leader" || reply.term < core.currentTerm) return null;
   const peer = findPeer(core.role, from);
   if (peer === null) return null;
-  peer.lastContactMs = core.nowMs;
-  peer.heard = true;
   peer.ackedRound = Math.max(peer.ackedRound, Math.min(reply.round, core.role.round));
-  // A clock that says more than ours was never ours: it must not lengthen a lease.
-  if (reply.sentAtMs <= core.nowMs) {
-    peer.ackedSentAtMs = Math.max(peer.ackedSentAtMs, reply.sentAtMs);
-  }
+  noteHeard(core, peer, reply.sentAtMs);
   return peer;
+}
+
+/** `sentAtMs`: when we sent what it answers. */
+export function noteHeard({ nowMs }: Core, peer: Peer, sentAtMs: Millis): void {
+  peer.lastContactMs = nowMs;
+  peer.heard = true;
+  // A clock that says more than ours was never ours: it must not lengthen a lease.
+  if (sentAtMs <= nowMs) peer.ackedSentAtMs = Math.max(peer.ackedSentAtMs, sentAtMs);
 }
 
 export function onAppendEntriesReply(
@@ -208,9 +218,12 @@ function sendAppends(core: Core, role: LeaderRole, peer: Peer, out: Out): void {
   }
   // To one that gets a snapshot, a beat with the oldest prevLogIndex that we know the term of.
   if (peer.beatWanted) {
-    const prev = peer.mode === "snapshot" ? log.offset : peer.nextIndex - 1;
-    send(core, role, peer, prev, prev, out);
+    sendBeat(core, role, peer, peer.mode === "snapshot" ? log.offset : peer.nextIndex - 1, out);
   }
+}
+
+export function sendBeat(core: Core, role: LeaderRole, peer: Peer, prev: LogIndex, out: Out): void {
+  send(core, role, peer, prev, prev, out);
 }
 
 /** Entries (`prev`, `to`]. */
@@ -233,7 +246,8 @@ function send(
       type: "appendEntries",
       term: core.currentTerm,
       prevLogIndex: prev,
-      prevLogTerm: termAt(core.log, prev)!,
+      // What this leader has appended is not looked up: in an idle group nothing else is of interest.
+      prevLogTerm: prev >= role.termStartIndex ? core.currentTerm : termAt(core.log, prev)!,
       commitIndex: core.commitIndex,
       round: role.round,
       sentAtMs: core.nowMs,

@@ -77,6 +77,8 @@ export type Core = {
   /** Requests that are answered once a ticket is stored. */
   awaitingStore: { ticket: Ticket; request: RequestId }[];
   storageFailed: boolean;
+  /** For sign-of-life.ts. False: a turn is due, or something is waited for; null: not looked into yet. */
+  quiet: boolean | null;
 };
 
 /** Durability: what was handed to storage and what came back. */

@@ -2,9 +2,16 @@
  * A connection that somebody opened to this host: a peer host or a client. Whatever the bytes say,
  * the worst that happens is that this connection is closed, with one log line.
  */
-import { type Frame, type OpenClient, type OpenPeer, protocolVersion } from "../codec/types.js";
+import {
+  type Frame,
+  type OpenClient,
+  type OpenPeer,
+  type PeerRepeats,
+  type PeerStanding,
+  protocolVersion,
+} from "../codec/types.js";
 import { decodeFrame, encodeFrame } from "../codec/wire.js";
-import { hostIdOf } from "../core/index.js";
+import { hearPulse, hostIdOf } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import { findMismatch } from "../member/compatible.js";
@@ -13,11 +20,12 @@ import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 import { checkHello, checkOpenClient, checkOpenPeer } from "./remote-names.js";
+import { againAt, type PeerSource, type Standing } from "./repeats.js";
 
+/** What a repeat counts for in an inbox: about what the whole message would. */
+const repeatBytes = 64;
 /** Ping intervals without a word from the other side, answers to our own pings included. */
 const maxSilentTicks = 4;
-
-type PeerSource = { readonly group: HostedGroup; readonly from: MemberId };
 
 export class AcceptedConnection implements ConnectionHandlers {
   readonly #context: HostContext;
@@ -28,6 +36,8 @@ export class AcceptedConnection implements ConnectionHandlers {
   #hello: { readonly kind: "peer" | "client"; readonly from: string } | null = null;
   /** null: refused. */
   readonly #peers = new Map<number, PeerSource | null>();
+  /** By slot. */
+  readonly #standing: Standing[] = [];
   readonly #clients = new Map<number, ClientChannel | null>();
   #silentTicks = 0;
   #ended = false;
@@ -65,7 +75,9 @@ export class AcceptedConnection implements ConnectionHandlers {
       const source = this.#peers.get(frame.channel);
       if (source === undefined) throw misplaced("a message on a channel that was not opened");
       source?.group.member.receive(source.from, frame.message, sizeBytes);
-    } else if (frame.type === "requests" && kind === "client") {
+    } else if (frame.type === "peerRepeats" && kind === "peer") this.#repeated(frame);
+    else if (frame.type === "peerStanding" && kind === "peer") this.#stand(frame);
+    else if (frame.type === "requests" && kind === "client") {
       const channel = this.#clients.get(frame.channel);
       if (channel === undefined) throw misplaced("requests on a channel that was not opened");
       channel?.requested(frame.requests, sizeBytes);
@@ -75,6 +87,36 @@ export class AcceptedConnection implements ConnectionHandlers {
     else if (frame.type === "openClient" && kind === "client") this.#openClient(frame);
     else if (frame.type === "hello" && kind === undefined) this.#onHello(frame);
     else throw misplaced(`a frame "${frame.type}", which does not belong here`);
+  }
+
+  #stand({ slot, channel, message }: PeerStanding): void {
+    const source = this.#peers.get(channel);
+    if (source === undefined)
+      throw misplaced("a standing message on a channel that was not opened");
+    const { maxChannelsPerConnection } = this.#context.limits;
+    if (slot > this.#standing.length || slot >= maxChannelsPerConnection) {
+      throw misplaced(
+        `a standing message in slot ${slot}, the next one is ${this.#standing.length}`,
+      );
+    }
+    this.#standing[slot] = source === null ? null : { source, message, pulse: null };
+  }
+
+  #repeated({ slots, sentAtMs }: PeerRepeats): void {
+    const standing = this.#standing;
+    if (slots.length > standing.length) {
+      throw misplaced(`${slots.length} repeats, of ${standing.length} standing messages`);
+    }
+    const nowMs = this.#context.clock.nowMs();
+    for (const slot of slots) {
+      const said = standing[slot];
+      if (said === undefined) throw misplaced(`a repeat of slot ${slot}, in which nothing stands`);
+      if (said === null || (said.pulse !== null && hearPulse(said.pulse, sentAtMs, nowMs)))
+        continue;
+      const { group, from } = said.source;
+      const message = againAt(said.message, sentAtMs);
+      said.pulse = group.member.receiveRepeat(from, message, repeatBytes);
+    }
   }
 
   #onHello(hello: Extract<Frame, { type: "hello" }>): void {
@@ -103,10 +145,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     if (group.member.groupId === null) this.#context.adoptGroup(group, frame.groupId);
     this.#peers.set(frame.channel, { group, from: frame.from });
     const { announced, links } = this.#context;
-    if (announced.get(frame.from) !== frame.fromAddress) {
-      announced.set(frame.from, frame.fromAddress);
-      group.leaderChanged();
-    }
+    if (announced.set(frame.from, frame.fromAddress)) group.leaderChanged();
     links.heardFrom(frame.fromAddress);
   }
 
@@ -225,6 +264,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     for (const [number, source] of this.#peers) {
       if (source?.group !== group) continue;
       this.#peers.set(number, null);
+      this.#forgetStanding(source);
       this.#connection.send(
         encodeFrame({ type: "channelRefused", channel: number, code, message }),
       );
@@ -233,6 +273,13 @@ export class AcceptedConnection implements ConnectionHandlers {
       if (channel?.group !== group) continue;
       this.#clients.set(number, null);
       channel.refuse(code, message);
+    }
+  }
+
+  #forgetStanding(source: PeerSource): void {
+    const standing = this.#standing;
+    for (let slot = 0; slot < standing.length; slot++) {
+      if (standing[slot]?.source === source) standing[slot] = null;
     }
   }
 
@@ -269,6 +316,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     for (const channel of this.#clients.values()) channel?.close();
     this.#clients.clear();
     this.#peers.clear();
+    this.#standing.length = 0;
     this.#onEnd(this);
   }
 

@@ -1,7 +1,7 @@
 /** What the parts of one host share. */
 import type { EntriesCache } from "../codec/entries.js";
-import type { MemberId } from "../core/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
+import type { Addresses } from "./addresses.js";
 import type { HostedGroup } from "./hosted-group.js";
 import type { Intake } from "./intake.js";
 import type { HostLimits } from "./limits.js";
@@ -26,8 +26,7 @@ export type HostContext = {
   readonly intake: Intake;
   readonly groups: Map<string, HostedGroup>;
   readonly links: PeerLinks;
-  /** Where members said themselves that they listen. */
-  readonly announced: Map<MemberId, string>;
+  readonly announced: Addresses;
   /** Of the turn under way: a run of entries for several peers is encoded once. */
   readonly entriesCache: EntriesCache;
   readonly rateLimit: RateLimit;

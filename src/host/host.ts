@@ -16,6 +16,7 @@ import type {
 import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
 import { askAdmin } from "./asking.js";
+import { Addresses } from "./addresses.js";
 import { adopt, beginBirth, type Birth } from "./birth.js";
 import type { HostContext } from "./context.js";
 import { createHandle, type GroupHandle } from "./handle.js";
@@ -108,7 +109,7 @@ export class Host {
       intake: new Intake(turns, ports.limits),
       groups: new Map(),
       links,
-      announced: new Map(),
+      announced: new Addresses(),
       entriesCache,
       rateLimit: new RateLimit(clock),
       adoptGroup: (group, groupId) => adopt(context, group, groupId),
@@ -331,7 +332,7 @@ export class Host {
       for (const { id } of member.membership.members) known.add(id);
     }
     this.#accepted.addPeers(known);
-    for (const id of announced.keys()) if (!known.has(id)) announced.delete(id);
+    announced.keepOnly(known);
     this.#maxAnnounced = Math.max(maxAnnounced, 2 * announced.size);
   }
 

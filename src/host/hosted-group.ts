@@ -32,7 +32,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly logger: Logger;
   readonly codec: Codec;
   readonly channels = new Set<ClientChannel>();
-  readonly peers = new Map<MemberId, PeerChannel>();
+  /** One for each member that it has sent to; few enough to be looked through. */
+  readonly peers: PeerChannel[] = [];
   /** Called after every change of role, leader or membership, and when the member ends. */
   readonly watchers = new Set<() => void>();
   /** Addresses that the member was told to join through, if any. */
@@ -119,7 +120,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     for (const channel of this.channels) channel.notify(event);
   }
   announcedAddress(id: MemberId): string | null {
-    return this.#context.announced.get(id) ?? null;
+    return this.#context.announced.get(id);
   }
   loopDelayMs(): number {
     return this.#context.turns.loopDelayMs;

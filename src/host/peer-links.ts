@@ -12,6 +12,7 @@ import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
+import { createSaying, Repeats } from "./repeats.js";
 
 /** After a refusal a channel rests: first and longest pause. */
 const minRefusalPauseMs = 50;
@@ -28,11 +29,14 @@ export class PeerChannel {
   readonly number: number;
   /** The connection on which `openPeer` was sent; another one needs it again. */
   openedOn: Connection | null = null;
+  /** `Addresses.version` when the link was the right one. What the membership says of an id never changes. */
+  addressVersion = -1;
   pausedUntilMs = 0;
   refusals = 0;
   usedAtMs = 0;
   /** The queue was full; the core has been told once. */
   overflowed = false;
+  readonly saying = createSaying();
 
   constructor(group: HostedGroup, to: MemberId, link: PeerLink, number: number) {
     this.group = group;
@@ -48,6 +52,8 @@ export class PeerLink implements ConnectionHandlers {
   readonly #context: HostContext;
   readonly #slab = new Slab();
   #connection: Connection | null = null;
+  /** Of this connection. */
+  #repeats: Repeats | null = null;
   #welcomed = false;
   #failures = 0;
   #retryAtMs = 0;
@@ -74,12 +80,19 @@ export class PeerLink implements ConnectionHandlers {
     if (connection === null) return;
     if (connection.queuedBytes > limits.maxPeerQueueBytes) return this.#overflow(channel);
     channel.overflowed = false;
-    if (channel.openedOn !== connection) {
-      channel.openedOn = connection;
-      connection.send(encodeFrame(this.#openPeer(channel)));
-    }
+    const repeats = this.#repeats!;
+    const { saying } = channel;
+    if (channel.openedOn !== connection) this.#open(channel, connection, repeats);
+    if (repeats.takes(channel.number, saying, message)) return;
+    repeats.keepOrder(saying);
     const frame: Frame = { type: "peerMessage", channel: channel.number, message };
     sendFrame(connection, frame, entriesCache, this.#slab);
+  }
+
+  #open(channel: PeerChannel, connection: Connection, repeats: Repeats): void {
+    channel.openedOn = connection;
+    repeats.reopened(channel.saying);
+    connection.send(encodeFrame(this.#openPeer(channel)));
   }
 
   /** Told once, so that a core that answers by sending again does not turn in circles. */
@@ -95,6 +108,7 @@ export class PeerLink implements ConnectionHandlers {
     this.#missedPings = 0;
     const connection = this.#context.transport.dial(this.address, this);
     this.#connection = connection;
+    this.#repeats = new Repeats(connection, this.#context.turns);
     const { id } = this.#context;
     connection.send(
       encodeFrame({ type: "hello", protocol: protocolVersion, kind: "peer", from: id }),
@@ -147,6 +161,8 @@ export class PeerLink implements ConnectionHandlers {
       case "hello":
       case "openPeer":
       case "peerMessage":
+      case "peerStanding":
+      case "peerRepeats":
       case "openClient":
       case "channelOpened":
       case "requests":
@@ -264,7 +280,10 @@ export class PeerLink implements ConnectionHandlers {
 
   dropChannel(channel: PeerChannel): void {
     this.channels.delete(channel.number);
-    if (channel.group.peers.get(channel.to) === channel) channel.group.peers.delete(channel.to);
+    this.#repeats?.release(channel.saying);
+    const { peers } = channel.group;
+    const at = peers.indexOf(channel);
+    if (at >= 0) peers.splice(at, 1);
   }
 
   get isUnused(): boolean {
@@ -288,16 +307,28 @@ export class PeerLinks {
 
   send(group: HostedGroup, to: MemberId, message: Message): void {
     if (this.#closed) return;
-    const address = group.member.addressOf(to);
-    // A member that nobody has named yet: it will be once the membership is known.
-    if (address === null) return;
-    let channel = group.peers.get(to);
-    if (channel === undefined || channel.link.address !== address) {
-      channel?.link.dropChannel(channel);
-      channel = this.#linkTo(address).addChannel(group, to);
-      group.peers.set(to, channel);
+    const channel = this.#channelTo(group, to);
+    channel?.link.send(channel, message);
+  }
+
+  /** null: a member that nobody has named yet; it will be once the membership is known. */
+  #channelTo(group: HostedGroup, to: MemberId): PeerChannel | null {
+    const { version } = this.#context!.announced;
+    const { peers } = group;
+    let known: PeerChannel | null = null;
+    for (let i = 0; known === null && i < peers.length; i++) {
+      if (peers[i]!.to === to) known = peers[i]!;
     }
-    channel.link.send(channel, message);
+    if (known?.addressVersion === version) return known;
+    const address = group.member.addressOf(to);
+    if (address === null) return null;
+    if (known?.link.address !== address) {
+      known?.link.dropChannel(known);
+      known = this.#linkTo(address).addChannel(group, to);
+      peers.push(known);
+    }
+    known.addressVersion = version;
+    return known;
   }
 
   #linkTo(address: string): PeerLink {
@@ -314,7 +345,7 @@ export class PeerLinks {
   }
 
   dropGroup(group: HostedGroup): void {
-    for (const channel of [...group.peers.values()]) channel.link.dropChannel(channel);
+    for (const channel of [...group.peers]) channel.link.dropChannel(channel);
   }
 
   tick(nowMs: number): void {

@@ -256,13 +256,18 @@ export class Turns {
 
   #fireTimers(nowMs: number, lateMs: number): void {
     // Whoever is fired may end, and with it others.
-    const firing = this.#takers.filter((_, place) => {
-      return this.#due[place]! <= nowMs || lateMs >= this.#stalls[place]!;
-    });
+    const firing: TurnTaker[] = [];
+    for (let place = 0; place < this.#takers.length; place++) {
+      if (this.#due[place]! > nowMs && lateMs < this.#stalls[place]!) continue;
+      firing.push(this.#takers[place]!);
+    }
     for (const taker of firing) {
       if (taker.place < 0) continue;
       taker.fireTimers(nowMs, lateMs);
-      this.deadlineSet(taker, taker.earliestMs);
+      // Unless it has told of another one itself.
+      if (taker.place >= 0 && this.#due[taker.place]! <= nowMs) {
+        this.deadlineSet(taker, taker.earliestMs);
+      }
     }
   }
 

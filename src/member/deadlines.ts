@@ -19,7 +19,7 @@ const coarseFromMs = 40;
  * Heartbeats fall on a grid of so many steps, the same for all members of a host that beat equally
  * often: a turn then carries the beats of many groups, in one write for each connection.
  */
-const beatSteps = 8;
+const beatSteps = 2;
 
 export type Deadlines = { readonly at: Float64Array; earliestMs: number };
 

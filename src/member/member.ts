@@ -13,7 +13,7 @@
  */
 import type { GroupEvent } from "../client/types.js";
 import type { ClientRequest, LeaderHint } from "../codec/types.js";
-import { isSignOfLife } from "../core/index.js";
+import type { Pulse } from "../core/index.js";
 import type {
   LogIndex,
   MemberId,
@@ -29,9 +29,13 @@ import type {
 import { RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import {
+  beatReplicaAgain,
   createReplica,
+  expectTurnOf,
   flushReplica,
   isBehind,
+  noteSignOfLife,
+  pulseOf,
   type Replica,
   type ReplicaInit,
   stepReplica,
@@ -197,15 +201,21 @@ export class Member {
     if (state.stopped || isInboxFull(state, sizeBytes)) return;
     const nowMs = state.services.clock.nowMs();
     state.lastHeardMs = nowMs;
-    const event = { type: "messageReceived", from, message, nowMs } as const;
-    if (state.inbox.length > 0 || !isSignOfLife(state.replica.core, from, message)) {
-      return post(state, event, sizeBytes);
-    }
     try {
-      stepReplica(state.replica, event, state.out);
+      if (this.#isQuiet() && noteSignOfLife(state.replica, from, message, nowMs, state.out)) {
+        return this.#perform();
+      }
     } catch (cause) {
-      this.#break(cause);
+      return this.#break(cause);
     }
+    post(state, { type: "messageReceived", from, message, nowMs }, sizeBytes);
+  }
+
+  /** As `receive`. Returns the short way for the same message at another time, if there is one. */
+  receiveRepeat(from: MemberId, message: Message, sizeBytes: number): Pulse | null {
+    this.receive(from, message, sizeBytes);
+    const { stopped, replica } = this.#state;
+    return stopped ? null : pulseOf(replica, from, message);
   }
 
   peerDisconnected(peer: MemberId): void {
@@ -288,12 +298,27 @@ export class Member {
       this.#step();
       const due = this.#due;
       takeDue(state.deadlines, nowMs, due);
+      if (due.length === 1 && due[0] === "heartbeat" && this.#beatAgain(nowMs)) return;
       for (const timer of due) post(state, { type: "timerFired", timer, nowMs }, 0);
       due.length = 0;
       this.#step();
     } catch (cause) {
       this.#break(cause);
     }
+  }
+
+  #beatAgain(nowMs: number): boolean {
+    const { replica, out } = this.#state;
+    if (!this.#isQuiet() || !beatReplicaAgain(replica, nowMs, out)) return false;
+    this.#due.length = 0;
+    this.#perform();
+    return true;
+  }
+
+  /** The last turn is over, and nothing has come for the next one. */
+  #isQuiet(): boolean {
+    const { inbox, out } = this.#state;
+    return inbox.length === 0 && out.length === 0;
   }
 
   #step(): void {
@@ -306,11 +331,18 @@ export class Member {
     state.proposedAtMs = null;
     for (let i = 0; i < inbox.length; i++) stepReplica(replica, inbox[i]!, out);
     flushReplica(replica, out);
-    state.out = [];
-    const removed = performAll(state, out);
-    if (removed) this.#end(this.#removedError());
+    this.#perform();
     runHooks(state.hooks);
     if (!state.stopped && isBehind(replica)) state.services.wakeLater();
+  }
+
+  /** Carries out what `out` has gathered. */
+  #perform(): void {
+    const state = this.#state;
+    const { out } = state;
+    if (out.length === 0) return;
+    state.out = [];
+    if (performAll(state, out)) this.#end(this.#removedError());
   }
 
   /** The group has taken this member out while it could not hear of it. */
@@ -344,6 +376,7 @@ export class Member {
     clearDeadlines(state.deadlines);
     state.inbox = [];
     state.inboxBytes = 0;
+    expectTurnOf(state.replica);
     const message = error?.message ?? `member ${self.id} of group "${group}" was closed`;
     answerEnded(takeAll(state.waiting), error?.code ?? "closed", message);
     services.stopped(error);

@@ -6,8 +6,8 @@ import type { SimProcess } from "./process.js";
 import { showPayload } from "./show-frame.js";
 import { between } from "./world.js";
 
-/** First byte of a frame that carries a message between members (codec/wire.ts). */
-const peerMessageCode = 4;
+/** First bytes of the frames that bring messages from member to member (codec/wire.ts). */
+const messageCodes = new Set<number | undefined>([4, 15]);
 
 type Batch = { payloads: Uint8Array[]; bytes: number; departed: boolean; end: boolean };
 
@@ -173,7 +173,7 @@ export class SimConnection implements Connection {
     if (!faulty) return this.#travel(batch);
     const straight: Uint8Array[] = [];
     for (const payload of batch.payloads) {
-      if (payload[0] === peerMessageCode) this.#misfortune(payload, straight);
+      if (messageCodes.has(payload[0])) this.#misfortune(payload, straight);
       else straight.push(payload);
     }
     this.#travel({ ...batch, payloads: straight });

@@ -12,6 +12,11 @@ import type { SimProcess } from "./process.js";
 /** First bytes of the frames that matter (codec/wire.ts). */
 const openPeerCode = 3;
 const peerMessageCode = 4;
+const peerStandingCode = 14;
+const peerRepeatsCode = 15;
+const codesThatMatter = new Set<number | undefined>([
+  ...[openPeerCode, peerMessageCode, peerStandingCode, peerRepeatsCode],
+]);
 /** Messages that promise nothing are many and large. */
 const largestPromiseBytes = 256;
 
@@ -39,11 +44,16 @@ export class DurableMark {
 }
 
 type Channel = { readonly group: string; readonly from: MemberId; readonly to: MemberId };
+/** What one connection has opened, and what stands on it. */
+type Opened = {
+  readonly channels: Map<number, Channel>;
+  readonly standing: Map<number, { readonly channel: Channel; readonly message: Message }>;
+};
 
 export class DurabilityOracle {
   readonly #diskOf: (machine: string) => SimDisk | null;
   readonly #violate: Violate;
-  readonly #channels = new WeakMap<Connection, Map<number, Channel>>();
+  readonly #opened = new WeakMap<Connection, Opened>();
 
   constructor(diskOf: (machine: string) => SimDisk | null, violate: Violate) {
     this.#diskOf = diskOf;
@@ -53,19 +63,36 @@ export class DurabilityOracle {
   /** A payload is handed to the network. */
   sent(process: SimProcess, connection: Connection, payload: Uint8Array): void {
     const code = payload[0];
-    if (code !== openPeerCode && code !== peerMessageCode) return;
+    if (!codesThatMatter.has(code)) return;
     if (payload.length > largestPromiseBytes && code === peerMessageCode) return;
     const disk = this.#diskOf(process.machine);
     if (disk === null) return;
+    const opened = this.#openedOn(connection);
     const frame = decodeFrame(payload);
-    if (frame.type === "openPeer") {
-      const channels = this.#channels.get(connection) ?? new Map<number, Channel>();
-      channels.set(frame.channel, frame);
-      this.#channels.set(connection, channels);
-    } else if (frame.type === "peerMessage") {
-      const channel = this.#channels.get(connection)?.get(frame.channel);
+    if (frame.type === "openPeer") opened.channels.set(frame.channel, frame);
+    else if (frame.type === "peerMessage") {
+      const channel = opened.channels.get(frame.channel);
       if (channel !== undefined) this.#check(disk, channel, frame.message);
+    } else if (frame.type === "peerStanding") {
+      const channel = opened.channels.get(frame.channel);
+      if (channel !== undefined)
+        opened.standing.set(frame.slot, { channel, message: frame.message });
+    } else if (frame.type === "peerRepeats") {
+      for (const slot of frame.slots) {
+        const said = opened.standing.get(slot);
+        if (said === undefined) this.#violate(`slot ${slot} is repeated, and nothing stands there`);
+        else this.#check(disk, said.channel, said.message);
+      }
     }
+  }
+
+  #openedOn(connection: Connection): Opened {
+    let opened = this.#opened.get(connection);
+    if (opened === undefined) {
+      opened = { channels: new Map(), standing: new Map() };
+      this.#opened.set(connection, opened);
+    }
+    return opened;
   }
 
   #check(disk: SimDisk, { group, from, to }: Channel, message: Message): void {

@@ -7,6 +7,10 @@ export function showPayload(payload: Uint8Array): string {
   switch (frame.type) {
     case "peerMessage":
       return showMessage(frame.message);
+    case "peerStanding":
+      return `standing ${frame.slot}: ${showMessage(frame.message)}`;
+    case "peerRepeats":
+      return `again ${frame.slots.join(", ")} of ${frame.sentAtMs}`;
     case "openPeer":
       return `openPeer ${frame.group} ${frame.from} -> ${frame.to}`;
     case "openClient":

@@ -8,7 +8,7 @@
  * - compareHashes, leader   -> a follower asks back: our hashes within the gap
  */
 import type { Core } from "../core/index.js";
-import type { CompareHashes, CoreEffect, LogIndex, MemberId } from "../core/types.js";
+import type { CompareHashes, CoreEffect, LogIndex, MemberId, SnapshotMark } from "../core/types.js";
 import type { Applier } from "./applier.js";
 import { type Difference, findDifference, narrower, sampleHashes } from "./hash-comparison.js";
 import {
@@ -17,6 +17,7 @@ import {
   findDrift,
   forgetMarks,
   newestOwn,
+  noteOwn,
   noteTold,
   type SnapshotMarks,
 } from "./snapshot-marks.js";
@@ -51,6 +52,8 @@ export type Comparison = {
   readonly marks: SnapshotMarks;
   /** Leader: index of the newest snapshot that the others were told of. */
   toldSnapshot: LogIndex;
+  /** Leader: when the last turn ended, there was nothing of which the others have not been told. */
+  toldAll: boolean;
 };
 
 /** Applied entries after which the others are told without waiting for a heartbeat. */
@@ -66,6 +69,7 @@ export function createComparison(): Comparison {
     diverged: false,
     marks: createMarks(),
     toldSnapshot: 0,
+    toldAll: false,
   };
 }
 
@@ -81,6 +85,12 @@ export function forgetComparison(comparison: Comparison): void {
   forgetMarks(comparison.marks);
 }
 
+/** A snapshot that we took ourselves: the others are told of it with the next heartbeat. */
+export function noteOwnSnapshot(comparison: Comparison, mark: SnapshotMark): void {
+  noteOwn(comparison.marks, mark);
+  comparison.toldAll = false;
+}
+
 export function tellHashes(
   comparison: Comparison,
   { role, currentTerm, membership, self }: Core,
@@ -93,7 +103,8 @@ export function tellHashes(
   comparison.due = false;
   const snapshot = newestOwn(comparison.marks);
   const isNew = snapshot !== null && snapshot.index > comparison.toldSnapshot;
-  if (!due || (ahead <= 0 && !isNew)) return;
+  comparison.toldAll = ahead <= 0 && !isNew;
+  if (!due || comparison.toldAll) return;
   const sampled = sampleHashes(hashes, currentTerm, comparison.toldUpTo, lastApplied);
   comparison.toldUpTo = lastApplied;
   comparison.toldSnapshot = snapshot?.index ?? 0;

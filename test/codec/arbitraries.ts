@@ -3,6 +3,8 @@ import fc from "fast-check";
 import type { ClientReply, ClientRequest, Frame } from "../../src/codec/types.js";
 import { defaultGroupConfig } from "../../src/core/config.js";
 import type {
+  AppendEntries,
+  AppendEntriesReply,
   Entry,
   GroupConfig,
   HardState,
@@ -249,6 +251,15 @@ const frames: { [Type in Frame["type"]]: fc.Arbitrary<Frame> } = {
     compatibleVersions: versions,
   }),
   peerMessage: tagged("peerMessage", { channel: u32, message }),
+  peerStanding: tagged("peerStanding", {
+    slot: u32,
+    channel: u32,
+    message: fc.oneof(
+      appendEntries.map((one) => ({ ...(one as AppendEntries), entries: [] })),
+      messages.appendEntriesReply.map((one) => ({ ...(one as AppendEntriesReply), success: true })),
+    ),
+  }),
+  peerRepeats: tagged("peerRepeats", { sentAtMs: millis, slots: fc.array(u32, { maxLength: 9 }) }),
   openClient: tagged("openClient", {
     channel: u32,
     group: text,

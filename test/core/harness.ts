@@ -2,13 +2,15 @@
  * A cluster of cores under a hostile sky: a bag of messages, a disk and a clock for each member, and
  * an onlooker (`Ghost`) who checks after every turn. The walk decides what happens; here is only how.
  */
+import { isDeepStrictEqual } from "node:util";
 import {
+  beatAgain,
   checkCluster,
   checkCore,
   cloneCore,
   createCore,
   flush,
-  isSignOfLife,
+  hearSignOfLife,
   step,
 } from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
@@ -316,27 +318,52 @@ export class Cluster {
     if (machine === undefined || machine.core === null) return;
     const nowMs = this.nowOf(machine);
     const event = { type: "messageReceived", from, message, nowMs } as const;
-    if (isSignOfLife(machine.core, from, message)) this.#note(machine.core, event);
-    else this.handle(machine, event);
+    const offer = (core: Core, out: CoreEffect[]): boolean =>
+      hearSignOfLife(core, from, message, nowMs, out);
+    const what = message.type === "appendEntriesReply" ? "echo" : "beat";
+    if (!this.#settledBy(offer, machine, what, event)) this.handle(machine, event);
   }
 
-  /** Stepped without a turn, for it is nothing but a sign of life: is that so? */
-  #note(core: Core, event: Extract<CoreEvent, { type: "messageReceived" }>): void {
-    this.count("sign of life");
-    const out: CoreEffect[] = [];
+  /** `offer` says that no turn is due for the event: has it done all that a turn would do? */
+  #settledBy(
+    offer: (core: Core, out: CoreEffect[]) => boolean,
+    machine: Machine,
+    what: string,
+    event: CoreEvent,
+  ): boolean {
+    const core = machine.core!;
     const copy = cloneCore(core);
-    step(copy, event, out);
-    flush(copy, out);
-    if (out.length > 0) {
-      const { id } = core.self;
-      this.ghost.violate(`${id}: no sign of life, it brings ${showJson(out)}: ${showJson(event)}`);
+    const out: CoreEffect[] = [];
+    if (!offer(core, out)) {
+      if (out.length > 0) this.ghost.violate(`${core.self.id}: effects, and a turn is due as well`);
+      return false;
     }
-    step(core, event, out);
+    this.count(what);
+    if (this.trace !== null) this.trace.push(`${machine.id} < ${showJson(event)}`);
+    const expected: CoreEffect[] = [];
+    step(copy, event, expected);
+    flush(copy, expected);
+    // Only the shortcut itself looks at it.
+    copy.quiet = core.quiet;
+    if (!isDeepStrictEqual(out, expected) || !isDeepStrictEqual(cloneCore(core), cloneCore(copy))) {
+      const { id } = core.self;
+      const both = `${showJson(out)}, a turn brings ${showJson(expected)}`;
+      this.ghost.violate(
+        `${id}: no ${what} and nothing else, it brings ${both}: ${showJson(event)}`,
+      );
+    }
+    this.#perform(machine, core, out);
+    return true;
   }
 
   fire(machine: Machine, timer: TimerName): void {
     if (!machine.timers.delete(timer)) return;
-    this.handle(machine, { type: "timerFired", timer, nowMs: this.nowOf(machine) });
+    const nowMs = this.nowOf(machine);
+    const event = { type: "timerFired", timer, nowMs } as const;
+    const offer = (core: Core, out: CoreEffect[]): boolean => beatAgain(core, nowMs, out);
+    const again = timer === "heartbeat" && machine.core !== null;
+    if (!again || !this.#settledBy(offer, machine, "beat again", event))
+      this.handle(machine, event);
   }
 }
 

@@ -14,7 +14,7 @@ const expected = [
   ...["became leader", "became preCandidate", "became learner", "membership joint committed"],
   ...["answered by leader", "answered by follower", "answered by lease", "refused notLeader"],
   ...["installSnapshot", "snapshotFailed", "compactLog", "configChanged", "transferRequested"],
-  "sign of life",
+  ...["beat", "echo", "beat again"],
 ];
 
 type Hunt = {

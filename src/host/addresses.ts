@@ -1,0 +1,29 @@
+/** Where members said themselves that they listen; they know better than the membership. */
+import type { MemberId } from "../core/types.js";
+
+export class Addresses {
+  /** Another one after every change: who looked something up before has to look again. */
+  version = 0;
+  readonly #announced = new Map<MemberId, string>();
+
+  get(id: MemberId): string | null {
+    return this.#announced.get(id) ?? null;
+  }
+
+  /** False if that was known already. */
+  set(id: MemberId, address: string): boolean {
+    if (this.#announced.get(id) === address) return false;
+    this.#announced.set(id, address);
+    this.version += 1;
+    return true;
+  }
+
+  get size(): number {
+    return this.#announced.size;
+  }
+
+  keepOnly(known: ReadonlySet<MemberId>): void {
+    for (const id of this.#announced.keys()) if (!known.has(id)) this.#announced.delete(id);
+    this.version += 1;
+  }
+}
