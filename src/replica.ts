@@ -24,8 +24,10 @@ import {
   expectTurn,
   hearSignOfLife,
   type Pulse,
+  type Rest,
   step,
   takePulse,
+  takeRest,
 } from "./core/index.js";
 import type {
   CompareHashes,
@@ -280,6 +282,11 @@ export function noteSignOfLife(
 /** The very same again and again; null: it has to come as a message. */
 export function pulseOf({ core }: Replica, from: MemberId, message: Message): Pulse | null {
   return takePulse(core, from, message);
+}
+
+/** After `beatReplicaAgain`. */
+export function restOf({ core }: Replica): Rest {
+  return takeRest(core);
 }
 
 /** An event waits for the next turn of this replica. */

@@ -60,5 +60,6 @@ export function cloneCore(core: Core): Core {
     reads: cloneReads(core.reads),
     transferOutcome: core.transferOutcome,
     awaitingStore: core.awaitingStore.slice(),
+    rest: null,
   };
 }

@@ -153,6 +153,7 @@ export function createCore(init: CoreInit, out: Out): Core {
     awaitingStore: [],
     storageFailed: false,
     quiet: false,
+    rest: null,
   };
   const base =
     snapshot === null ? null : { index: snapshot.membershipIndex, membership: snapshot.membership };
@@ -187,7 +188,7 @@ function longestPatienceMs(core: Core): number {
 
 /** One event. Changes the state; what it asks of the shell is complete only after `flush`. */
 export function step(core: Core, event: CoreEvent, out: Out): void {
-  core.quiet = false;
+  expectTurn(core);
   // Most of what comes, and without a time of its own.
   if (event.type === "commandProposed") return onCommandProposed(core, event, out);
   if ("nowMs" in event) core.nowMs = Math.max(core.nowMs, event.nowMs);
@@ -326,6 +327,7 @@ const gracePauseTimeouts = 4;
 /** An event waits for the next turn: what is nothing but a sign of life shall not overtake it. */
 export function expectTurn(core: Core): void {
   core.quiet = false;
+  core.rest = null;
 }
 
 /** The end of a turn: at most one store, one appendEntries a peer, then what was applied. */

@@ -16,6 +16,7 @@ import type {
   InstallSnapshot,
   LogIndex,
   MemberId,
+  Millis,
 } from "./types.js";
 
 /** Longest promise that a leader may ask for, whatever a message says. */
@@ -42,14 +43,18 @@ export function acceptLeader(
     return null;
   becomeFollower(core, message.term, from, out);
   const follower = core.role as FollowerRole;
-  const promiseMs = Math.min(Math.max(message.promiseMs, 0), maxPromiseMs);
-  core.promisedUntilMs = Math.max(core.promisedUntilMs, core.nowMs + promiseMs);
+  const untilMs = core.nowMs + inBounds(message.promiseMs);
+  core.promisedUntilMs = Math.max(core.promisedUntilMs, untilMs);
   core.rearmElection = true;
   if (message.round > follower.round || message.sentAtMs > follower.sentAtMs) {
     follower.round = Math.max(follower.round, message.round);
     follower.sentAtMs = Math.max(follower.sentAtMs, message.sentAtMs);
   }
   return follower;
+}
+
+export function inBounds(promiseMs: Millis): Millis {
+  return Math.min(Math.max(promiseMs, 0), maxPromiseMs);
 }
 
 function replyOldTerm(

@@ -40,7 +40,16 @@ export { hasBacklog } from "./commit.js";
 export { defaultGroupConfig, validateGroupConfig } from "./config.js";
 export { checkCluster, checkCore } from "./invariants.js";
 export { hostIdOf } from "./memberships.js";
-export { beatAgain, hearPulse, hearSignOfLife, type Pulse, takePulse } from "./sign-of-life.js";
+export {
+  beatAgain,
+  hearPulse,
+  hearSignOfLife,
+  type Pulse,
+  type Rest,
+  restAgain,
+  takePulse,
+  takeRest,
+} from "./sign-of-life.js";
 export { readStatus, type CoreMemberStatus, type CoreStatus } from "./status.js";
 export type * from "./types.js";
 export type { Core, Out, Peer, Role } from "./state.js";

@@ -8,18 +8,18 @@
  * returns false: then the turn is due. After one that returns true none is. The random walk of the tests
  * holds them against a turn, state and effects.
  *
- * - heartbeat timer, leader     -> beatAgain
- * - appendEntries, follower     -> hearSignOfLife
+ * - heartbeat timer, leader     -> beatAgain; the very same again and again -> restAgain
+ * - appendEntries, follower     -> hearSignOfLife; the very same again and again -> hearPulse
  * - appendEntriesReply, leader  -> hearSignOfLife; the very same again and again -> hearPulse
  */
 import { hasBacklog, storedByQuorum } from "./commit.js";
 import { isHardStateStored } from "./disk.js";
-import { acceptLeader, echo } from "./follower.js";
+import { acceptLeader, echo, inBounds } from "./follower.js";
 import { noteHeard, onAppendEntriesReply, sendBeat } from "./leader.js";
 import { lastIndex } from "./log.js";
 import { findPeer, hasLiveQuorum, isResponsive } from "./progress.js";
 import { armElection, setHeartbeat } from "./roles.js";
-import type { Core, FollowerRole, LeaderRole, Out, Peer } from "./state.js";
+import type { Core, FollowerRole, LeaderRole, Out, Peer, Role } from "./state.js";
 import type {
   AppendEntries,
   AppendEntriesReply,
@@ -121,6 +121,31 @@ export function beatAgain(core: Core, nowMs: Millis, out: Out): boolean {
 }
 
 /**
+ * A leader that has nothing to say but what its last beats said, so that its shell may say it for it. Of a
+ * thousand idle groups nothing is in the processor's cache: what is needed for a beat lies together here.
+ */
+export type Rest = { readonly core: Core; readonly peers: readonly Peer[] };
+
+/** Right after `beatAgain` returned true. */
+export function takeRest(core: Core): Rest {
+  const rest = { core, peers: (core.role as LeaderRole).peers.slice() };
+  core.rest = rest;
+  return rest;
+}
+
+/**
+ * Instead of `beatAgain`: true if it would do nothing but send each peer what it sent before, at this time,
+ * and set its timer again. False: nothing was done, and `rest` is of no use any more.
+ */
+export function restAgain(rest: Rest, nowMs: Millis): boolean {
+  const { core, peers } = rest;
+  if (core.rest !== rest) return false;
+  core.nowMs = Math.max(core.nowMs, nowMs);
+  for (let i = 0; i < peers.length; i++) if (!isResponsive(core, peers[i]!)) return false;
+  return true;
+}
+
+/**
  * The last turn left nothing to do and nothing to wait for but time, and since then came nothing but signs
  * of life. Looked into once after a turn, if anybody asks.
  */
@@ -157,38 +182,53 @@ function isFollowerAtRest({ disk }: Core, role: FollowerRole): boolean {
 }
 
 /**
- * What an echo was about when it was last heard, so that nothing has to be looked up while the same is heard
+ * What a message was about when it was last heard, so that nothing has to be looked up while the same is heard
  * again and again: of a thousand idle groups nothing is in the processor's cache.
  */
 export type Pulse = {
   readonly core: Core;
-  readonly role: LeaderRole;
-  readonly peers: readonly Peer[];
-  readonly peer: Peer;
+  readonly role: Role;
+  /** The leader's list of peers, and who sent the echo; null: it is a beat. */
+  readonly peers: readonly Peer[] | null;
+  readonly peer: Peer | null;
+  readonly promiseMs: Millis;
 };
 
-/** For a message that was just heard; null if it is not one to be heard the short way. */
+/** Right after `hearSignOfLife` returned true for the message. */
 export function takePulse(core: Core, from: MemberId, message: Message): Pulse | null {
   const { role } = core;
-  if (role.type !== "leader" || message.type !== "appendEntriesReply" || !message.success)
-    return null;
-  const peer = findPeer(role, from);
-  if (peer === null || message.term !== core.currentTerm || !isQuiet(core)) return null;
-  // It was heard: what it says of matchIndex and round is in `peer` already.
-  const { matchIndex, ackedRound } = peer;
-  if (matchIndex < message.matchIndex || ackedRound < message.round) return null;
-  return { core, role, peers: role.peers, peer };
+  if (role.type === "leader") {
+    const peer = findPeer(role, from);
+    if (peer === null || !isQuiet(core)) return null;
+    return { core, role, peers: role.peers, peer, promiseMs: 0 };
+  }
+  if (message.type !== "appendEntries") return null;
+  const { promiseMs } = message;
+  const pulse = { core, role, peers: null, peer: null, promiseMs: inBounds(promiseMs) };
+  core.rest = pulse;
+  return pulse;
 }
 
-/** As `hearSignOfLife`, for the same message at another time. */
-export function hearPulse(
-  { core, role, peers, peer }: Pulse,
-  sentAtMs: Millis,
-  nowMs: Millis,
-): boolean {
+/**
+ * As `hearSignOfLife`, for the same message with another `sentAtMs`. After a beat the shell sends the echo
+ * that it sent before, with that time, and sets the election timer again.
+ */
+export function hearPulse(pulse: Pulse, sentAtMs: Millis, nowMs: Millis): boolean {
+  const { core, role, peers, peer } = pulse;
+  if (peer === null) return hearBeatAgain(pulse, role as FollowerRole, sentAtMs, nowMs);
   // Another list of peers: it may have left, and come back as another.
-  if (core.role !== role || !isQuiet(core) || role.peers !== peers) return false;
+  if (core.role !== role || !isQuiet(core) || (role as LeaderRole).peers !== peers) return false;
   core.nowMs = Math.max(core.nowMs, nowMs);
   noteHeard(core, peer, sentAtMs);
+  return true;
+}
+
+function hearBeatAgain(pulse: Pulse, role: FollowerRole, sentAtMs: Millis, nowMs: Millis): boolean {
+  const { core, promiseMs } = pulse;
+  // One that was overtaken is answered with the newest time.
+  if (core.rest !== pulse || sentAtMs < role.sentAtMs) return false;
+  core.nowMs = Math.max(core.nowMs, nowMs);
+  core.promisedUntilMs = Math.max(core.promisedUntilMs, core.nowMs + promiseMs);
+  role.sentAtMs = sentAtMs;
   return true;
 }

@@ -79,6 +79,8 @@ export type Core = {
   storageFailed: boolean;
   /** For sign-of-life.ts. False: a turn is due, or something is waited for; null: not looked into yet. */
   quiet: boolean | null;
+  /** Nothing but signs of life has come since this was taken. */
+  rest: object | null;
 };
 
 /** Durability: what was handed to storage and what came back. */

@@ -11,7 +11,7 @@ import {
   protocolVersion,
 } from "../codec/types.js";
 import { decodeFrame, encodeFrame } from "../codec/wire.js";
-import { hearPulse, hostIdOf } from "../core/index.js";
+import { hostIdOf } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import { findMismatch } from "../member/compatible.js";
@@ -20,10 +20,8 @@ import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 import { checkHello, checkOpenClient, checkOpenPeer } from "./remote-names.js";
-import { againAt, type PeerSource, type Standing } from "./repeats.js";
+import { type PeerSource, Standing } from "./repeats.js";
 
-/** What a repeat counts for in an inbox: about what the whole message would. */
-const repeatBytes = 64;
 /** Ping intervals without a word from the other side, answers to our own pings included. */
 const maxSilentTicks = 4;
 
@@ -36,8 +34,8 @@ export class AcceptedConnection implements ConnectionHandlers {
   #hello: { readonly kind: "peer" | "client"; readonly from: string } | null = null;
   /** null: refused. */
   readonly #peers = new Map<number, PeerSource | null>();
-  /** By slot. */
-  readonly #standing: Standing[] = [];
+  /** By slot; null while its channel is refused. */
+  readonly #standing: (Standing | null)[] = [];
   readonly #clients = new Map<number, ClientChannel | null>();
   #silentTicks = 0;
   #ended = false;
@@ -99,7 +97,7 @@ export class AcceptedConnection implements ConnectionHandlers {
         `a standing message in slot ${slot}, the next one is ${this.#standing.length}`,
       );
     }
-    this.#standing[slot] = source === null ? null : { source, message, pulse: null };
+    this.#standing[slot] = source === null ? null : new Standing(source, message);
   }
 
   #repeated({ slots, sentAtMs }: PeerRepeats): void {
@@ -111,11 +109,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     for (const slot of slots) {
       const said = standing[slot];
       if (said === undefined) throw misplaced(`a repeat of slot ${slot}, in which nothing stands`);
-      if (said === null || (said.pulse !== null && hearPulse(said.pulse, sentAtMs, nowMs)))
-        continue;
-      const { group, from } = said.source;
-      const message = againAt(said.message, sentAtMs);
-      said.pulse = group.member.receiveRepeat(from, message, repeatBytes);
+      said?.receive(sentAtMs, nowMs);
     }
   }
 

@@ -7,6 +7,7 @@ import type { Intake } from "./intake.js";
 import type { HostLimits } from "./limits.js";
 import type { PeerLinks } from "./peer-links.js";
 import type { RateLimit } from "./rate-limit.js";
+import type { Resting } from "./resting.js";
 import type { Turns } from "./turns.js";
 
 export type HostContext = {
@@ -26,6 +27,7 @@ export type HostContext = {
   readonly intake: Intake;
   readonly groups: Map<string, HostedGroup>;
   readonly links: PeerLinks;
+  readonly resting: Resting;
   readonly announced: Addresses;
   /** Of the turn under way: a run of entries for several peers is encoded once. */
   readonly entriesCache: EntriesCache;

@@ -36,6 +36,7 @@ import {
 import { PeerLinks } from "./peer-links.js";
 import { RateLimit } from "./rate-limit.js";
 import { becomeReady, isNamed } from "./ready.js";
+import { Resting } from "./resting.js";
 import { storageHandlers } from "./storage-handlers.js";
 import { Turns } from "./turns.js";
 
@@ -109,6 +110,7 @@ export class Host {
       intake: new Intake(turns, ports.limits),
       groups: new Map(),
       links,
+      resting: new Resting(turns),
       announced: new Addresses(),
       entriesCache,
       rateLimit: new RateLimit(clock),

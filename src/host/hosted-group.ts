@@ -1,5 +1,6 @@
 /** One group on this host: its member, who listens to it, and the way to its peers. */
 import type { GroupEvent } from "../client/types.js";
+import type { Rest } from "../core/index.js";
 import type { MemberId, MemberInfo, Message } from "../core/types.js";
 import type { RaftError } from "../errors.js";
 import { Member, type MemberOptions } from "../member/member.js";
@@ -110,6 +111,9 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   }
   deadlineSet(deadlineMs: number): void {
     this.#context.turns.deadlineSet(this, deadlineMs);
+  }
+  takesBeats(rest: Rest, heartbeatMs: number, dueMs: number): boolean {
+    return this.#context.resting.takes(this, rest, heartbeatMs, dueMs);
   }
   leaderChanged(): void {
     if (this.#hintWanted) return;

@@ -74,7 +74,7 @@ export class PeerLink implements ConnectionHandlers {
   send(channel: PeerChannel, message: Message): void {
     const { clock, limits, entriesCache } = this.#context;
     const nowMs = clock.nowMs();
-    channel.usedAtMs = nowMs;
+    channel.usedAtMs = Math.floor(nowMs);
     if (nowMs < channel.pausedUntilMs) return;
     const connection = this.#connection ?? this.#dial(nowMs);
     if (connection === null) return;
@@ -87,6 +87,23 @@ export class PeerLink implements ConnectionHandlers {
     repeats.keepOrder(saying);
     const frame: Frame = { type: "peerMessage", channel: channel.number, message };
     sendFrame(connection, frame, entriesCache, this.#slab);
+  }
+
+  /** What stands for this channel may be said again. */
+  canRepeat({ openedOn, saying }: PeerChannel): boolean {
+    const connection = this.#connection;
+    if (connection === null || openedOn !== connection || saying.standing === null) return false;
+    return connection.queuedBytes <= this.#context.limits.maxPeerQueueBytes;
+  }
+
+  /** What was last sent on this channel, at another time. */
+  repeat(channel: PeerChannel, sentAtMs: number, nowMs: number): void {
+    channel.usedAtMs = Math.floor(nowMs);
+    this.#repeats!.repeat(channel.saying, sentAtMs);
+  }
+
+  isRepeating(channel: PeerChannel): boolean {
+    return channel.openedOn === this.#connection && this.#repeats!.isRepeating(channel.saying);
   }
 
   #open(channel: PeerChannel, connection: Connection, repeats: Repeats): void {

@@ -14,10 +14,11 @@
 import { isRepeatable } from "../codec/messages.js";
 import type { Repeatable } from "../codec/types.js";
 import { encodeFrame } from "../codec/wire.js";
-import type { Pulse } from "../core/index.js";
+import { hearPulse, type Pulse } from "../core/index.js";
 import type { MemberId, Message } from "../core/types.js";
 import type { Connection } from "../ports.js";
 import type { HostedGroup } from "./hosted-group.js";
+import type { PeerChannel } from "./peer-links.js";
 import type { TurnFlusher } from "./turns.js";
 
 /** What one channel has said, as far as it can be said again. */
@@ -63,7 +64,7 @@ export class Repeats implements TurnFlusher {
       if (last === null || !isSame(last, message)) return false;
       this.#stand(channel, saying, message);
     }
-    this.#repeat(saying, message.sentAtMs);
+    this.repeat(saying, message.sentAtMs);
     return true;
   }
 
@@ -75,7 +76,8 @@ export class Repeats implements TurnFlusher {
     this.#connection.send(encodeFrame({ type: "peerStanding", slot, channel, message }));
   }
 
-  #repeat(saying: Saying, sentAtMs: number): void {
+  /** What stands for this channel, at that time. */
+  repeat(saying: Saying, sentAtMs: number): void {
     this.keepOrder(saying);
     if (this.#slots.length > 0 && sentAtMs !== this.#sentAtMs) this.flushTurn();
     if (this.#slots.length === 0) {
@@ -84,6 +86,11 @@ export class Repeats implements TurnFlusher {
     }
     this.#slots.push(saying.slot);
     saying.repeatedIn = this.#flushes;
+  }
+
+  /** What stands was said in this turn: it is the last thing that was said. */
+  isRepeating(saying: Saying): boolean {
+    return saying.owner === this && saying.standing !== null && saying.repeatedIn === this.#flushes;
   }
 
   /** Another frame of this channel leaves: what was said before it has to arrive before it. */
@@ -122,12 +129,43 @@ export class Repeats implements TurnFlusher {
 /** Where a channel of a peer leads to. */
 export type PeerSource = { readonly group: HostedGroup; readonly from: MemberId };
 
-/** What the listener remembers of one slot; null while its channel is refused. */
-export type Standing = {
+/** What the listener remembers of one slot. */
+export class Standing {
   readonly source: PeerSource;
-  readonly message: Repeatable;
-  pulse: Pulse | null;
-} | null;
+  readonly #message: Repeatable;
+  #pulse: Pulse | null = null;
+  /** Of a beat: where its echo stands. */
+  #echo: PeerChannel | null = null;
+
+  constructor(source: PeerSource, message: Repeatable) {
+    this.source = source;
+    this.#message = message;
+  }
+
+  /** The message again: the short way if there is one, otherwise as a whole. */
+  receive(sentAtMs: number, nowMs: number): void {
+    const { group, from } = this.source;
+    if (this.#pulse !== null && this.#hear(this.#pulse, sentAtMs, nowMs)) return;
+    const message = againAt(this.#message, sentAtMs);
+    this.#pulse = group.member.receiveRepeat(from, message, repeatBytes);
+    if (this.#pulse === null || message.type === "appendEntriesReply") return;
+    this.#echo = group.peers.find(({ to }) => to === from) ?? null;
+    // Where it is not what was just said again, it has to be said as a whole.
+    if (this.#echo?.link.isRepeating(this.#echo) !== true) this.#pulse = null;
+  }
+
+  #hear(pulse: Pulse, sentAtMs: number, nowMs: number): boolean {
+    const echo = this.#echo;
+    if (echo === null) return hearPulse(pulse, sentAtMs, nowMs);
+    if (!echo.link.canRepeat(echo) || !hearPulse(pulse, sentAtMs, nowMs)) return false;
+    echo.link.repeat(echo, sentAtMs, nowMs);
+    this.source.group.member.beatHeard(nowMs);
+    return true;
+  }
+}
+
+/** What a repeat counts for in an inbox: about what the whole message would. */
+const repeatBytes = 64;
 
 function isSame(one: Repeatable, other: Repeatable): boolean {
   if (one.term !== other.term || one.round !== other.round) return false;
@@ -144,7 +182,7 @@ function isSame(one: Repeatable, other: Repeatable): boolean {
 }
 
 /** The same message at another time. Field by field: to spread it into another costs ten times as much. */
-export function againAt(message: Repeatable, sentAtMs: number): Repeatable {
+function againAt(message: Repeatable, sentAtMs: number): Repeatable {
   if (message.type === "appendEntriesReply") {
     return {
       type: "appendEntriesReply",

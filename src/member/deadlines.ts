@@ -40,8 +40,8 @@ export function setDeadline(
   return deadlines.earliestMs !== before;
 }
 
-/** Rounded down: who waits for a beat does not wait for longer than was agreed. */
-function nextBeat(nowMs: number, delayMs: number): number {
+/** When the next beat is due after one at `nowMs`. Rounded down: who waits for a beat does not wait for longer than was agreed. */
+export function nextBeat(nowMs: number, delayMs: number): number {
   const stepMs = delayMs / beatSteps;
   return stepMs > 0 ? Math.floor((nowMs + delayMs) / stepMs) * stepMs : nowMs;
 }
@@ -63,6 +63,10 @@ function move(deadlines: Deadlines, timer: TimerName, dueMs: number): void {
     for (let i = 0; i < at.length; i++) if (at[i]! < earliest) earliest = at[i]!;
     deadlines.earliestMs = earliest;
   }
+}
+
+export function deadlineOf(deadlines: Deadlines, timer: TimerName): number {
+  return deadlines.at[timerNames.indexOf(timer)]!;
 }
 
 /** As `setDeadline`. */

@@ -38,20 +38,27 @@ import {
   pulseOf,
   type Replica,
   type ReplicaInit,
+  restOf,
   stepReplica,
 } from "../replica.js";
 import type { AnyDefinedValue } from "../value/types.js";
-import { clearDeadlines, createDeadlines, takeDue } from "./deadlines.js";
+import {
+  clearDeadline,
+  clearDeadlines,
+  createDeadlines,
+  deadlineOf,
+  takeDue,
+} from "./deadlines.js";
 import { createHookCalls, runHooks } from "./hooks.js";
-import { performAll } from "./perform.js";
+import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
 import { piecesPulled, snapshotAborted, snapshotWasSaved } from "./saved.js";
 import { snapshotPieceRead } from "./snapshot-pieces.js";
 import { continueTaking, createSnapshots, isPulling } from "./snapshots.js";
-import { addressOf, isInboxFull, memberAddresses, type MemberState, post } from "./state.js";
-import { currentEvents } from "./status.js";
+import { addressOf, isInboxFull, type MemberState, post } from "./state.js";
+import { currentEvents, leaderHintOf } from "./status.js";
 import type { GroupHooks, MemberServices, ReplySink } from "./types.js";
 import { createWaiting, takeAll } from "./waiting.js";
 
@@ -100,6 +107,7 @@ export class Member {
       committed: null,
       restored: options.start.type === "restore",
       divergedAt: null,
+      election: null,
       lastHeardMs: clock.nowMs(),
       stopped: false,
     };
@@ -171,16 +179,7 @@ export class Member {
   }
 
   leaderHint(channel: number): LeaderHint {
-    const { term, leader } = this.#state;
-    const address = leader === null ? null : addressOf(this.#state, leader);
-    return {
-      type: "leaderHint",
-      channel,
-      term,
-      leader,
-      address,
-      hosts: memberAddresses(this.#state),
-    };
+    return leaderHintOf(this.#state, channel);
   }
 
   currentEvents(): readonly GroupEvent[] {
@@ -195,27 +194,39 @@ export class Member {
   // -------------------------------------------------------------------------------------------
   // From peers and storage
 
-  /** A message that does not fit into the inbox is dropped, as a network might. */
-  receive(from: MemberId, message: Message, sizeBytes: number): void {
+  /**
+   * A message that does not fit into the inbox is dropped, as a network might. True: it was nothing but a sign
+   * of life, and no turn is due for it.
+   */
+  receive(from: MemberId, message: Message, sizeBytes: number): boolean {
     const state = this.#state;
-    if (state.stopped || isInboxFull(state, sizeBytes)) return;
+    if (state.stopped || isInboxFull(state, sizeBytes)) return false;
     const nowMs = state.services.clock.nowMs();
     state.lastHeardMs = nowMs;
     try {
       if (this.#isQuiet() && noteSignOfLife(state.replica, from, message, nowMs, state.out)) {
-        return this.#perform();
+        this.#perform();
+        return true;
       }
+      post(state, { type: "messageReceived", from, message, nowMs }, sizeBytes);
     } catch (cause) {
-      return this.#break(cause);
+      this.#break(cause);
     }
-    post(state, { type: "messageReceived", from, message, nowMs }, sizeBytes);
+    return false;
   }
 
   /** As `receive`. Returns the short way for the same message at another time, if there is one. */
   receiveRepeat(from: MemberId, message: Message, sizeBytes: number): Pulse | null {
-    this.receive(from, message, sizeBytes);
-    const { stopped, replica } = this.#state;
-    return stopped ? null : pulseOf(replica, from, message);
+    return this.receive(from, message, sizeBytes)
+      ? pulseOf(this.#state.replica, from, message)
+      : null;
+  }
+
+  /** A beat was heard the short way: what the last one brought besides its echo. */
+  beatHeard(nowMs: number): void {
+    const state = this.#state;
+    state.lastHeardMs = nowMs;
+    if (state.election !== null) setTimer(state, state.election);
   }
 
   peerDisconnected(peer: MemberId): void {
@@ -290,14 +301,24 @@ export class Member {
    * they passed; `lateMs` is how long after its time it comes.
    */
   fireTimers(nowMs: number, lateMs: number): void {
+    const due = this.#due;
+    this.#fire(nowMs, lateMs, () => takeDue(this.#state.deadlines, nowMs, due));
+  }
+
+  /** The host has sent this leader's beats so far (`takesBeats`), and the next ones are not the same. */
+  beatDue(nowMs: number, lateMs: number): void {
+    this.#fire(nowMs, lateMs, () => this.#due.push("heartbeat"));
+  }
+
+  #fire(nowMs: number, lateMs: number, findDue: () => void): void {
     const state = this.#state;
     if (state.stopped) return;
     try {
       if (lateMs >= this.stallMs) post(state, { type: "stalled", lateMs, nowMs }, 0);
       // What peers said first: it may move the very deadline that has passed.
       this.#step();
+      findDue();
       const due = this.#due;
-      takeDue(state.deadlines, nowMs, due);
       if (due.length === 1 && due[0] === "heartbeat" && this.#beatAgain(nowMs)) return;
       for (const timer of due) post(state, { type: "timerFired", timer, nowMs }, 0);
       due.length = 0;
@@ -308,10 +329,16 @@ export class Member {
   }
 
   #beatAgain(nowMs: number): boolean {
-    const { replica, out } = this.#state;
+    const { replica, out, deadlines, services } = this.#state;
     if (!this.#isQuiet() || !beatReplicaAgain(replica, nowMs, out)) return false;
     this.#due.length = 0;
     this.#perform();
+    const { heartbeatMs } = replica.core.config;
+    const dueMs = deadlineOf(deadlines, "heartbeat");
+    if (services.takesBeats(restOf(replica), heartbeatMs, dueMs)) {
+      clearDeadline(deadlines, "heartbeat");
+      services.deadlineSet(deadlines.earliestMs);
+    }
     return true;
   }
 

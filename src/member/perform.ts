@@ -9,7 +9,7 @@ import { answerEnded, refusalText, replyError } from "./replies.js";
 import { answerReads } from "./reads.js";
 import { beginInstalling, beginTaking } from "./snapshots.js";
 import { membersEvent, roleEvent } from "./status.js";
-import type { MemberState } from "./state.js";
+import type { MemberState, SetTimer } from "./state.js";
 import { piecesPulled, snapshotAborted } from "./saved.js";
 import { takeCommand, takeProposals, takeRegister, takeRequest, type Waiter } from "./waiting.js";
 
@@ -108,9 +108,9 @@ function performSnapshot(state: MemberState, effect: SnapshotEffect): void {
   }
 }
 
-type SetTimer = Extract<ReplicaEffect, { readonly type: "setTimer" }>;
-
-function setTimer(state: MemberState, { timer, minMs, maxMs }: SetTimer): void {
+export function setTimer(state: MemberState, effect: SetTimer): void {
+  const { timer, minMs, maxMs } = effect;
+  if (timer === "election") state.election = effect;
   const { clock, random } = state.services;
   const delayMs = minMs === maxMs ? minMs : minMs + random.next() * (maxMs - minMs);
   if (setDeadline(state.deadlines, timer, clock.nowMs(), delayMs)) tellDeadline(state);

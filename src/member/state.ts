@@ -8,6 +8,8 @@ import type { Snapshots } from "./snapshots.js";
 import type { MemberServices, ReplySink } from "./types.js";
 import { addWaiter, type Waiter, type Waiting } from "./waiting.js";
 
+export type SetTimer = Extract<ReplicaEffect, { readonly type: "setTimer" }>;
+
 export type MemberState = {
   readonly group: string;
   readonly self: MemberInfo;
@@ -37,6 +39,8 @@ export type MemberState = {
   /** Restored from storage, and has not led since. */
   restored: boolean;
   divergedAt: number | null;
+  /** How the election timer was last set. */
+  election: SetTimer | null;
   /** When a peer's message last came in; at first, when the member began. */
   lastHeardMs: number;
   stopped: boolean;

@@ -1,8 +1,9 @@
 /** What a member tells about itself: `status()` and the first events of a subscription. */
 import type { GroupEvent, GroupStatus, MemberStatus } from "../client/types.js";
+import type { LeaderHint } from "../codec/types.js";
 import { hostIdOf, readStatus } from "../core/index.js";
 import type { Membership } from "../core/types.js";
-import { addressOf, type MemberState } from "./state.js";
+import { addressOf, memberAddresses, type MemberState } from "./state.js";
 
 export function groupStatus(state: MemberState): GroupStatus {
   const { core } = state.replica;
@@ -52,6 +53,18 @@ export function roleEvent(state: MemberState): GroupEvent {
 export function membersEvent(membership: Membership): GroupEvent {
   const learners = membership.learners.map((learner) => learner.id);
   return { type: "members", voters: membership.voters, learners };
+}
+
+export function leaderHintOf(state: MemberState, channel: number): LeaderHint {
+  const { term, leader } = state;
+  return {
+    type: "leaderHint",
+    channel,
+    term,
+    leader,
+    address: leader === null ? null : addressOf(state, leader),
+    hosts: memberAddresses(state),
+  };
 }
 
 /** What a new subscriber hears first. */

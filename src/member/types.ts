@@ -1,4 +1,5 @@
 /** What a member needs of the host that runs it, and what a user may hang on a group. */
+import type { Rest } from "../core/index.js";
 import type { GroupEvent } from "../client/types.js";
 import type { MemberId, Message } from "../core/types.js";
 import type { RaftError } from "../errors.js";
@@ -69,6 +70,11 @@ export interface MemberServices {
   storageTouched(): void;
   /** The member's earliest deadline is another one now; Infinity: it has none. */
   deadlineSet(deadlineMs: number): void;
+  /**
+   * The member has just sent the beats of `rest`, and would send nothing else at `dueMs`. True: the host does
+   * it from now on, as long as `restAgain` allows, and says `beatDue` when it does not.
+   */
+  takesBeats(rest: Rest, heartbeatMs: number, dueMs: number): boolean;
   /** Role, leader or membership changed: clients want a new hint. */
   leaderChanged(): void;
   notify(event: GroupEvent): void;

@@ -45,7 +45,7 @@ describe("hosts that will never do", () => {
     const client = world.client();
     const error = await world.error(client.query("length"));
     assert.equal(error.code, "protocolMismatch");
-    assert.match(error.message, /host a:1 speaks protocol version 9, this client 1/);
+    assert.match(error.message, /host a:1 speaks protocol version 9, this client 2/);
   });
 
   test("are told by what they send", async () => {

@@ -10,8 +10,14 @@ import {
   cloneCore,
   createCore,
   flush,
+  hearPulse,
   hearSignOfLife,
+  type Pulse,
+  type Rest,
+  restAgain,
   step,
+  takePulse,
+  takeRest,
 } from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
 import type {
@@ -43,10 +49,20 @@ export type Machine = {
   readonly timers: Map<TimerName, number>;
   /** A snapshot being taken: saved or given up later. */
   taking: { snapshot: Snapshot; request: number | null } | null;
+  /** Echoes that were heard, by who sent them, and the beats of a leader at rest. */
+  readonly pulses: Map<
+    MemberId,
+    { readonly pulse: Pulse; readonly message: Message; readonly effects: readonly CoreEffect[] }
+  >;
+  rest: { readonly rest: Rest; readonly effects: readonly CoreEffect[] } | null;
   /** Its disk is lost for good. */
   wiped: boolean;
   removed: boolean;
 };
+
+type Received = Extract<CoreEvent, { type: "messageReceived" }>;
+/** Does what a turn would do and returns true, or does nothing. */
+type Offer = (core: Core, out: CoreEffect[]) => boolean;
 
 export type Boot = { readonly hardState: HardState | null; readonly entries: readonly Entry[] };
 
@@ -92,6 +108,8 @@ export class Cluster {
       rate,
       timers: new Map(),
       taking: null,
+      pulses: new Map(),
+      rest: null,
       wiped: false,
       removed: false,
     };
@@ -103,6 +121,8 @@ export class Cluster {
   boot(machine: Machine, restarted: boolean): void {
     const { disk, id } = machine;
     machine.timers.clear();
+    machine.pulses.clear();
+    machine.rest = null;
     const { snapshot } = disk;
     machine.value = snapshot === null ? { index: 0, digest: 1 } : valueOf(snapshot);
     // Another life, another monotonic clock.
@@ -318,19 +338,36 @@ export class Cluster {
     if (machine === undefined || machine.core === null) return;
     const nowMs = this.nowOf(machine);
     const event = { type: "messageReceived", from, message, nowMs } as const;
-    const offer = (core: Core, out: CoreEffect[]): boolean =>
-      hearSignOfLife(core, from, message, nowMs, out);
-    const what = message.type === "appendEntriesReply" ? "echo" : "beat";
-    if (!this.#settledBy(offer, machine, what, event)) this.handle(machine, event);
+    if (!this.#hearAgain(machine, event)) this.handle(machine, event);
+  }
+
+  /** The ways around a turn, the shortest first. */
+  #hearAgain(machine: Machine, event: Received): boolean {
+    const { from, message, nowMs } = event;
+    const what = message.type === "appendEntriesReply" ? "heard echo" : "heard beat";
+    const said = machine.pulses.get(from);
+    if (said !== undefined && "sentAtMs" in message && isSameButTime(said.message, message)) {
+      const pulse: Offer = (_, out) => {
+        if (!hearPulse(said.pulse, message.sentAtMs, nowMs)) return false;
+        out.push(...said.effects.map((effect) => at(effect, message.sentAtMs)));
+        return true;
+      };
+      if (this.#settledBy(pulse, machine, `${what} again`, event)) return true;
+    }
+    const effects: CoreEffect[] = [];
+    const offer: Offer = (core, out) => {
+      const done = hearSignOfLife(core, from, message, nowMs, out);
+      effects.push(...out);
+      return done;
+    };
+    if (!this.#settledBy(offer, machine, what, event)) return false;
+    const pulse = takePulse(machine.core!, from, message);
+    if (pulse !== null) machine.pulses.set(from, { pulse, message, effects });
+    return true;
   }
 
   /** `offer` says that no turn is due for the event: has it done all that a turn would do? */
-  #settledBy(
-    offer: (core: Core, out: CoreEffect[]) => boolean,
-    machine: Machine,
-    what: string,
-    event: CoreEvent,
-  ): boolean {
+  #settledBy(offer: Offer, machine: Machine, what: string, event: CoreEvent): boolean {
     const core = machine.core!;
     const copy = cloneCore(core);
     const out: CoreEffect[] = [];
@@ -360,11 +397,45 @@ export class Cluster {
     if (!machine.timers.delete(timer)) return;
     const nowMs = this.nowOf(machine);
     const event = { type: "timerFired", timer, nowMs } as const;
-    const offer = (core: Core, out: CoreEffect[]): boolean => beatAgain(core, nowMs, out);
-    const again = timer === "heartbeat" && machine.core !== null;
-    if (!again || !this.#settledBy(offer, machine, "beat again", event))
+    if (timer !== "heartbeat" || machine.core === null || !this.#beat(machine, event)) {
       this.handle(machine, event);
+    }
   }
+
+  #beat(machine: Machine, event: Extract<CoreEvent, { type: "timerFired" }>): boolean {
+    const { nowMs } = event;
+    const { rest } = machine;
+    machine.rest = null;
+    if (rest !== null) {
+      const again: Offer = (_, out) => {
+        if (!restAgain(rest.rest, nowMs)) return false;
+        out.push(...rest.effects.map((effect) => at(effect, machine.core!.nowMs)));
+        return true;
+      };
+      machine.rest = rest;
+      if (this.#settledBy(again, machine, "rest again", event)) return true;
+      machine.rest = null;
+    }
+    const effects: CoreEffect[] = [];
+    const offer: Offer = (core, out) => {
+      const done = beatAgain(core, nowMs, out);
+      effects.push(...out);
+      return done;
+    };
+    if (!this.#settledBy(offer, machine, "beat again", event)) return false;
+    machine.rest = { rest: takeRest(machine.core!), effects };
+    return true;
+  }
+}
+
+function isSameButTime(one: Message, other: Message): boolean {
+  return isDeepStrictEqual({ ...one, sentAtMs: 0 }, { ...other, sentAtMs: 0 });
+}
+
+/** A beat that was sent before, at another time. */
+function at(effect: CoreEffect, sentAtMs: number): CoreEffect {
+  if (effect.type !== "send") return effect;
+  return { ...effect, message: { ...effect.message, sentAtMs } as Message };
 }
 
 /** Index, hash, and a filling so that a snapshot takes several chunks. */

@@ -14,7 +14,14 @@ const expected = [
   ...["became leader", "became preCandidate", "became learner", "membership joint committed"],
   ...["answered by leader", "answered by follower", "answered by lease", "refused notLeader"],
   ...["installSnapshot", "snapshotFailed", "compactLog", "configChanged", "transferRequested"],
-  ...["beat", "echo", "beat again"],
+  ...[
+    "heard beat",
+    "heard beat again",
+    "heard echo",
+    "heard echo again",
+    "beat again",
+    "rest again",
+  ],
 ];
 
 type Hunt = {

@@ -219,7 +219,7 @@ describe("joining refuses", () => {
     await refused(
       join(cluster, "old:1"),
       "protocolMismatch",
-      /through old:1: .*protocol version 2/,
+      /through old:1: .*protocol version 3/,
     );
     await cluster.close();
   });

@@ -53,14 +53,14 @@ describe("deadlines", () => {
     }
   });
 
-  test("of heartbeats never come later than asked, nor much earlier", () => {
+  test("of heartbeats never come later than asked, nor earlier than after half of it", () => {
     for (const delayMs of [0.1, 10, 50, 200, 1234.5]) {
       for (const nowMs of [0, 7.3, 199.9, 123_456.7]) {
         const deadlines = createDeadlines();
         setDeadline(deadlines, "heartbeat", nowMs, delayMs);
         const waitMs = deadlines.earliestMs - nowMs;
         assert.ok(waitMs <= delayMs + 1e-9, `${waitMs} of ${delayMs}`);
-        assert.ok(waitMs >= (7 / 8) * delayMs - 1e-9, `${waitMs} of ${delayMs}`);
+        assert.ok(waitMs >= delayMs / 2 - 1e-9, `${waitMs} of ${delayMs}`);
       }
     }
   });
@@ -78,7 +78,7 @@ describe("deadlines", () => {
       }
       beatsAt.add(deadlines.earliestMs % 200);
     }
-    assert.equal(beatsAt.size, 8);
+    assert.equal(beatsAt.size, 2);
   });
 
   test("tell the exact earliest one after another was moved on or cleared", () => {

@@ -106,6 +106,7 @@ export class Lab {
       wakeLater: () => (this.later += 1),
       storageTouched: () => (this.#touched = true),
       deadlineSet: () => undefined,
+      takesBeats: () => false,
       leaderChanged: () => undefined,
       notify: (event) => void this.events.push(event),
       stopped: (error) => (this.ended = { error }),

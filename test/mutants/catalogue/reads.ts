@@ -61,8 +61,8 @@ export const reads: readonly Mutant[] = [
     hazards: [43],
     bug: "the lease counts from when the acknowledgement came and not from when the beat left",
     file: "src/core/leader.ts",
-    find: "peer.ackedSentAtMs = Math.max(peer.ackedSentAtMs, reply.sentAtMs);",
-    replace: "peer.ackedSentAtMs = core.nowMs;",
+    find: "peer.ackedSentAtMs = Math.max(peer.ackedSentAtMs, sentAtMs);",
+    replace: "peer.ackedSentAtMs = nowMs;",
     catchers: [scenario("lease-counts-from-sending"), simulator()],
   },
   {

@@ -1,0 +1,91 @@
+/**
+ * The beats of leaders that have nothing to say but what they said before (`Rest`). A host with a thousand
+ * idle groups would give each of them a turn at every heartbeat; here they are gone through as one list, and
+ * who is not at rest any more gets its turn.
+ */
+import { restAgain, type Rest } from "../core/index.js";
+import { nextBeat } from "../member/deadlines.js";
+import type { HostedGroup } from "./hosted-group.js";
+import type { PeerChannel } from "./peer-links.js";
+import type { Turns, TurnTaker } from "./turns.js";
+
+type Sleeper = {
+  readonly group: HostedGroup;
+  readonly rest: Rest;
+  readonly channels: readonly PeerChannel[];
+};
+
+/** Whose next beat is due at the same moment, and the one after it as well. */
+type Row = { readonly heartbeatMs: number; readonly dueMs: number; readonly sleepers: Sleeper[] };
+
+export class Resting implements TurnTaker {
+  woken = false;
+  place = -1;
+  /** Nobody here has to know of a stall: a row that comes late gives everybody its turn. */
+  readonly stallMs = Infinity;
+  readonly #turns: Turns;
+  #rows: Row[] = [];
+
+  constructor(turns: Turns) {
+    this.#turns = turns;
+    turns.add(this);
+  }
+
+  get earliestMs(): number {
+    let earliest = Infinity;
+    for (const { dueMs } of this.#rows) if (dueMs < earliest) earliest = dueMs;
+    return earliest;
+  }
+
+  /** False unless what `group` has just said on its channels is what `rest` would say. */
+  takes(group: HostedGroup, rest: Rest, heartbeatMs: number, dueMs: number): boolean {
+    const channels: PeerChannel[] = [];
+    for (const { id } of rest.peers) {
+      const channel = group.peers.find(({ to }) => to === id);
+      if (channel === undefined || !channel.link.isRepeating(channel)) return false;
+      channels.push(channel);
+    }
+    this.#add(heartbeatMs, dueMs, { group, rest, channels });
+    return true;
+  }
+
+  #add(heartbeatMs: number, dueMs: number, sleeper: Sleeper): void {
+    for (const row of this.#rows) {
+      if (row.dueMs !== dueMs || row.heartbeatMs !== heartbeatMs) continue;
+      row.sleepers.push(sleeper);
+      return;
+    }
+    this.#rows.push({ heartbeatMs, dueMs, sleepers: [sleeper] });
+    this.#turns.deadlineSet(this, this.earliestMs);
+  }
+
+  turn(): void {
+    // Nothing but time brings anything here.
+  }
+
+  fireTimers(nowMs: number, lateMs: number): void {
+    const due = this.#rows.filter(({ dueMs }) => dueMs <= nowMs);
+    if (due.length === 0) return;
+    this.#rows = this.#rows.filter(({ dueMs }) => dueMs > nowMs);
+    for (const { heartbeatMs, sleepers } of due) {
+      const nextMs = nextBeat(nowMs, heartbeatMs);
+      for (const sleeper of sleepers) {
+        const { group, rest, channels } = sleeper;
+        // Whoever wants to know that the loop was late has to know it before it beats.
+        const late = lateMs >= heartbeatMs / 2;
+        if (!late && restAgain(rest, nowMs) && repeatAll(channels, nowMs)) {
+          this.#add(heartbeatMs, nextMs, sleeper);
+        } else group.member.beatDue(nowMs, lateMs);
+      }
+    }
+    this.#turns.deadlineSet(this, this.earliestMs);
+  }
+}
+
+function repeatAll(channels: readonly PeerChannel[], nowMs: number): boolean {
+  for (const channel of channels) {
+    if (!channel.link.canRepeat(channel)) return false;
+    channel.link.repeat(channel, nowMs, nowMs);
+  }
+  return true;
+}
