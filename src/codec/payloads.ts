@@ -13,6 +13,7 @@ import type {
   SnapshotMeta,
 } from "../core/types.js";
 import { refuseBytes, textOf, utf8 } from "./bytes.js";
+import { interned, internedInfo } from "./interned.js";
 
 /** The order of the keys is the order on the wire: the same configuration gives the same bytes. */
 const configKeys: Readonly<Record<keyof GroupConfig, true>> = Object.freeze({
@@ -53,9 +54,13 @@ function stringOf(value: unknown, field: string): string {
   return typeof value === "string" ? value : refuseBytes(`${field} is not a string`);
 }
 
-function stringsOf(value: unknown, field: string): string[] {
-  return arrayOf(value, field).map((item) => stringOf(item, field));
+function stringsOf(value: unknown, field: string): readonly string[] {
+  const items = arrayOf(value, field);
+  return items.length === 0 ? none : items.map((item) => interned(stringOf(item, field)));
 }
+
+/** What most memberships have for `outgoing` and `learners`. Not frozen: V8 would take it for another kind of list. */
+const none: readonly never[] = [];
 
 function integerOf(value: unknown, field: string): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
@@ -97,26 +102,27 @@ export function membershipToJson(membership: Membership): unknown {
 
 export function membershipFromJson(json: unknown, field: string): Membership {
   const object = objectOf(json, field);
-  const learners = arrayOf(object.learners, `${field}.learners`).map((item): Learner => {
+  const listed = arrayOf(object.learners, `${field}.learners`);
+  const learners = listed.map((item): Learner => {
     const [id, promote, replaces] = arrayOf(item, `${field}.learners`);
     if (typeof promote !== "boolean") refuseBytes(`${field}.learners.promote is not a boolean`);
     return {
-      id: stringOf(id, `${field}.learners.id`),
+      id: interned(stringOf(id, `${field}.learners.id`)),
       promote,
       replaces: replaces === null ? null : stringOf(replaces, `${field}.learners.replaces`),
     };
   });
   const members = arrayOf(object.members, `${field}.members`).map((item): MemberInfo => {
     const [id, address] = arrayOf(item, `${field}.members`);
-    return {
-      id: stringOf(id, `${field}.members.id`),
-      address: stringOf(address, `${field}.members.address`),
-    };
+    return internedInfo(
+      stringOf(id, `${field}.members.id`),
+      stringOf(address, `${field}.members.address`),
+    );
   });
   return {
     voters: stringsOf(object.voters, `${field}.voters`),
     outgoing: stringsOf(object.outgoing, `${field}.outgoing`),
-    learners,
+    learners: learners.length === 0 ? none : learners,
     members,
   };
 }

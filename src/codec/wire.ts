@@ -17,6 +17,7 @@ import type {
 import { ByteReader, ByteWriter, refuseBytes, roomBesideParts, type Slab } from "./bytes.js";
 import { type EntriesCache, entriesSizeHint } from "./entries.js";
 import { isRepeatable, messageHeaderBytes, readMessage, writeMessage } from "./messages.js";
+import { interned } from "./interned.js";
 import {
   readReplies,
   readRequests,
@@ -108,10 +109,10 @@ function readOpenPeer(reader: ByteReader): OpenPeer {
     type: "openPeer",
     channel: reader.u32("openPeer.channel"),
     group: reader.text("openPeer.group"),
-    groupId: reader.text("openPeer.groupId"),
-    from: reader.text("openPeer.from"),
-    fromAddress: reader.text("openPeer.fromAddress"),
-    to: reader.text("openPeer.to"),
+    groupId: interned(reader.text("openPeer.groupId")),
+    from: interned(reader.text("openPeer.from")),
+    fromAddress: interned(reader.text("openPeer.fromAddress")),
+    to: interned(reader.text("openPeer.to")),
     valueName: reader.text("openPeer.valueName"),
     valueVersion: reader.integer("openPeer.valueVersion"),
     compatibleVersions: readVersions(reader, "openPeer.compatibleVersions"),

@@ -8,40 +8,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ClientRequest, Frame } from "../../src/codec/types.js";
 import { createCborCodec } from "../../src/codec/values.js";
-import { decodeFrame } from "../../src/codec/wire.js";
-import type { Connection, Transport } from "../../src/ports.js";
 import { fileStorage } from "../../src/storage/file/index.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { Cluster, counter } from "../host/cluster.js";
 import { RawClient } from "../host/raw-client.js";
+import { recorded } from "../host/recorded.js";
 import { FakeDisk } from "../storage/fake-disk.js";
 
 const ids = ["foo", "bar", "baz"] as const;
 const commands = 200;
 const body = encodeCommandBody(counter, createCborCodec(), "inc", true, 1, null);
-
-/** Every frame that a host sends, in order, by where it goes. */
-function recorded(transport: Transport, sent: Frame[]): Transport {
-  const record = (connection: Connection): Connection => ({
-    get remote() {
-      return connection.remote;
-    },
-    get queuedBytes() {
-      return connection.queuedBytes;
-    },
-    send: (payload) => {
-      sent.push(decodeFrame(payload));
-      connection.send(payload);
-    },
-    close: () => connection.close(),
-    destroy: (reason) => connection.destroy(reason),
-  });
-  return {
-    listen: (address, accept) =>
-      transport.listen(address, (connection) => accept(record(connection))),
-    dial: (address, handlers) => record(transport.dial(address, handlers)),
-  };
-}
 
 /** How many entries each appendEntries carries that carries any. */
 function entriesIn(frames: readonly Frame[]): number[] {

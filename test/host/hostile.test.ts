@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SeededRandom } from "../../src/clock/virtual.js";
-import { type Frame, protocolVersion } from "../../src/codec/types.js";
+import { type Frame, protocolVersion, type Repeatable } from "../../src/codec/types.js";
 import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
 import { Cluster, counter, createLogBook, type LogLine } from "./cluster.js";
 
@@ -91,6 +91,50 @@ describe("a connection is closed, with one line that says why, that brings", () 
         encodeFrame({ type: "welcome", protocol: protocolVersion, hostId: "foo" }),
       ],
       /"welcome", which does not belong here/,
+    ));
+
+  const echo = {
+    ...{ type: "appendEntriesReply" as const, term: 1, success: true, matchIndex: 1, hintIndex: 0 },
+    ...{ hintTerm: 0, round: 0, sentAtMs: 0 },
+  } satisfies Repeatable as Repeatable;
+  const stand = (slot: number): Frame => ({
+    ...{ type: "peerStanding", slot, channel: 1, message: echo },
+  });
+  const repeat = (...slots: number[]): Frame => ({ type: "peerRepeats", sentAtMs: 1, slots });
+  const nobody: Frame = {
+    ...{ type: "openPeer", channel: 1, group: "counter", groupId: "id", from: "stranger#1" },
+    ...{ fromAddress: "stranger:1", to: "foo#1", valueName: "counter", valueVersion: 1 },
+    compatibleVersions: [],
+  };
+
+  for (const [what, frames, line] of [
+    ["a standing message on a channel that it never opened", [stand(0)], /standing message on a/],
+    [
+      "a standing message far beyond the others",
+      [nobody, stand(1)],
+      /in slot 1, the next one is 0/,
+    ],
+    ["a repeat of nothing", [nobody, repeat(0)], /1 repeats, of 0 standing messages/],
+    ["a repeat of a slot beyond", [nobody, stand(0), repeat(1)], /slot 1, in which nothing stands/],
+    ["one message again and again", [nobody, stand(0), repeat(0, 0)], /2 repeats, of 1 standing/],
+  ] as [string, Frame[], RegExp][]) {
+    test(what, async () => {
+      const payloads = [helloPeer, ...frames].map((frame) => encodeFrame(frame));
+      const { closed, lines, next } = await attack(payloads);
+      assert.equal(closed, true);
+      // The line before it says that the channel is refused.
+      assert.match(lines.at(-1)!.message, line);
+      assert.equal(next, 1);
+    });
+  }
+
+  test("a standing message that is none to be repeated", () =>
+    isThrownOut(
+      [
+        encodeFrame(helloPeer),
+        encodeFrame({ ...stand(0), message: { ...echo, success: false } } as unknown as Frame),
+      ],
+      /peerStanding\.message "appendEntriesReply" is not one to be repeated/,
     ));
 
   test("hello twice", () =>
