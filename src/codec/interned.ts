@@ -5,15 +5,16 @@
  */
 import type { MemberInfo } from "../core/types.js";
 
-/** A power of two. Whoever comes to a place that is taken takes it. */
+/** A power of two. Whoever comes to a place that is taken takes it over. */
 const places = 1024;
-const texts: string[] = new Array<string>(places).fill("");
-const infos: (MemberInfo | null)[] = new Array<MemberInfo | null>(places).fill(null);
+const texts: string[] = [];
+const infos: MemberInfo[] = [];
 
 /** The same text, whenever it can be the same string. */
 export function interned(text: string): string {
   const place = placeOf(text);
-  if (texts[place] === text) return texts[place];
+  const known = texts[place];
+  if (known === text) return known;
   texts[place] = text;
   return text;
 }

@@ -59,8 +59,8 @@ function stringsOf(value: unknown, field: string): readonly string[] {
   return items.length === 0 ? none : items.map((item) => interned(stringOf(item, field)));
 }
 
-/** What most memberships have for `outgoing` and `learners`. Not frozen: V8 would take it for another kind of list. */
-const none: readonly never[] = [];
+/** What most memberships have for `outgoing` and `learners`. */
+const none: readonly never[] = Object.freeze([]);
 
 function integerOf(value: unknown, field: string): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {

@@ -1,7 +1,7 @@
 /** How a member begins on this host: created, joining, or restored from storage. */
 import { validateGroupConfig } from "../core/config.js";
 import { RaftError } from "../errors.js";
-import type { MemberOptions } from "../member/member.js";
+import type { MemberOptions } from "../member/create.js";
 import type { GroupIdentity, RecoveredGroup } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { HostContext } from "./context.js";

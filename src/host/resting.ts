@@ -21,7 +21,7 @@ type Row = { readonly heartbeatMs: number; readonly dueMs: number; readonly slee
 export class Resting implements TurnTaker {
   woken = false;
   place = -1;
-  /** Nobody here has to know of a stall: a row that comes late gives everybody its turn. */
+  /** The members hear of a stall themselves. */
   readonly stallMs = Infinity;
   readonly #turns: Turns;
   #rows: Row[] = [];
@@ -71,9 +71,7 @@ export class Resting implements TurnTaker {
       const nextMs = nextBeat(nowMs, heartbeatMs);
       for (const sleeper of sleepers) {
         const { group, rest, channels } = sleeper;
-        // Whoever wants to know that the loop was late has to know it before it beats.
-        const late = lateMs >= heartbeatMs / 2;
-        if (!late && restAgain(rest, nowMs) && repeatAll(channels, nowMs)) {
+        if (restAgain(rest, nowMs) && repeatAll(channels, nowMs)) {
           this.#add(heartbeatMs, nextMs, sleeper);
         } else group.member.beatDue(nowMs, lateMs);
       }

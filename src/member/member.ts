@@ -17,7 +17,6 @@ import type { Pulse } from "../core/index.js";
 import type {
   LogIndex,
   MemberId,
-  MemberInfo,
   Membership,
   Message,
   RoleName,
@@ -27,103 +26,40 @@ import type {
   TimerName,
 } from "../core/types.js";
 import { RaftError } from "../errors.js";
-import type { Codec } from "../ports.js";
 import {
   beatReplicaAgain,
-  createReplica,
   expectTurnOf,
   flushReplica,
   isBehind,
   noteSignOfLife,
   pulseOf,
   type Replica,
-  type ReplicaInit,
   restOf,
   stepReplica,
 } from "../replica.js";
 import type { AnyDefinedValue } from "../value/types.js";
-import {
-  clearDeadline,
-  clearDeadlines,
-  createDeadlines,
-  deadlineOf,
-  takeDue,
-} from "./deadlines.js";
-import { createHookCalls, runHooks } from "./hooks.js";
+import { createMemberState, type MemberOptions } from "./create.js";
+import { clearDeadline, clearDeadlines, deadlineOf, takeDue } from "./deadlines.js";
+import { runHooks } from "./hooks.js";
 import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
 import { piecesPulled, snapshotAborted, snapshotWasSaved } from "./saved.js";
 import { snapshotPieceRead } from "./snapshot-pieces.js";
-import { continueTaking, createSnapshots, isPulling } from "./snapshots.js";
+import { continueTaking, isPulling } from "./snapshots.js";
 import { addressOf, isInboxFull, type MemberState, post } from "./state.js";
 import { currentEvents, leaderHintOf } from "./status.js";
-import type { GroupHooks, MemberServices, ReplySink } from "./types.js";
-import { createWaiting, takeAll } from "./waiting.js";
-
-export type MemberOptions = {
-  readonly group: string;
-  /** null: a newcomer; see `adopt`. */
-  readonly groupId: string | null;
-  readonly self: MemberInfo;
-  readonly definition: AnyDefinedValue;
-  readonly valueCodec: Codec;
-  readonly hooks: GroupHooks;
-  readonly services: MemberServices;
-  readonly start: ReplicaInit["start"];
-  /** Freeze values and arguments, so that a pure handler that mutates fails at once. */
-  readonly freeze: boolean;
-  readonly maxInboxBytes: number;
-};
+import type { ReplySink } from "./types.js";
+import { takeAll } from "./waiting.js";
 
 export class Member {
   readonly #state: MemberState;
   readonly #due: TimerName[] = [];
 
   constructor(options: MemberOptions) {
-    const { services, group, self } = options;
-    const { clock, storage, logger } = services;
-    const state: Omit<MemberState, "replica"> & { replica: Replica | null } = {
-      group,
-      self,
-      definition: options.definition,
-      services,
-      replica: null,
-      waiting: createWaiting(),
-      deadlines: createDeadlines(),
-      snapshots: createSnapshots(group, storage, clock),
-      hooks: createHookCalls(options.hooks, options.valueCodec, logger),
-      maxInboxBytes: options.maxInboxBytes,
-      groupId: options.groupId,
-      inbox: [],
-      inboxBytes: 0,
-      out: [],
-      nextRequest: 1,
-      proposedAtMs: null,
-      role: "learner",
-      term: 0,
-      leader: null,
-      committed: null,
-      restored: options.start.type === "restore",
-      divergedAt: null,
-      election: null,
-      lastHeardMs: clock.nowMs(),
-      stopped: false,
-    };
-    const init: ReplicaInit = {
-      definition: options.definition,
-      codec: options.valueCodec,
-      self,
-      nowMs: clock.nowMs(),
-      timeMs: clock.wallMs(),
-      freeze: options.freeze,
-      start: options.start,
-    };
-    state.replica = createReplica(init, state.out);
-    this.#state = state as MemberState;
-    if (state.restored) state.committed = state.replica.core.membership;
-    services.wake();
+    this.#state = createMemberState(options);
+    options.services.wake();
   }
 
   // -------------------------------------------------------------------------------------------

@@ -2,23 +2,7 @@
  * A cluster of cores under a hostile sky: a bag of messages, a disk and a clock for each member, and
  * an onlooker (`Ghost`) who checks after every turn. The walk decides what happens; here is only how.
  */
-import { isDeepStrictEqual } from "node:util";
-import {
-  beatAgain,
-  checkCluster,
-  checkCore,
-  cloneCore,
-  createCore,
-  flush,
-  hearPulse,
-  hearSignOfLife,
-  type Pulse,
-  type Rest,
-  restAgain,
-  step,
-  takePulse,
-  takeRest,
-} from "../../src/core/index.js";
+import { checkCluster, checkCore, createCore, flush, step } from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
 import type {
   CoreEffect,
@@ -33,6 +17,7 @@ import type {
 } from "../../src/core/types.js";
 import type { SeededRandom } from "../../src/clock/virtual.js";
 import { Ghost, type RequestKind, type Value } from "./ghost.js";
+import { showJson, Shortcuts, type Taken } from "./shortcuts.js";
 import { checksumOf, HarnessDisk, type Snapshot } from "./harness-disk.js";
 
 export type Letter = { readonly from: MemberId; readonly to: MemberId; readonly message: Message };
@@ -49,20 +34,11 @@ export type Machine = {
   readonly timers: Map<TimerName, number>;
   /** A snapshot being taken: saved or given up later. */
   taking: { snapshot: Snapshot; request: number | null } | null;
-  /** Echoes that were heard, by who sent them, and the beats of a leader at rest. */
-  readonly pulses: Map<
-    MemberId,
-    { readonly pulse: Pulse; readonly message: Message; readonly effects: readonly CoreEffect[] }
-  >;
-  rest: { readonly rest: Rest; readonly effects: readonly CoreEffect[] } | null;
+  shortcuts: Shortcuts;
   /** Its disk is lost for good. */
   wiped: boolean;
   removed: boolean;
 };
-
-type Received = Extract<CoreEvent, { type: "messageReceived" }>;
-/** Does what a turn would do and returns true, or does nothing. */
-type Offer = (core: Core, out: CoreEffect[]) => boolean;
 
 export type Boot = { readonly hardState: HardState | null; readonly entries: readonly Entry[] };
 
@@ -108,8 +84,7 @@ export class Cluster {
       rate,
       timers: new Map(),
       taking: null,
-      pulses: new Map(),
-      rest: null,
+      shortcuts: new Shortcuts(),
       wiped: false,
       removed: false,
     };
@@ -121,8 +96,7 @@ export class Cluster {
   boot(machine: Machine, restarted: boolean): void {
     const { disk, id } = machine;
     machine.timers.clear();
-    machine.pulses.clear();
-    machine.rest = null;
+    machine.shortcuts = new Shortcuts();
     const { snapshot } = disk;
     machine.value = snapshot === null ? { index: 0, digest: 1 } : valueOf(snapshot);
     // Another life, another monotonic clock.
@@ -338,104 +312,28 @@ export class Cluster {
     if (machine === undefined || machine.core === null) return;
     const nowMs = this.nowOf(machine);
     const event = { type: "messageReceived", from, message, nowMs } as const;
-    if (!this.#hearAgain(machine, event)) this.handle(machine, event);
+    const taken = machine.shortcuts.hear(machine.core, event);
+    if (!this.#take(machine, event, taken)) this.handle(machine, event);
   }
 
-  /** The ways around a turn, the shortest first. */
-  #hearAgain(machine: Machine, event: Received): boolean {
-    const { from, message, nowMs } = event;
-    const what = message.type === "appendEntriesReply" ? "heard echo" : "heard beat";
-    const said = machine.pulses.get(from);
-    if (said !== undefined && "sentAtMs" in message && isSameButTime(said.message, message)) {
-      const pulse: Offer = (_, out) => {
-        if (!hearPulse(said.pulse, message.sentAtMs, nowMs)) return false;
-        out.push(...said.effects.map((effect) => at(effect, message.sentAtMs)));
-        return true;
-      };
-      if (this.#settledBy(pulse, machine, `${what} again`, event)) return true;
-    }
-    const effects: CoreEffect[] = [];
-    const offer: Offer = (core, out) => {
-      const done = hearSignOfLife(core, from, message, nowMs, out);
-      effects.push(...out);
-      return done;
-    };
-    if (!this.#settledBy(offer, machine, what, event)) return false;
-    const pulse = takePulse(machine.core!, from, message);
-    if (pulse !== null) machine.pulses.set(from, { pulse, message, effects });
-    return true;
-  }
-
-  /** `offer` says that no turn is due for the event: has it done all that a turn would do? */
-  #settledBy(offer: Offer, machine: Machine, what: string, event: CoreEvent): boolean {
-    const core = machine.core!;
-    const copy = cloneCore(core);
-    const out: CoreEffect[] = [];
-    if (!offer(core, out)) {
-      if (out.length > 0) this.ghost.violate(`${core.self.id}: effects, and a turn is due as well`);
-      return false;
-    }
-    this.count(what);
+  /** True: it took no turn. */
+  #take(machine: Machine, event: CoreEvent, taken: Taken | null): boolean {
+    if (taken === null) return false;
+    this.count(taken.what);
     if (this.trace !== null) this.trace.push(`${machine.id} < ${showJson(event)}`);
-    const expected: CoreEffect[] = [];
-    step(copy, event, expected);
-    flush(copy, expected);
-    // Only the shortcut itself looks at it.
-    copy.quiet = core.quiet;
-    if (!isDeepStrictEqual(out, expected) || !isDeepStrictEqual(cloneCore(core), cloneCore(copy))) {
-      const { id } = core.self;
-      const both = `${showJson(out)}, a turn brings ${showJson(expected)}`;
-      this.ghost.violate(
-        `${id}: no ${what} and nothing else, it brings ${both}: ${showJson(event)}`,
-      );
-    }
-    this.#perform(machine, core, out);
+    if (taken.fault !== null) this.ghost.violate(`${machine.id}: ${taken.fault}`);
+    this.#perform(machine, machine.core!, taken.out);
     return true;
   }
 
   fire(machine: Machine, timer: TimerName): void {
     if (!machine.timers.delete(timer)) return;
-    const nowMs = this.nowOf(machine);
-    const event = { type: "timerFired", timer, nowMs } as const;
-    if (timer !== "heartbeat" || machine.core === null || !this.#beat(machine, event)) {
-      this.handle(machine, event);
-    }
+    const { core, shortcuts } = machine;
+    const event = { type: "timerFired", timer, nowMs: this.nowOf(machine) } as const;
+    const beats = timer === "heartbeat" && core !== null;
+    const taken = beats ? shortcuts.beat(core, event) : null;
+    if (!this.#take(machine, event, taken)) this.handle(machine, event);
   }
-
-  #beat(machine: Machine, event: Extract<CoreEvent, { type: "timerFired" }>): boolean {
-    const { nowMs } = event;
-    const { rest } = machine;
-    machine.rest = null;
-    if (rest !== null) {
-      const again: Offer = (_, out) => {
-        if (!restAgain(rest.rest, nowMs)) return false;
-        out.push(...rest.effects.map((effect) => at(effect, machine.core!.nowMs)));
-        return true;
-      };
-      machine.rest = rest;
-      if (this.#settledBy(again, machine, "rest again", event)) return true;
-      machine.rest = null;
-    }
-    const effects: CoreEffect[] = [];
-    const offer: Offer = (core, out) => {
-      const done = beatAgain(core, nowMs, out);
-      effects.push(...out);
-      return done;
-    };
-    if (!this.#settledBy(offer, machine, "beat again", event)) return false;
-    machine.rest = { rest: takeRest(machine.core!), effects };
-    return true;
-  }
-}
-
-function isSameButTime(one: Message, other: Message): boolean {
-  return isDeepStrictEqual({ ...one, sentAtMs: 0 }, { ...other, sentAtMs: 0 });
-}
-
-/** A beat that was sent before, at another time. */
-function at(effect: CoreEffect, sentAtMs: number): CoreEffect {
-  if (effect.type !== "send") return effect;
-  return { ...effect, message: { ...effect.message, sentAtMs } as Message };
 }
 
 /** Index, hash, and a filling so that a snapshot takes several chunks. */
@@ -459,11 +357,4 @@ function takeSnapshot(
 function valueOf({ bytes }: Snapshot): Value {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return { index: view.getUint32(0), digest: view.getUint32(4) };
-}
-
-function showJson(what: object): string {
-  return JSON.stringify(what, (key, value: unknown) => {
-    if (value instanceof Uint8Array) return `<${value.length}>`;
-    return key === "config" || key === "payload" || key === "members" ? undefined : value;
-  });
 }

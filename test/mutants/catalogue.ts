@@ -4,6 +4,7 @@
  */
 import { clients } from "./catalogue/clients.js";
 import { directories } from "./catalogue/directories.js";
+import { idle } from "./catalogue/idle.js";
 import { elections } from "./catalogue/elections.js";
 import { memberships } from "./catalogue/membership.js";
 import { recovery } from "./catalogue/recovery.js";
@@ -23,4 +24,5 @@ export const catalogue: readonly Mutant[] = [
   ...recovery,
   ...directories,
   ...clients,
+  ...idle,
 ];

@@ -1,0 +1,70 @@
+/** A member as it begins: what it consists of, and its replica. */
+import type { MemberInfo } from "../core/types.js";
+import type { Codec } from "../ports.js";
+import { createReplica, type Replica, type ReplicaInit } from "../replica.js";
+import type { AnyDefinedValue } from "../value/types.js";
+import { createDeadlines } from "./deadlines.js";
+import { createHookCalls } from "./hooks.js";
+import { createSnapshots } from "./snapshots.js";
+import type { MemberState } from "./state.js";
+import type { GroupHooks, MemberServices } from "./types.js";
+import { createWaiting } from "./waiting.js";
+
+export type MemberOptions = {
+  readonly group: string;
+  /** null: a newcomer; see `adopt`. */
+  readonly groupId: string | null;
+  readonly self: MemberInfo;
+  readonly definition: AnyDefinedValue;
+  readonly valueCodec: Codec;
+  readonly hooks: GroupHooks;
+  readonly services: MemberServices;
+  readonly start: ReplicaInit["start"];
+  /** Freeze values and arguments, so that a pure handler that mutates fails at once. */
+  readonly freeze: boolean;
+  readonly maxInboxBytes: number;
+};
+
+export function createMemberState(options: MemberOptions): MemberState {
+  const { services, group, self } = options;
+  const { clock, storage, logger } = services;
+  const state: Omit<MemberState, "replica"> & { replica: Replica | null } = {
+    group,
+    self,
+    definition: options.definition,
+    services,
+    replica: null,
+    waiting: createWaiting(),
+    deadlines: createDeadlines(),
+    snapshots: createSnapshots(group, storage, clock),
+    hooks: createHookCalls(options.hooks, options.valueCodec, logger),
+    maxInboxBytes: options.maxInboxBytes,
+    groupId: options.groupId,
+    inbox: [],
+    inboxBytes: 0,
+    out: [],
+    nextRequest: 1,
+    proposedAtMs: null,
+    role: "learner",
+    term: 0,
+    leader: null,
+    committed: null,
+    restored: options.start.type === "restore",
+    divergedAt: null,
+    election: null,
+    lastHeardMs: clock.nowMs(),
+    stopped: false,
+  };
+  const init: ReplicaInit = {
+    definition: options.definition,
+    codec: options.valueCodec,
+    self,
+    nowMs: clock.nowMs(),
+    timeMs: clock.wallMs(),
+    freeze: options.freeze,
+    start: options.start,
+  };
+  state.replica = createReplica(init, state.out);
+  if (state.restored) state.committed = state.replica.core.membership;
+  return state as MemberState;
+}

@@ -1,0 +1,88 @@
+/** Groups at rest: signs of life that take no turn, and what is said again and again. */
+import { type Mutant, unit } from "../types.js";
+
+const walk = unit("test/core/random-walk.test");
+
+export const idle: readonly Mutant[] = [
+  {
+    id: "rest-outlives-an-event",
+    hazards: [],
+    bug: "a leader at rest goes on to say what it said before something happened",
+    file: "src/core/core.ts",
+    find: "  core.quiet = false;\n  core.rest = null;\n",
+    replace: "  core.quiet = false;\n",
+    catchers: [walk],
+  },
+  {
+    id: "quiet-is-not-looked-into-again",
+    hazards: [],
+    bug: "a core takes itself for quiet because it was so before the last event",
+    file: "src/core/core.ts",
+    find: "  core.quiet = false;\n  core.rest = null;\n",
+    replace: "  core.rest = null;\n",
+    catchers: [walk],
+  },
+  {
+    id: "leader-at-rest-counts-nobody",
+    hazards: [13],
+    bug: "a leader at rest does not notice that a majority is silent",
+    file: "src/core/sign-of-life.ts",
+    find: "for (let i = 0; i < peers.length; i++) if (!isResponsive(core, peers[i]!)) return false;",
+    replace: "",
+    catchers: [unit("test/host/repeats.test"), walk],
+  },
+  {
+    id: "repeated-beat-promises-nothing",
+    hazards: [43],
+    bug: "a follower hears a repeated beat, and its promise of patience to the leader is not renewed",
+    file: "src/core/sign-of-life.ts",
+    find: "  core.promisedUntilMs = Math.max(core.promisedUntilMs, core.nowMs + promiseMs);\n",
+    replace: "",
+    catchers: [walk],
+  },
+  {
+    id: "overtaken-beat-renews-the-echo",
+    hazards: [],
+    bug: "a beat that comes late takes the time of the newest echo back",
+    file: "src/core/sign-of-life.ts",
+    find: "if (core.rest !== pulse || sentAtMs < role.sentAtMs) return false;",
+    replace: "if (core.rest !== pulse) return false;",
+    catchers: [walk],
+  },
+  {
+    id: "beat-with-a-new-commit-index-is-a-repeat",
+    hazards: [],
+    bug: "a follower at rest never hears of what was committed",
+    file: "src/host/repeats.ts",
+    find: "      one.commitIndex === other.commitIndex &&\n",
+    replace: "",
+    catchers: [unit("test/host/repeats.test")],
+  },
+  {
+    id: "acknowledgement-of-more-is-a-repeat",
+    hazards: [],
+    bug: "a leader never hears that a follower has stored more",
+    file: "src/host/repeats.ts",
+    find: 'return other.type === "appendEntriesReply" && one.matchIndex === other.matchIndex;',
+    replace: 'return other.type === "appendEntriesReply";',
+    catchers: [unit("test/host/repeats.test")],
+  },
+  {
+    id: "slot-given-away-with-its-repeats",
+    hazards: [],
+    bug: "what one channel still had to say is heard on another, which got its slot",
+    file: "src/host/repeats.ts",
+    find: "    // Its slot may be another channel's in a moment.\n    this.keepOrder(saying);\n",
+    replace: "",
+    catchers: [unit("test/host/repeats.test")],
+  },
+  {
+    id: "election-timer-not-set-by-repeats",
+    hazards: [],
+    bug: "a follower at rest campaigns although its leader's beats come in",
+    file: "src/member/member.ts",
+    find: "if (state.election !== null) setTimer(state, state.election);",
+    replace: "",
+    catchers: [unit("test/host/repeats.test")],
+  },
+];
