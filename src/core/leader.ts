@@ -246,8 +246,7 @@ function send(
       type: "appendEntries",
       term: core.currentTerm,
       prevLogIndex: prev,
-      // What this leader has appended is not looked up: in an idle group nothing else is of interest.
-      prevLogTerm: prev >= role.termStartIndex ? core.currentTerm : termAt(core.log, prev)!,
+      prevLogTerm: termAt(core.log, prev)!,
       commitIndex: core.commitIndex,
       round: role.round,
       sentAtMs: core.nowMs,

@@ -6,9 +6,9 @@ import type { Core } from "../../src/core/state.js";
 import type { CoreEffect, CoreEvent } from "../../src/core/types.js";
 import { startWalk, takeStep, type Walk } from "./walk.js";
 
-/** The newest slice of the log is kept for other readers of the same turn: no state. */
+/** The newest slice of the log, and what the shell keeps of a core at rest, are no state. */
 function stateOf(core: Core): unknown {
-  return structuredClone({ ...core, log: { ...core.log, shared: null } });
+  return structuredClone({ ...core, rest: null, log: { ...core.log, shared: null } });
 }
 
 function run(core: Core, event: CoreEvent): CoreEffect[] {
