@@ -9,12 +9,17 @@ export type Usage = {
   readonly retainedBytes: number;
 };
 
+/** Without a collection of garbage, which would be a large part of what an idle process does. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export function usage(): Usage {
   collectGarbage();
   const memory = process.memoryUsage();
-  const cpu = process.cpuUsage();
   return {
-    cpuMs: (cpu.user + cpu.system) / 1000,
+    cpuMs: cpuMs(),
     rssBytes: memory.rss,
     retainedBytes: memory.heapUsed + memory.external,
   };

@@ -1,12 +1,13 @@
 /** A host without groups that opens any number of them when told: `--id`. */
 import { parseArgs } from "node:util";
 import { startHost } from "../package.js";
-import { usage } from "../usage.js";
-import type { UsageReply } from "./member.js";
+import { cpuMs, usage } from "../usage.js";
+import type { CpuReply, UsageReply } from "./member.js";
 import { counter } from "./values.js";
 
 export type GroupsRequest =
   | { readonly type: "usage" }
+  | { readonly type: "cpu" }
   /** Created, or joined through that address; `group-0` and so on. */
   | { readonly type: "open"; readonly count: number; readonly join: string | null };
 
@@ -28,6 +29,10 @@ async function open(count: number, join: string | null): Promise<void> {
 }
 
 process.on("message", (request: GroupsRequest) => {
+  if (request.type === "cpu") {
+    process.send?.({ type: "cpu", cpuMs: cpuMs() } satisfies CpuReply);
+    return;
+  }
   if (request.type === "usage") {
     process.send?.({ type: "usage", usage: usage() } satisfies UsageReply);
     return;

@@ -5,16 +5,18 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { fileStorage, startHost } from "../package.js";
-import { usage, type Usage } from "../usage.js";
+import { cpuMs, usage, type Usage } from "../usage.js";
 import { values, type ValueName } from "./values.js";
 
 export type MemberRequest =
   | { readonly type: "usage" }
+  | { readonly type: "cpu" }
   /** To that member. */
   | { readonly type: "transfer"; readonly to: string }
   /** From here on the event loop is watched. */
   | { readonly type: "watch" }
   | { readonly type: "watched" };
+export type CpuReply = { readonly type: "cpu"; readonly cpuMs: number };
 export type UsageReply = { readonly type: "usage"; readonly usage: Usage };
 export type TransferReply = { readonly type: "transferred"; readonly ms: number };
 export type WatchedReply = {
@@ -63,6 +65,8 @@ async function main(): Promise<void> {
   };
   process.on("message", (request: MemberRequest) => {
     switch (request.type) {
+      case "cpu":
+        return tell({ type: "cpu", cpuMs: cpuMs() });
       case "usage":
         return tell({ type: "usage", usage: usage() });
       case "transfer":

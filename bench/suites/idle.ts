@@ -2,30 +2,30 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { median } from "../compare.js";
-import type { UsageReply } from "../ours/member.js";
+import type { CpuReply, UsageReply } from "../ours/member.js";
 import { ask, startWorker, stopWorkers, type Worker } from "../processes.js";
 import { startOurs } from "../systems.js";
 import type { Usage } from "../usage.js";
 
 const groups = 1000;
 const settleMs = 2000;
-const watchMs = 4000;
+/** V8 gives back the room that opening them took once little is allocated for a while. */
+const restMs = 20_000;
+const watchMs = 8000;
 const imports = 7;
 
 const usageOf = async (worker: Worker): Promise<Usage> =>
   (await ask<UsageReply>(worker, { type: "usage" }, "usage")).usage;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Percent of one core over a while, its own garbage collections for the readings left out. */
+/** Percent of one core over a while. */
 async function idlePercent(workers: readonly Worker[]): Promise<number[]> {
-  const before = await Promise.all(workers.map(usageOf));
+  const read = (): Promise<CpuReply[]> =>
+    Promise.all(workers.map((worker) => ask<CpuReply>(worker, { type: "cpu" }, "cpu")));
+  const before = await read();
   await wait(watchMs);
-  const between = await Promise.all(workers.map(usageOf));
-  const readings = await Promise.all(workers.map(usageOf));
-  return workers.map((_, at) => {
-    const reading = readings[at]!.cpuMs - between[at]!.cpuMs;
-    return Math.max(0, (100 * (between[at]!.cpuMs - before[at]!.cpuMs - reading)) / watchMs);
-  });
+  const after = await read();
+  return after.map(({ cpuMs }, at) => (100 * (cpuMs - before[at]!.cpuMs)) / watchMs);
 }
 
 /** The leader of a group of three that nobody asks anything. */
@@ -58,8 +58,9 @@ export async function idleGroups() {
       await ask(host, { type: "open", count: groups, join }, "opened");
     }
     const openedMs = performance.now() - since;
-    await wait(settleMs);
+    await wait(restMs);
     const percents = await idlePercent(hosts);
+    await wait(restMs);
     const full = await Promise.all(hosts.map(usageOf));
     const added = (read: (usage: Usage) => number): number[] =>
       full.map((usage, at) => read(usage) - read(empty[at]!));

@@ -7,6 +7,7 @@ import {
   beatAgain,
   cloneCore,
   type Core,
+  expectTurn,
   flush,
   hearPulse,
   hearSignOfLife,
@@ -87,6 +88,10 @@ export class Shortcuts {
 function compared(core: Core, event: CoreEvent, what: string, offer: Offer): Taken | null {
   const copy = cloneCore(core);
   const out: CoreEffect[] = [];
+  // An acknowledgement is heard whatever waits, by looking at more than whether all is quiet.
+  if (what !== "heard echo" && overtakes(core, offer)) {
+    return { what, out, fault: `${what} overtakes an event that waits for its turn` };
+  }
   if (!offer(out)) {
     const fault = `${what} is declined, and brings ${showJson(out)}`;
     return out.length === 0 ? null : { what, out: [], fault };
@@ -99,6 +104,16 @@ function compared(core: Core, event: CoreEvent, what: string, offer: Offer): Tak
   const same = isDeepStrictEqual([out, cloneCore(core)], [expected, cloneCore(copy)]);
   const both = `${showJson(out)}, a turn brings ${showJson(expected)}`;
   return { what, out, fault: same ? null : `${what} brings ${both}: ${showJson(event)}` };
+}
+
+/** Whether it would be taken although an event waits for the next turn; puts back what it changes. */
+function overtakes(core: Core, offer: Offer): boolean {
+  const { quiet, rest } = core;
+  expectTurn(core);
+  const taken = offer([]);
+  core.quiet = quiet;
+  core.rest = rest;
+  return taken;
 }
 
 function isSameButTime(one: Message, other: Message): boolean {

@@ -14,9 +14,9 @@ export const idle: readonly Mutant[] = [
     catchers: [walk],
   },
   {
-    id: "quiet-is-not-looked-into-again",
+    id: "signs-of-life-overtake",
     hazards: [],
-    bug: "a core takes itself for quiet because it was so before the last event",
+    bug: "signs of life overtake what came before them and waits for its turn",
     file: "src/core/core.ts",
     find: "  core.quiet = false;\n  core.rest = null;\n",
     replace: "  core.rest = null;\n",
@@ -29,7 +29,7 @@ export const idle: readonly Mutant[] = [
     file: "src/core/sign-of-life.ts",
     find: "for (let i = 0; i < peers.length; i++) if (!isResponsive(core, peers[i]!)) return false;",
     replace: "",
-    catchers: [unit("test/host/repeats.test"), walk],
+    catchers: [unit("test/host/repeats.test")],
   },
   {
     id: "repeated-beat-promises-nothing",
@@ -79,10 +79,10 @@ export const idle: readonly Mutant[] = [
   {
     id: "election-timer-not-set-by-repeats",
     hazards: [],
-    bug: "a follower at rest campaigns although its leader's beats come in",
+    bug: "the election timer of a follower at rest runs out although its leader's beats come in",
     file: "src/member/member.ts",
     find: "if (state.election !== null) setTimer(state, state.election);",
     replace: "",
-    catchers: [unit("test/host/repeats.test")],
+    catchers: [unit("test/host/idle.test")],
   },
 ];
