@@ -237,6 +237,11 @@ export interface Codec {
   /** Optional: as `decode` of the bytes from `from` on, which saves a view where only a number is read. */
   decodeBehind?(bytes: Uint8Array, from: number): unknown;
   /**
+   * Optional: as `decode` of the bytes from `from` on, slice by slice, so that a big snapshot does not stop the
+   * event loop: `next` reads some more, and the last one returns the value or throws.
+   */
+  decodeSlices?(bytes: Uint8Array, from: number): Iterator<undefined, unknown>;
+  /**
    * Optional: the same bytes as `encode`, piece by piece, so that a big snapshot does not stop the
    * event loop. Every piece is of its own; the pieces put together are what `decode` takes.
    */

@@ -63,7 +63,13 @@ import {
 import type { Answer } from "./value/handlers.js";
 import { createBytesHash, hashOf } from "./value/bytes-hash.js";
 import { findOutcome } from "./value/sessions.js";
-import { encodeSnapshot, restoreSnapshot } from "./value/snapshot.js";
+import {
+  adoptSnapshot,
+  type DecodedSnapshot,
+  decodeSnapshot,
+  encodeSnapshot,
+  restoreSnapshot,
+} from "./value/snapshot.js";
 import type { AnyDefinedValue, Outcome } from "./value/types.js";
 
 /** What the shell may tell a replica, beside what it tells the core. */
@@ -71,12 +77,12 @@ export type ReplicaEvent =
   | CoreEvent
   /**
    * The snapshot that the leader sent is durable and these are its bytes: the value is restored from
-   * them. `pieces` null: the bytes did not match. Stands in for the core's `snapshotInstalled`.
+   * them. `decoded` (`readSnapshot`) null: the bytes did not match. Stands in for the core's `snapshotInstalled`.
    */
   | {
       readonly type: "snapshotLoaded";
       readonly snapshot: SnapshotMeta;
-      readonly pieces: readonly Uint8Array[] | null;
+      readonly decoded: DecodedSnapshot | null;
     };
 
 export type ReplicaEffect =
@@ -233,7 +239,7 @@ export function stepReplica(replica: Replica, event: ReplicaEvent, out: ReplicaE
   } else if (event.type === "timerFired") {
     if (event.timer === "heartbeat") comparison.due = true;
   } else if (event.type === "snapshotLoaded") {
-    return onSnapshotLoaded(replica, event.snapshot, event.pieces, out);
+    return onSnapshotLoaded(replica, event.snapshot, event.decoded, out);
   }
   step(core, event, out as CoreEffect[]);
 }
@@ -356,7 +362,7 @@ function startSnapshot({ applier, comparison }: Replica, effect: TakeSnapshot): 
 function onSnapshotLoaded(
   replica: Replica,
   snapshot: SnapshotMeta,
-  pieces: readonly Uint8Array[] | null,
+  decoded: DecodedSnapshot | null,
   out: ReplicaEffect[],
 ): void {
   const { core, applier } = replica;
@@ -366,12 +372,21 @@ function onSnapshotLoaded(
     incoming?.installing === true && incoming.meta.index === index && incoming.meta.term === term;
   if (!awaited) return;
   // One that is older than what was applied meanwhile must not rewind the value (hazard 50).
-  const ok = pieces !== null && index > applier.lastApplied;
+  const ok = decoded !== null && index > applier.lastApplied;
   if (ok) {
-    restoreSnapshot(applier, snapshot, pieces);
+    adoptSnapshot(applier, snapshot, decoded);
     forgetComparison(replica.comparison);
   }
   step(core, { type: "snapshotInstalled", index, term, ok }, out as CoreEffect[]);
+}
+
+/** What `snapshotLoaded` brings, read slice by slice. Refuses as `restoreSnapshot` does. */
+export function readSnapshot(
+  { applier }: Replica,
+  snapshot: SnapshotMeta,
+  pieces: readonly Uint8Array[],
+): Iterator<undefined, DecodedSnapshot> {
+  return decodeSnapshot(applier, snapshot, pieces);
 }
 
 /**

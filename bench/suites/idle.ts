@@ -10,7 +10,7 @@ import type { Usage } from "../usage.js";
 const groups = 1000;
 const settleMs = 2000;
 /** V8 gives back the room that opening them took once little is allocated for a while. */
-const restMs = 20_000;
+const restMs = 25_000;
 const watchMs = 8000;
 const imports = 7;
 

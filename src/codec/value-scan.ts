@@ -8,10 +8,13 @@
  */
 import { maxDepth, tagExactDate, tagLongBigInt, tagMarkedText } from "./value-forms.js";
 
-/** Throws an ordinary Error. Returns whether there are tags of our own to be replaced. */
-export function scan(bytes: Uint8Array): boolean {
+/**
+ * Throws an ordinary Error. Returns whether there are tags of our own to be replaced. `depth`: how deep the value
+ * lies in another one.
+ */
+export function scan(bytes: Uint8Array, depth = 0): boolean {
   const scanner = new Scanner(bytes);
-  scanner.item(0);
+  scanner.item(depth);
   if (scanner.at !== bytes.length) throw new Error("bytes follow after the end of the value");
   return scanner.hasOwnTags;
 }

@@ -44,7 +44,8 @@ export function isCount(value: number): boolean {
   return value >>> 0 === value && (value > 0 || 1 / value > 0);
 }
 
-function headBytes(argument: number): number {
+/** Of a head with that argument, which is a count. */
+export function headBytes(argument: number): number {
   return argument < 24 ? 1 : argument < 0x100 ? 2 : argument < 0x10000 ? 3 : 5;
 }
 

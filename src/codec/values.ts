@@ -10,6 +10,7 @@ import { restore } from "./value-restore.js";
 import { scan } from "./value-scan.js";
 import { decodeSimple, encodeSimple, notSimple } from "./value-simple.js";
 import { encodeInSlices } from "./value-slices.js";
+import { decodeInSlices } from "./value-unslice.js";
 
 /** cbor-x: go back to where this encoding began, because the bytes are copied at once. */
 const resetAfterwards = 1024;
@@ -58,12 +59,12 @@ export function createCborCodec(): Required<Codec> {
       ? new Uint8Array(encodeWhole(value))
       : concatenate([...encodeInSlices(value, encodeWhole)]);
 
-  const decodeFrom = (bytes: Uint8Array, from: number): unknown => {
+  const decodeFrom = (bytes: Uint8Array, from: number, depth = 0): unknown => {
     const simple = decodeSimple(bytes, from);
     if (simple !== notSimple) return simple;
     // A view of its own, because cbor-x leaves a property on what it is given.
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from);
-    const hasOwnTags = scan(view);
+    const hasOwnTags = scan(view, depth);
     const value: unknown = decoder.decode(view);
     return hasOwnTags ? restore(value) : value;
   };
@@ -83,7 +84,13 @@ export function createCborCodec(): Required<Codec> {
       return decodeFrom(bytes, 0);
     },
 
-    decodeBehind: decodeFrom,
+    decodeBehind(bytes: Uint8Array, from: number): unknown {
+      return decodeFrom(bytes, from);
+    },
+
+    decodeSlices(bytes: Uint8Array, from: number): Iterator<undefined, unknown> {
+      return decodeInSlices(bytes, from, (part, depth) => decodeFrom(part, 0, depth));
+    },
 
     encodeSlices(value: unknown): Iterator<Uint8Array> {
       return encodeInSlices(value, encodeWhole);

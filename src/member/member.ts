@@ -45,7 +45,7 @@ import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
-import { piecesPulled, snapshotAborted, snapshotWasSaved } from "./saved.js";
+import { loadOn, piecesPulled, snapshotAborted, snapshotWasSaved } from "./saved.js";
 import { snapshotPieceRead } from "./snapshot-pieces.js";
 import { continueTaking, isPulling } from "./snapshots.js";
 import { addressOf, isInboxFull, type MemberState, post } from "./state.js";
@@ -226,6 +226,7 @@ export class Member {
     if (state.stopped) return;
     try {
       if (isPulling(state.snapshots)) piecesPulled(state, continueTaking(state.snapshots));
+      loadOn(state);
       this.#step();
     } catch (cause) {
       this.#break(cause);
@@ -339,6 +340,7 @@ export class Member {
     clearDeadlines(state.deadlines);
     state.inbox = [];
     state.inboxBytes = 0;
+    state.snapshots.loading = null;
     expectTurnOf(state.replica);
     const message = error?.message ?? `member ${self.id} of group "${group}" was closed`;
     answerEnded(takeAll(state.waiting), error?.code ?? "closed", message);

@@ -2,7 +2,14 @@
 import type { SnapshotMeta } from "../core/types.js";
 import type { RaftErrorCode } from "../errors.js";
 import { replyError } from "./replies.js";
-import { abortTaking, type Pulled, snapshotSaved } from "./snapshots.js";
+import { readSnapshot } from "../replica.js";
+import {
+  abortTaking,
+  beginLoading,
+  continueLoading,
+  type Pulled,
+  snapshotSaved,
+} from "./snapshots.js";
 import { type MemberState, post } from "./state.js";
 import { takeRequest } from "./waiting.js";
 
@@ -11,7 +18,7 @@ export function snapshotWasSaved(state: MemberState, snapshot: SnapshotMeta, ok:
   if (saved === null) return;
   if (saved.type === "installed") {
     if (saved.ok) loadInstalled(state, saved.snapshot);
-    else post(state, { type: "snapshotLoaded", snapshot: saved.snapshot, pieces: null }, 0);
+    else post(state, { type: "snapshotLoaded", snapshot: saved.snapshot, decoded: null }, 0);
     return;
   }
   post(state, saved.event, 0);
@@ -33,15 +40,27 @@ function answerSnapshot(state: MemberState, request: number, snapshot: SnapshotM
 function loadInstalled(state: MemberState, snapshot: SnapshotMeta): void {
   const loaded = state.services.storage.loadSnapshot(state.group);
   loaded.then(
-    (pieces) => post(state, { type: "snapshotLoaded", snapshot, pieces }, 0),
+    (pieces) => {
+      if (state.stopped) return;
+      beginLoading(state.snapshots, snapshot, readSnapshot(state.replica, snapshot, pieces));
+      state.services.wake();
+    },
     (error: unknown) => {
       state.services.logger.error(
         { group: state.group, member: state.self.id, index: snapshot.index, err: error },
         `the installed snapshot at ${snapshot.index} could not be read back: ${String(error)}`,
       );
-      post(state, { type: "snapshotLoaded", snapshot, pieces: null }, 0);
+      post(state, { type: "snapshotLoaded", snapshot, decoded: null }, 0);
     },
   );
+}
+
+/** Goes on with what `loadInstalled` has begun. Throws what the snapshot is refused for. */
+export function loadOn(state: MemberState): void {
+  if (state.snapshots.loading === null) return;
+  const event = continueLoading(state.snapshots);
+  if (event === null) state.services.wakeLater();
+  else post(state, event, 0);
 }
 
 /** Gives up a snapshot that is being encoded; the core and who asked for it are told. */

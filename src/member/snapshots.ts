@@ -6,9 +6,10 @@ import { crc32 } from "../codec/crc32.js";
 import type { RequestId, SnapshotMeta } from "../core/types.js";
 import { assert } from "../errors.js";
 import type { ReplicaEffect, ReplicaEvent } from "../replica.js";
+import type { DecodedSnapshot } from "../value/snapshot.js";
 import type { Clock, SnapshotSink, Storage } from "../ports.js";
 
-/** A turn spends no longer than this on encoding, and then lets the sockets speak. */
+/** A turn spends no longer than this on encoding or on decoding, and then lets the sockets speak. */
 const budgetMs = 4;
 
 type Started = Extract<ReplicaEffect, { type: "snapshotStarted" }>;
@@ -28,10 +29,14 @@ export type Snapshots = {
   readonly clock: Clock;
   taking: Taking | null;
   installing: SnapshotMeta | null;
+  /** Installed, and being read. */
+  loading: { readonly snapshot: SnapshotMeta; readonly slices: Slices } | null;
 };
 
+type Slices = Iterator<undefined, DecodedSnapshot>;
+
 export function createSnapshots(group: string, storage: Storage, clock: Clock): Snapshots {
-  return { group, storage, clock, taking: null, installing: null };
+  return { group, storage, clock, taking: null, installing: null, loading: null };
 }
 
 /** How far pulling came: pieces are left for later turns, storage has all, or there are none. */
@@ -110,7 +115,29 @@ export function snapshotSaved(
 /** The caller has ended what was being taken (`abortTaking`). */
 export function beginInstalling(snapshots: Snapshots, snapshot: SnapshotMeta): void {
   snapshots.installing = snapshot;
+  snapshots.loading = null;
   snapshots.storage.installSnapshot(snapshots.group, snapshot);
+}
+
+export function beginLoading(snapshots: Snapshots, snapshot: SnapshotMeta, slices: Slices): void {
+  snapshots.loading = { snapshot, slices };
+}
+
+/**
+ * Reads until the budget is spent. The event that it comes to in the end; null: it goes on in a later turn. Throws
+ * what `decodeSnapshot` refuses. Only while something is being loaded.
+ */
+export function continueLoading(snapshots: Snapshots): ReplicaEvent | null {
+  const { loading, clock } = snapshots;
+  assert(loading !== null, "no snapshot is being read");
+  const untilMs = clock.nowMs() + budgetMs;
+  do {
+    const slice = loading.slices.next();
+    if (slice.done !== true) continue;
+    snapshots.loading = null;
+    return { type: "snapshotLoaded", snapshot: loading.snapshot, decoded: slice.value };
+  } while (clock.nowMs() < untilMs);
+  return null;
 }
 
 /** Ends a snapshot that is not handed to storage yet, and returns what it was. */

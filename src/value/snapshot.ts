@@ -16,6 +16,7 @@ import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
 import { messageOf } from "./handlers.js";
 import { createReplyHashes } from "./reply-hashes.js";
 import { readSessions, writeSessions } from "./session-bytes.js";
+import type { Sessions } from "./sessions.js";
 import type { AnyDefinedValue } from "./types.js";
 
 /** Raised when the form above changes. */
@@ -99,39 +100,40 @@ function* giveBack(
   if (failure !== null) throw failure.error;
 }
 
+/** What the bytes of a snapshot hold, with the value in the form of this program's version. */
+export type DecodedSnapshot = {
+  readonly value: unknown;
+  readonly sessions: Sessions;
+  readonly hash: number;
+};
+
 /**
- * Makes the applier what it was where the snapshot was taken. Refuses, and leaves it as it is:
+ * Reads a snapshot slice by slice, as far as the codec can, so that a big one does not stop the event loop: yields
+ * between two slices. Refuses:
  *
  * - `storageCorrupt`: the bytes are no snapshot, or not the one at `meta.index`.
  * - `invalidValue`: an older version of the value wrote it, and `upgrade` is missing or throws.
  * - `storageMismatch`: a newer version of the value wrote it.
  */
-export function restoreSnapshot(
-  applier: Applier,
+export function* decodeSnapshot(
+  { codec, definition }: Applier,
   meta: SnapshotMeta,
   pieces: readonly Uint8Array[],
-): void {
-  const { definition } = applier;
+): Generator<undefined, DecodedSnapshot> {
   checkVersion(definition, meta.valueVersion);
-  const { hash, sessions, decoded } = decodeSnapshot(applier, meta, joinPieces(pieces));
-  setValue(applier, upgraded(definition, decoded, meta.valueVersion));
-  applier.sessions = sessions;
-  applier.hashes = createReplyHashes(meta.index, hash);
-  applier.lastApplied = meta.index;
-  applier.lastTerm = meta.term;
-  applier.lastTimeMs = meta.timeMs;
-}
-
-function decodeSnapshot({ codec, definition }: Applier, meta: SnapshotMeta, bytes: Uint8Array) {
+  let read: DecodedSnapshot;
   try {
-    const reader = new ByteReader(bytes);
+    const reader = new ByteReader(joinPieces(pieces));
+    yield undefined;
     const form = reader.byte();
     if (form !== snapshotForm) throw new Error(`form ${form} is not known to this release`);
     const index = reader.integer();
     if (index !== meta.index) throw new Error(`it was taken at index ${index}`);
     const hash = reader.integer();
     const sessions = readSessions(reader, meta.config);
-    return { hash, sessions, decoded: codec.decode(reader.take(reader.remaining)) };
+    yield undefined;
+    const value = yield* decodeValue(codec, reader.take(reader.remaining));
+    read = { value, sessions, hash };
   } catch (cause) {
     throw new RaftError(
       "storageCorrupt",
@@ -140,6 +142,43 @@ function decodeSnapshot({ codec, definition }: Applier, meta: SnapshotMeta, byte
       { cause },
     );
   }
+  return { ...read, value: upgraded(definition, read.value, meta.valueVersion) };
+}
+
+function* decodeValue(codec: Codec, bytes: Uint8Array): Generator<undefined, unknown> {
+  if (codec.decodeSlices === undefined) return codec.decode(bytes);
+  const slices = codec.decodeSlices(bytes, 0);
+  for (;;) {
+    const slice = slices.next();
+    if (slice.done === true) return slice.value;
+    yield undefined;
+  }
+}
+
+/** Makes the applier what it was where the snapshot was taken. */
+export function adoptSnapshot(
+  applier: Applier,
+  meta: SnapshotMeta,
+  { value, sessions, hash }: DecodedSnapshot,
+): void {
+  setValue(applier, value);
+  applier.sessions = sessions;
+  applier.hashes = createReplyHashes(meta.index, hash);
+  applier.lastApplied = meta.index;
+  applier.lastTerm = meta.term;
+  applier.lastTimeMs = meta.timeMs;
+}
+
+/** Both at once. Refuses as `decodeSnapshot` does, and leaves the applier as it is. */
+export function restoreSnapshot(
+  applier: Applier,
+  meta: SnapshotMeta,
+  pieces: readonly Uint8Array[],
+): void {
+  const slices = decodeSnapshot(applier, meta, pieces);
+  let slice = slices.next();
+  while (slice.done !== true) slice = slices.next();
+  adoptSnapshot(applier, meta, slice.value);
 }
 
 function checkVersion(definition: AnyDefinedValue, from: number): void {

@@ -16,7 +16,7 @@ import { encodeQueryBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
 import { codec, counter, fingerprint, show } from "./log.js";
-import { electedThree, type Node, Replicas, type Told } from "./replicas.js";
+import { electedThree, type Node, readWhole, Replicas, type Told } from "./replicas.js";
 
 function reply(told: Told): unknown {
   assert.ok(told.outcome !== undefined, `no outcome: ${told.by}`);
@@ -171,11 +171,12 @@ test("hazard 50: a snapshot nobody waits for, or older than what was applied, ch
   group.command("a", session, 2, "inc", 5);
   group.beat();
   const before = fingerprint(b.replica.applier);
-  group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, pieces });
+  const decoded = readWhole(b.replica, snapshot!, pieces);
+  group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, decoded });
   group.settle();
   assert.deepEqual(fingerprint(b.replica.applier), before);
   const newer = { ...snapshot!, index: b.replica.applier.lastApplied + 1 };
-  group.post("b", { type: "snapshotLoaded", snapshot: newer, pieces });
+  group.post("b", { type: "snapshotLoaded", snapshot: newer, decoded });
   group.settle();
   assert.deepEqual(fingerprint(b.replica.applier), before);
   // Even if the core were waiting for the old one.
@@ -186,7 +187,7 @@ test("hazard 50: a snapshot nobody waits for, or older than what was applied, ch
     installing: true,
   };
   b.seen.length = 0;
-  group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, pieces });
+  group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, decoded });
   group.settle();
   assert.deepEqual(fingerprint(b.replica.applier), before);
   assert.ok(!b.seen.some((effect) => effect.type === "applied"));

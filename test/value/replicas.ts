@@ -19,10 +19,24 @@ import {
   type ReplicaEvent,
   type ReplicaStart,
   stepReplica,
+  readSnapshot,
 } from "../../src/replica.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import type { AnyDefinedValue, Outcome } from "../../src/value/types.js";
+import type { DecodedSnapshot } from "../../src/value/snapshot.js";
 import { codec, counter, pull } from "./log.js";
+
+/** All slices at once. */
+export function readWhole(
+  replica: Replica,
+  snapshot: SnapshotMeta,
+  pieces: readonly Uint8Array[],
+): DecodedSnapshot {
+  const slices = readSnapshot(replica, snapshot, pieces);
+  let slice = slices.next();
+  while (slice.done !== true) slice = slices.next();
+  return slice.value;
+}
 
 type Disk = {
   hardState: HardState | null;
@@ -205,7 +219,8 @@ export class Replicas {
       disk.pieces = disk.incoming;
       disk.snapshot = snapshot;
       disk.entries = disk.entries.filter((entry) => entry.index > snapshot.index);
-      this.post(id, { type: "snapshotLoaded", snapshot, pieces: disk.pieces });
+      const decoded = readWhole(this.nodes.get(id)!.replica, snapshot, disk.pieces);
+      this.post(id, { type: "snapshotLoaded", snapshot, decoded });
     } else if (effect.type === "compactLog") {
       disk.entries = disk.entries.filter((entry) => entry.index >= effect.firstIndex);
     }

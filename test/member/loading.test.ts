@@ -1,0 +1,92 @@
+/** A leader's snapshot of a large value is read over several turns, and the member goes on meanwhile. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { createCborCodec } from "../../src/codec/values.js";
+import type { SnapshotMeta, Term } from "../../src/core/types.js";
+import { defineValue } from "../../src/value/define.js";
+import { Lab } from "./harness.js";
+
+const entries = 20_000;
+const bigMap = defineValue({
+  name: "map",
+  version: 1,
+  initial: () => new Map<string, number>(),
+  commands: {
+    fill: (map, count: number) => ({
+      reply: map.size,
+      value: new Map(Array.from({ length: count }, (_, i) => [`key-${i}`, i])),
+    }),
+  },
+  queries: { size: (map) => map.size },
+});
+const codec = createCborCodec();
+
+/** What a leader with a large value has to send. */
+async function makeSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array; term: Term }> {
+  const lab = new Lab(bigMap);
+  await lab.restore();
+  lab.lead();
+  const session = lab.register();
+  lab.command(2, session, 1, "fill", entries);
+  lab.settle();
+  lab.acknowledge();
+  const body = codec.encode(null);
+  lab.member.request(lab.sink, { type: "admin", request: 3, verb: "snapshot", body });
+  lab.settle();
+  const meta = lab.member.replica.core.snapshot!;
+  const data = Buffer.concat(await lab.storage.loadSnapshot("g"));
+  return { meta, data, term: lab.member.term };
+}
+
+/** A follower that has been sent all of it, and has it on its disk. Every look at the clock takes it a while. */
+async function loadingLab(): Promise<{ lab: Lab; meta: SnapshotMeta; term: Term }> {
+  const { meta, data, term } = await makeSnapshot();
+  const lab = new Lab(bigMap);
+  await lab.restore();
+  const { clock } = lab;
+  const message = { type: "installSnapshot", term, snapshot: meta, offset: 0, data } as const;
+  lab.receive("b#1", { ...message, round: 0, sentAtMs: 0, promiseMs: 1000 });
+  const nowMs = clock.nowMs.bind(clock);
+  clock.nowMs = () => {
+    clock.advance(5);
+    return nowMs();
+  };
+  // Storage reads it back.
+  await new Promise((resolve) => setImmediate(resolve));
+  return { lab, meta, term };
+}
+
+describe("a snapshot of a large value", () => {
+  test("is read over several turns, and beats are answered meanwhile", async () => {
+    const { lab, meta, term } = await loadingLab();
+    let turns = 0;
+    for (; lab.member.replica.core.lastApplied < meta.index; turns++) {
+      assert.ok(turns < 1000, "it comes to an end");
+      lab.member.turn();
+      if (turns !== 2) continue;
+      assert.equal(lab.member.replica.applier.lastApplied, 0, "nothing of it is in force yet");
+      lab.sent = [];
+      const { index, term: prevLogTerm } = meta;
+      const beat = { type: "appendEntries", term, prevLogIndex: index, prevLogTerm } as const;
+      const rest = { commitIndex: index, round: 1, sentAtMs: 5, promiseMs: 1000, entries: [] };
+      lab.member.receive("b#1", { ...beat, ...rest }, 100);
+      lab.member.turn();
+      assert.equal(lab.take("b#1", "appendEntriesReply").sentAtMs, 5);
+    }
+    assert.ok(turns > 4, `${turns} turns`);
+    assert.ok(lab.later > 4, "each asked for another one");
+    const value = lab.member.replica.applier.value as Map<string, number>;
+    assert.equal(value.size, entries);
+    assert.equal(value.get(`key-${entries - 1}`), entries - 1);
+  });
+
+  test("is let go by a member that is stopped while it reads", async () => {
+    const { lab } = await loadingLab();
+    lab.member.turn();
+    lab.member.stop();
+    const { later } = lab;
+    lab.member.turn();
+    assert.equal(lab.later, later);
+    assert.deepEqual(lab.ended, { error: null });
+  });
+});
