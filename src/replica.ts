@@ -10,7 +10,8 @@
  *                 takeSnapshot -> snapshotStarted with pieces
  *
  * The leader also tells the others hashes of its outcomes now and then (`compareHashes`), which the
- * core knows nothing of: see value/divergence.ts.
+ * core knows nothing of: see value/divergence.ts. Signs of life are the core's business alone: the shell offers
+ * them to it directly, but for the heartbeat (`beatReplicaAgain`).
  */
 import {
   beatAgain,
@@ -21,13 +22,7 @@ import {
   defaultGroupConfig,
   flush,
   hasBacklog,
-  expectTurn,
-  hearSignOfLife,
-  type Pulse,
-  type Rest,
   step,
-  takePulse,
-  takeRest,
 } from "./core/index.js";
 import type {
   CompareHashes,
@@ -40,7 +35,6 @@ import type {
   LogIndex,
   MemberId,
   MemberInfo,
-  Message,
   Millis,
   RequestId,
   SnapshotMeta,
@@ -272,32 +266,6 @@ function answerFromSession(
   if (outcome === null) return false;
   out.push({ type: "commandAnswered", request, outcome });
   return true;
-}
-
-/** What `hearSignOfLife` of the core says of itself: true if no turn is due for this message. */
-export function noteSignOfLife(
-  { core }: Replica,
-  from: MemberId,
-  message: Message,
-  nowMs: number,
-  out: ReplicaEffect[],
-): boolean {
-  return hearSignOfLife(core, from, message, nowMs, out as CoreEffect[]);
-}
-
-/** The very same again and again; null: it has to come as a message. */
-export function pulseOf({ core }: Replica, from: MemberId, message: Message): Pulse | null {
-  return takePulse(core, from, message);
-}
-
-/** After `beatReplicaAgain`. */
-export function restOf({ core }: Replica): Rest {
-  return takeRest(core);
-}
-
-/** An event waits for the next turn of this replica. */
-export function expectTurnOf({ core }: Replica): void {
-  expectTurn(core);
 }
 
 /** As `beatAgain` of the core, where the heartbeat has no hashes to bring with it either. */

@@ -104,12 +104,19 @@ class SliceReader {
     let at = from;
     for (let items = 1; items > 0; items--) {
       if (at >= limit) return -1;
-      const head = readHead(bytes, at);
-      at = head.end;
-      if (head.major === 4) items += head.argument;
-      else if (head.major === 5) items += 2 * head.argument;
-      else if (head.major === 6) items += 1;
-      else if (head.major === 2 || head.major === 3) at += head.argument;
+      const first = bytes[at]!;
+      const major = first >> 5;
+      let argument = first & 31;
+      at += 1;
+      if (argument >= 24) {
+        const size = sizeOfArgument(argument, major);
+        argument = argumentAt(bytes, at, size);
+        at += size;
+      }
+      // Numbers and simple values have nothing behind their head.
+      if (major < 2 || major === 7) continue;
+      if (major < 4) at += argument;
+      else items += major === 4 ? argument : major === 5 ? 2 * argument : 1;
     }
     return at <= limit ? at : -1;
   }
@@ -161,13 +168,23 @@ function readHead(bytes: Uint8Array, at: number): Head {
   if (first === undefined) throw new Error("the value ends too early");
   const major = first >> 5;
   const info = first & 31;
-  const size = info < 24 ? 0 : 1 << (info - 24);
-  if (info > 27 || (info === 27 && major > 1 && major < 7)) {
-    throw new Error(`a length or number in a form that is not read: ${info}`);
-  }
-  let argument = info < 24 ? info : 0;
-  for (let i = 1; i <= size; i++) argument = argument * 0x100 + (bytes[at + i] ?? 0);
-  return { major, argument, end: at + 1 + size };
+  if (info < 24) return { major, argument: info, end: at + 1 };
+  const size = sizeOfArgument(info, major);
+  return { major, argument: argumentAt(bytes, at + 1, size), end: at + 1 + size };
+}
+
+/** In bytes, by the low bits of the first byte, which are 24 at least. */
+function sizeOfArgument(info: number, major: number): number {
+  // Numbers of 64 bits there are, lengths there are not.
+  if (info < 27 || (info === 27 && (major < 2 || major === 7))) return 1 << (info - 24);
+  throw new Error(`a length or number in a form that is not read: ${info}`);
+}
+
+/** What is not there counts as zeros: somebody else finds out. */
+function argumentAt(bytes: Uint8Array, at: number, size: number): number {
+  let argument = 0;
+  for (let i = at; i < at + size; i++) argument = argument * 0x100 + (bytes[i] ?? 0);
+  return argument;
 }
 
 function* readItem(reader: SliceReader, depth: number): Slices<unknown> {

@@ -13,8 +13,9 @@
  */
 import type { GroupEvent } from "../client/types.js";
 import type { ClientRequest, LeaderHint } from "../codec/types.js";
-import type { Pulse } from "../core/index.js";
+import { expectTurn, hearSignOfLife, type Pulse, takePulse, takeRest } from "../core/index.js";
 import type {
+  CoreEffect,
   LogIndex,
   MemberId,
   Membership,
@@ -26,17 +27,7 @@ import type {
   TimerName,
 } from "../core/types.js";
 import { RaftError } from "../errors.js";
-import {
-  beatReplicaAgain,
-  expectTurnOf,
-  flushReplica,
-  isBehind,
-  noteSignOfLife,
-  pulseOf,
-  type Replica,
-  restOf,
-  stepReplica,
-} from "../replica.js";
+import { beatReplicaAgain, flushReplica, isBehind, type Replica, stepReplica } from "../replica.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { createMemberState, type MemberOptions } from "./create.js";
 import { clearDeadline, clearDeadlines, deadlineOf, takeDue } from "./deadlines.js";
@@ -140,7 +131,11 @@ export class Member {
     const nowMs = state.services.clock.nowMs();
     state.lastHeardMs = nowMs;
     try {
-      if (this.#isQuiet() && noteSignOfLife(state.replica, from, message, nowMs, state.out)) {
+      const { replica, out } = state;
+      if (
+        this.#isQuiet() &&
+        hearSignOfLife(replica.core, from, message, nowMs, out as CoreEffect[])
+      ) {
         this.#perform();
         return true;
       }
@@ -154,7 +149,7 @@ export class Member {
   /** As `receive`. Returns the short way for the same message at another time, if there is one. */
   receiveRepeat(from: MemberId, message: Message, sizeBytes: number): Pulse | null {
     return this.receive(from, message, sizeBytes)
-      ? pulseOf(this.#state.replica, from, message)
+      ? takePulse(this.#state.replica.core, from, message)
       : null;
   }
 
@@ -272,7 +267,7 @@ export class Member {
     this.#perform();
     const { heartbeatMs } = replica.core.config;
     const dueMs = deadlineOf(deadlines, "heartbeat");
-    if (services.takesBeats(restOf(replica), heartbeatMs, dueMs)) {
+    if (services.takesBeats(takeRest(replica.core), heartbeatMs, dueMs)) {
       clearDeadline(deadlines, "heartbeat");
       services.deadlineSet(deadlines.earliestMs);
     }
@@ -341,7 +336,7 @@ export class Member {
     state.inbox = [];
     state.inboxBytes = 0;
     state.snapshots.loading = null;
-    expectTurnOf(state.replica);
+    expectTurn(state.replica.core);
     const message = error?.message ?? `member ${self.id} of group "${group}" was closed`;
     answerEnded(takeAll(state.waiting), error?.code ?? "closed", message);
     services.stopped(error);

@@ -1,6 +1,7 @@
 /** What one member consists of; the functions of this folder work on it. */
 import type { Membership, RoleName, Term, MemberId, MemberInfo } from "../core/types.js";
-import { expectTurnOf, type Replica, type ReplicaEffect, type ReplicaEvent } from "../replica.js";
+import { expectTurn } from "../core/index.js";
+import type { Replica, ReplicaEffect, ReplicaEvent } from "../replica.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { Deadlines } from "./deadlines.js";
 import type { HookCalls } from "./hooks.js";
@@ -64,7 +65,7 @@ export function post(state: MemberState, event: ReplicaEvent, bodyBytes: number)
   if (state.stopped) return;
   state.inboxBytes += bodyBytes + eventOverheadBytes;
   state.inbox.push(event);
-  expectTurnOf(state.replica);
+  expectTurn(state.replica.core);
   state.services.wake();
 }
 
