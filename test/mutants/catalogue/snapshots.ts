@@ -148,22 +148,4 @@ export const snapshots: readonly Mutant[] = [
     replace: "  } while (clock.nowMs() < Infinity);\n",
     catchers: [unit("test/member/loading.test")],
   },
-  {
-    id: "sliced-object-with-any-key",
-    hazards: [],
-    bug: "a large object is read although a key of it is no text",
-    file: "src/codec/value-unslice.ts",
-    find: "      if (count % 2 === keyAt) this.#checkKey();\n",
-    replace: "",
-    catchers: [unit("test/codec/value-unslice.test")],
-  },
-  {
-    id: "sliced-value-with-bytes-behind",
-    hazards: [],
-    bug: "bytes behind the end of a large value are passed over",
-    file: "src/codec/value-unslice.ts",
-    find: "if (reader.at !== bytes.length)",
-    replace: "if (false)",
-    catchers: [unit("test/codec/value-unslice.test")],
-  },
 ];
