@@ -1,9 +1,8 @@
-/** What a process holds and has used, garbage not counted. */
+/** What a process has used, and what it holds, garbage not counted. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 export type Usage = {
-  readonly cpuMs: number;
   readonly rssBytes: number;
   /** Heap and buffers. */
   readonly retainedBytes: number;
@@ -19,7 +18,6 @@ export function usage(): Usage {
   collectGarbage();
   const memory = process.memoryUsage();
   return {
-    cpuMs: cpuMs(),
     rssBytes: memory.rss,
     retainedBytes: memory.heapUsed + memory.external,
   };

@@ -297,7 +297,7 @@ export function flushReplica(replica: Replica, out: ReplicaEffect[]): void {
 
 /** The next turn has something to apply, whether or not anything happens. */
 export function isBehind(replica: Replica): boolean {
-  return replica.core.quiet !== true && hasBacklog(replica.core);
+  return hasBacklog(replica.core);
 }
 
 function applyAll(applier: Applier, entries: readonly Entry[]): ReplicaEffect {

@@ -5,6 +5,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { fileStorage, startHost } from "../package.js";
+import { cpuMs } from "../usage.js";
 import { archive } from "./archive.js";
 import { counter } from "./values.js";
 
@@ -46,9 +47,8 @@ async function main(): Promise<void> {
   process.on("message", ({ type }: Asked) => {
     switch (type) {
       case "usage": {
-        const { user, system } = process.cpuUsage();
         const peakRssBytes = process.resourceUsage().maxRSS * 1024;
-        return tell({ type: "usage", cpuMs: (user + system) / 1000, peakRssBytes });
+        return tell({ type: "usage", cpuMs: cpuMs(), peakRssBytes });
       }
       case "watch":
         delays.enable();

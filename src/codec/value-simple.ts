@@ -99,7 +99,8 @@ export function decodeSimple(bytes: Uint8Array, from: number): unknown {
   }
 }
 
-function decodeCount(bytes: Uint8Array, from: number, to: number): number {
+/** The big-endian number between the two. */
+export function decodeCount(bytes: Uint8Array, from: number, to: number): number {
   let value = 0;
   for (let i = from; i < to; i++) value = value * 0x100 + bytes[i]!;
   return value;

@@ -7,7 +7,7 @@
  * containers has gone through the scan when cbor-x sees it.
  */
 import { maxDepth, wholeWeight } from "./value-forms.js";
-import { headBytes, writeHead } from "./value-simple.js";
+import { decodeCount, headBytes, writeHead } from "./value-simple.js";
 
 /** Decodes one item, which lies so deep in the value. */
 export type DecodeWhole = (bytes: Uint8Array, depth: number) => unknown;
@@ -109,9 +109,10 @@ class SliceReader {
       let argument = first & 31;
       at += 1;
       if (argument >= 24) {
-        const size = sizeOfArgument(argument, major);
-        argument = argumentAt(bytes, at, size);
-        at += size;
+        const from = at;
+        at += sizeOfArgument(argument, major);
+        if (at > limit) return -1;
+        argument = decodeCount(bytes, from, at);
       }
       // Numbers and simple values have nothing behind their head.
       if (major < 2 || major === 7) continue;
@@ -169,8 +170,9 @@ function readHead(bytes: Uint8Array, at: number): Head {
   const major = first >> 5;
   const info = first & 31;
   if (info < 24) return { major, argument: info, end: at + 1 };
-  const size = sizeOfArgument(info, major);
-  return { major, argument: argumentAt(bytes, at + 1, size), end: at + 1 + size };
+  const end = at + 1 + sizeOfArgument(info, major);
+  if (end > bytes.length) throw new Error("the value ends too early");
+  return { major, argument: decodeCount(bytes, at + 1, end), end };
 }
 
 /** In bytes, by the low bits of the first byte, which are 24 at least. */
@@ -178,13 +180,6 @@ function sizeOfArgument(info: number, major: number): number {
   // Numbers of 64 bits there are, lengths there are not.
   if (info < 27 || (info === 27 && (major < 2 || major === 7))) return 1 << (info - 24);
   throw new Error(`a length or number in a form that is not read: ${info}`);
-}
-
-/** What is not there counts as zeros: somebody else finds out. */
-function argumentAt(bytes: Uint8Array, at: number, size: number): number {
-  let argument = 0;
-  for (let i = at; i < at + size; i++) argument = argument * 0x100 + (bytes[i] ?? 0);
-  return argument;
 }
 
 function* readItem(reader: SliceReader, depth: number): Slices<unknown> {

@@ -27,7 +27,8 @@ import {
   writeRequests,
 } from "./requests.js";
 
-const codes = Object.freeze({
+/** The first byte of each frame. */
+export const frameCodes = Object.freeze({
   hello: 1,
   welcome: 2,
   openPeer: 3,
@@ -213,7 +214,7 @@ function writeFields(writer: ByteWriter, frame: Frame, cache: EntriesCache | nul
 }
 
 function write(writer: ByteWriter, frame: Frame, cache: EntriesCache | null): void {
-  writer.u8(codes[frame.type]);
+  writer.u8(frameCodes[frame.type]);
   writeFields(writer, frame, cache);
 }
 
@@ -263,34 +264,34 @@ function readPeerRepeats(reader: ByteReader): PeerRepeats {
 function readFields(reader: ByteReader): Frame {
   const code = reader.u8("frame type");
   switch (code) {
-    case codes.peerMessage:
+    case frameCodes.peerMessage:
       return readPeerMessage(reader);
-    case codes.peerRepeats:
+    case frameCodes.peerRepeats:
       return readPeerRepeats(reader);
-    case codes.peerStanding:
+    case frameCodes.peerStanding:
       return readPeerStanding(reader);
-    case codes.requests:
+    case frameCodes.requests:
       return readRequests(reader, reader.u32("requests.channel"));
-    case codes.replies:
+    case frameCodes.replies:
       return readReplies(reader, reader.u32("replies.channel"));
-    case codes.hello:
+    case frameCodes.hello:
       return {
         type: "hello",
         protocol: reader.integer("hello.protocol"),
         kind: reader.bool("hello.kind") ? "peer" : "client",
         from: reader.text("hello.from"),
       };
-    case codes.welcome:
+    case frameCodes.welcome:
       return {
         type: "welcome",
         protocol: reader.integer("welcome.protocol"),
         hostId: reader.text("welcome.hostId"),
       };
-    case codes.openPeer:
+    case frameCodes.openPeer:
       return readOpenPeer(reader);
-    case codes.openClient:
+    case frameCodes.openClient:
       return readOpenClient(reader);
-    case codes.leaderHint:
+    case frameCodes.leaderHint:
       return readLeaderHint(reader);
     default:
       return readSmallFields(reader, code);
@@ -299,34 +300,34 @@ function readFields(reader: ByteReader): Frame {
 
 function readSmallFields(reader: ByteReader, code: number): Frame {
   switch (code) {
-    case codes.channelOpened:
+    case frameCodes.channelOpened:
       return {
         type: "channelOpened",
         channel: reader.u32("channelOpened.channel"),
         groupId: reader.text("channelOpened.groupId"),
         memberId: reader.text("channelOpened.memberId"),
       };
-    case codes.channelRefused:
+    case frameCodes.channelRefused:
       return {
         type: "channelRefused",
         channel: reader.u32("channelRefused.channel"),
         code: reader.text("channelRefused.code"),
         message: reader.text("channelRefused.message"),
       };
-    case codes.refuse:
+    case frameCodes.refuse:
       return {
         type: "refuse",
         code: reader.text("refuse.code"),
         message: reader.text("refuse.message"),
       };
-    case codes.notify:
+    case frameCodes.notify:
       return {
         type: "notify",
         channel: reader.u32("notify.channel"),
         request: reader.integer("notify.request"),
         body: reader.sized("notify.body"),
       };
-    case codes.ping:
+    case frameCodes.ping:
       return {
         type: "ping",
         reply: reader.bool("ping.reply"),

@@ -194,7 +194,8 @@ export function sendFollowerReplies(core: Core, out: Out): void {
   acknowledge(core, role, role.leader, matchIndex, out);
 }
 
-function acknowledge(
+/** What it says is durable, and the term as well. */
+export function acknowledge(
   core: Core,
   role: FollowerRole,
   to: MemberId,
@@ -204,11 +205,6 @@ function acknowledge(
   role.ackedIndex = Math.max(role.ackedIndex, matchIndex);
   role.ackedRound = role.round;
   reply(core, role, to, true, matchIndex, 0, 0, out);
-}
-
-/** Answers a beat to which there is nothing to say: what matched is stored, and was told. */
-export function echo(core: Core, role: FollowerRole, to: MemberId, out: Out): void {
-  acknowledge(core, role, to, role.matchedIndex, out);
 }
 
 /** One literal, field by field: spread into another it took most of the time of an idle follower. */

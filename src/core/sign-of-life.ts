@@ -14,7 +14,7 @@
  */
 import { hasBacklog, storedByQuorum } from "./commit.js";
 import { isHardStateStored } from "./disk.js";
-import { acceptLeader, echo, inBounds } from "./follower.js";
+import { acceptLeader, acknowledge, inBounds } from "./follower.js";
 import { noteHeard, onAppendEntriesReply, sendBeat } from "./leader.js";
 import { lastIndex } from "./log.js";
 import { findPeer, hasLiveQuorum, isResponsive } from "./progress.js";
@@ -102,7 +102,7 @@ function hearBeat(
   if (!isQuiet(core)) return false;
   core.nowMs = Math.max(core.nowMs, nowMs);
   acceptLeader(core, from, message, out);
-  echo(core, follower, from, out);
+  acknowledge(core, follower, from, follower.matchedIndex, out);
   armElection(core, out);
   return true;
 }

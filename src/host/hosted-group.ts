@@ -81,6 +81,17 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     context.turns.add(this);
   }
 
+  channelTo(to: MemberId): PeerChannel | null {
+    for (const channel of this.peers) if (channel.to === to) return channel;
+    return null;
+  }
+
+  /** The channel to that member, if the last thing said on it was just said again. */
+  repeatingTo(to: MemberId): PeerChannel | null {
+    const channel = this.channelTo(to);
+    return channel?.link.isRepeating(channel) === true ? channel : null;
+  }
+
   // Turns
 
   get earliestMs(): number {

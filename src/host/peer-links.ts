@@ -72,13 +72,13 @@ export class PeerLink implements ConnectionHandlers {
   }
 
   send(channel: PeerChannel, message: Message): void {
-    const { clock, limits, entriesCache } = this.#context;
+    const { clock, entriesCache } = this.#context;
     const nowMs = clock.nowMs();
     channel.usedAtMs = Math.floor(nowMs);
     if (nowMs < channel.pausedUntilMs) return;
     const connection = this.#connection ?? this.#dial(nowMs);
     if (connection === null) return;
-    if (connection.queuedBytes > limits.maxPeerQueueBytes) return this.#overflow(channel);
+    if (this.#isFull(connection)) return this.#overflow(channel);
     channel.overflowed = false;
     const repeats = this.#repeats!;
     const { saying } = channel;
@@ -93,7 +93,11 @@ export class PeerLink implements ConnectionHandlers {
   canRepeat({ openedOn, saying }: PeerChannel): boolean {
     const connection = this.#connection;
     if (connection === null || openedOn !== connection || saying.standing === null) return false;
-    return connection.queuedBytes <= this.#context.limits.maxPeerQueueBytes;
+    return !this.#isFull(connection);
+  }
+
+  #isFull({ queuedBytes }: Connection): boolean {
+    return queuedBytes > this.#context.limits.maxPeerQueueBytes;
   }
 
   /** What was last sent on this channel, at another time. */
@@ -331,18 +335,14 @@ export class PeerLinks {
   /** null: a member that nobody has named yet; it will be once the membership is known. */
   #channelTo(group: HostedGroup, to: MemberId): PeerChannel | null {
     const { version } = this.#context!.announced;
-    const { peers } = group;
-    let known: PeerChannel | null = null;
-    for (let i = 0; known === null && i < peers.length; i++) {
-      if (peers[i]!.to === to) known = peers[i]!;
-    }
+    let known = group.channelTo(to);
     if (known?.addressVersion === version) return known;
     const address = group.member.addressOf(to);
     if (address === null) return null;
     if (known?.link.address !== address) {
       known?.link.dropChannel(known);
       known = this.#linkTo(address).addChannel(group, to);
-      peers.push(known);
+      group.peers.push(known);
     }
     known.addressVersion = version;
     return known;

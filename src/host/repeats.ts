@@ -149,9 +149,9 @@ export class Standing {
     const message = againAt(this.#message, sentAtMs);
     this.#pulse = group.member.receiveRepeat(from, message, repeatBytes);
     if (this.#pulse === null || message.type === "appendEntriesReply") return;
-    this.#echo = group.peers.find(({ to }) => to === from) ?? null;
+    this.#echo = group.repeatingTo(from);
     // Where it is not what was just said again, it has to be said as a whole.
-    if (this.#echo?.link.isRepeating(this.#echo) !== true) this.#pulse = null;
+    if (this.#echo === null) this.#pulse = null;
   }
 
   #hear(pulse: Pulse, sentAtMs: number, nowMs: number): boolean {

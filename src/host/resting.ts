@@ -41,8 +41,8 @@ export class Resting implements TurnTaker {
   takes(group: HostedGroup, rest: Rest, heartbeatMs: number, dueMs: number): boolean {
     const channels: PeerChannel[] = [];
     for (const { id } of rest.peers) {
-      const channel = group.peers.find(({ to }) => to === id);
-      if (channel === undefined || !channel.link.isRepeating(channel)) return false;
+      const channel = group.repeatingTo(id);
+      if (channel === null) return false;
       channels.push(channel);
     }
     this.#add(heartbeatMs, dueMs, { group, rest, channels });
@@ -76,7 +76,6 @@ export class Resting implements TurnTaker {
         } else group.member.beatDue(nowMs, lateMs);
       }
     }
-    this.#turns.deadlineSet(this, this.earliestMs);
   }
 }
 

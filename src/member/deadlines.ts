@@ -36,11 +36,11 @@ export function setDeadline(
 ): boolean {
   const due = timer === "heartbeat" ? nextBeat(nowMs, delayMs) : roundUp(nowMs, delayMs);
   const before = deadlines.earliestMs;
-  move(deadlines, timer, due);
+  putDeadline(deadlines, timer, due);
   return deadlines.earliestMs !== before;
 }
 
-/** When the next beat is due after one at `nowMs`. Rounded down: who waits for a beat does not wait for longer than was agreed. */
+/** After one at `nowMs`. Rounded down: who waits for a beat does not wait for longer than was agreed. */
 export function nextBeat(nowMs: number, delayMs: number): number {
   const stepMs = delayMs / beatSteps;
   return stepMs > 0 ? Math.floor((nowMs + delayMs) / stepMs) * stepMs : nowMs;
@@ -51,7 +51,8 @@ function roundUp(nowMs: number, delayMs: number): number {
   return delayMs >= coarseFromMs ? Math.ceil(exact / coarseMs) * coarseMs : exact;
 }
 
-function move(deadlines: Deadlines, timer: TimerName, dueMs: number): void {
+/** To that very moment, which `setDeadline` would round. */
+export function putDeadline(deadlines: Deadlines, timer: TimerName, dueMs: number): void {
   const { at } = deadlines;
   const which = timerNames.indexOf(timer);
   const wasEarliest = at[which]! === deadlines.earliestMs;
@@ -72,7 +73,7 @@ export function deadlineOf(deadlines: Deadlines, timer: TimerName): number {
 /** As `setDeadline`. */
 export function clearDeadline(deadlines: Deadlines, timer: TimerName): boolean {
   const before = deadlines.earliestMs;
-  move(deadlines, timer, Infinity);
+  putDeadline(deadlines, timer, Infinity);
   return deadlines.earliestMs !== before;
 }
 

@@ -30,7 +30,7 @@ import { RaftError } from "../errors.js";
 import { beatReplicaAgain, flushReplica, isBehind, type Replica, stepReplica } from "../replica.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { createMemberState, type MemberOptions } from "./create.js";
-import { clearDeadline, clearDeadlines, deadlineOf, takeDue } from "./deadlines.js";
+import { clearDeadline, clearDeadlines, deadlineOf, putDeadline, takeDue } from "./deadlines.js";
 import { runHooks } from "./hooks.js";
 import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
@@ -131,11 +131,9 @@ export class Member {
     const nowMs = state.services.clock.nowMs();
     state.lastHeardMs = nowMs;
     try {
-      const { replica, out } = state;
-      if (
-        this.#isQuiet() &&
-        hearSignOfLife(replica.core, from, message, nowMs, out as CoreEffect[])
-      ) {
+      const { replica, inbox } = state;
+      const out = state.out as CoreEffect[];
+      if (inbox.length === 0 && hearSignOfLife(replica.core, from, message, nowMs, out)) {
         this.#perform();
         return true;
       }
@@ -233,24 +231,14 @@ export class Member {
    * they passed; `lateMs` is how long after its time it comes.
    */
   fireTimers(nowMs: number, lateMs: number): void {
-    const due = this.#due;
-    this.#fire(nowMs, lateMs, () => takeDue(this.#state.deadlines, nowMs, due));
-  }
-
-  /** The host has sent this leader's beats so far (`takesBeats`), and the next ones are not the same. */
-  beatDue(nowMs: number, lateMs: number): void {
-    this.#fire(nowMs, lateMs, () => this.#due.push("heartbeat"));
-  }
-
-  #fire(nowMs: number, lateMs: number, findDue: () => void): void {
     const state = this.#state;
     if (state.stopped) return;
     try {
       if (lateMs >= this.stallMs) post(state, { type: "stalled", lateMs, nowMs }, 0);
       // What peers said first: it may move the very deadline that has passed.
       this.#step();
-      findDue();
       const due = this.#due;
+      takeDue(state.deadlines, nowMs, due);
       if (due.length === 1 && due[0] === "heartbeat" && this.#beatAgain(nowMs)) return;
       for (const timer of due) post(state, { type: "timerFired", timer, nowMs }, 0);
       due.length = 0;
@@ -260,9 +248,15 @@ export class Member {
     }
   }
 
+  /** The host has sent this leader's beats so far (`takesBeats`), and the next ones are not the same. */
+  beatDue(nowMs: number, lateMs: number): void {
+    putDeadline(this.#state.deadlines, "heartbeat", nowMs);
+    this.fireTimers(nowMs, lateMs);
+  }
+
   #beatAgain(nowMs: number): boolean {
     const { replica, out, deadlines, services } = this.#state;
-    if (!this.#isQuiet() || !beatReplicaAgain(replica, nowMs, out)) return false;
+    if (!beatReplicaAgain(replica, nowMs, out)) return false;
     this.#due.length = 0;
     this.#perform();
     const { heartbeatMs } = replica.core.config;
@@ -272,12 +266,6 @@ export class Member {
       services.deadlineSet(deadlines.earliestMs);
     }
     return true;
-  }
-
-  /** The last turn is over, and nothing has come for the next one. */
-  #isQuiet(): boolean {
-    const { inbox, out } = this.#state;
-    return inbox.length === 0 && out.length === 0;
   }
 
   #step(): void {

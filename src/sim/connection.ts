@@ -1,4 +1,5 @@
 /** One end of a simulated connection. */
+import { frameCodes } from "../codec/wire.js";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import type { SimNetwork } from "./network.js";
@@ -6,8 +7,10 @@ import type { SimProcess } from "./process.js";
 import { showPayload } from "./show-frame.js";
 import { between } from "./world.js";
 
-/** First bytes of the frames that bring messages from member to member (codec/wire.ts). */
-const messageCodes = new Set<number | undefined>([4, 15]);
+/** Of the frames that bring messages from member to member. */
+const messageCodes: ReadonlySet<number | undefined> = new Set([
+  ...[frameCodes.peerMessage, frameCodes.peerRepeats],
+]);
 
 type Batch = { payloads: Uint8Array[]; bytes: number; departed: boolean; end: boolean };
 

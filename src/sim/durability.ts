@@ -2,20 +2,16 @@
  * Persist before send: what leaves a machine as a vote or an acknowledgement is covered by what its
  * disk would show after a power cut at this very moment (hazards 1, 2, 28 to 32).
  */
-import { decodeFrame } from "../codec/wire.js";
+import { decodeFrame, frameCodes } from "../codec/wire.js";
 import type { HardState, LogIndex, Message, MemberId } from "../core/types.js";
 import type { Connection, StoreBatch } from "../ports.js";
 import type { SimDisk } from "./disk.js";
 import type { Violate } from "./oracles.js";
 import type { SimProcess } from "./process.js";
 
-/** First bytes of the frames that matter (codec/wire.ts). */
-const openPeerCode = 3;
-const peerMessageCode = 4;
-const peerStandingCode = 14;
-const peerRepeatsCode = 15;
-const codesThatMatter = new Set<number | undefined>([
-  ...[openPeerCode, peerMessageCode, peerStandingCode, peerRepeatsCode],
+const { openPeer, peerMessage, peerStanding, peerRepeats } = frameCodes;
+const codesThatMatter: ReadonlySet<number | undefined> = new Set([
+  ...[openPeer, peerMessage, peerStanding, peerRepeats],
 ]);
 /** Messages that promise nothing are many and large. */
 const largestPromiseBytes = 256;
@@ -64,7 +60,7 @@ export class DurabilityOracle {
   sent(process: SimProcess, connection: Connection, payload: Uint8Array): void {
     const code = payload[0];
     if (!codesThatMatter.has(code)) return;
-    if (payload.length > largestPromiseBytes && code === peerMessageCode) return;
+    if (payload.length > largestPromiseBytes && code === peerMessage) return;
     const disk = this.#diskOf(process.machine);
     if (disk === null) return;
     const opened = this.#openedOn(connection);

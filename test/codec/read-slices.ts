@@ -1,6 +1,6 @@
 /** All slices of a decoding, one after the other, and how often it paused. */
-export function readSlices(slices: Iterator<undefined, unknown>): {
-  readonly value: unknown;
+export function readSlices<T>(slices: Iterator<undefined, T>): {
+  readonly value: T;
   readonly pauses: number;
 } {
   for (let pauses = 0; ; pauses++) {

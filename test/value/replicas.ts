@@ -23,20 +23,8 @@ import {
 } from "../../src/replica.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import type { AnyDefinedValue, Outcome } from "../../src/value/types.js";
-import type { DecodedSnapshot } from "../../src/value/snapshot.js";
+import { readSlices } from "../codec/read-slices.js";
 import { codec, counter, pull } from "./log.js";
-
-/** All slices at once. */
-export function readWhole(
-  replica: Replica,
-  snapshot: SnapshotMeta,
-  pieces: readonly Uint8Array[],
-): DecodedSnapshot {
-  const slices = readSnapshot(replica, snapshot, pieces);
-  let slice = slices.next();
-  while (slice.done !== true) slice = slices.next();
-  return slice.value;
-}
 
 type Disk = {
   hardState: HardState | null;
@@ -219,7 +207,8 @@ export class Replicas {
       disk.pieces = disk.incoming;
       disk.snapshot = snapshot;
       disk.entries = disk.entries.filter((entry) => entry.index > snapshot.index);
-      const decoded = readWhole(this.nodes.get(id)!.replica, snapshot, disk.pieces);
+      const { replica } = this.nodes.get(id)!;
+      const decoded = readSlices(readSnapshot(replica, snapshot, disk.pieces)).value;
       this.post(id, { type: "snapshotLoaded", snapshot, decoded });
     } else if (effect.type === "compactLog") {
       disk.entries = disk.entries.filter((entry) => entry.index >= effect.firstIndex);
