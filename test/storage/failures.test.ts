@@ -147,7 +147,7 @@ test("what a failed sync left in the system's memory is not taken for stored aft
 
 test("a batch costs exactly one write and one sync of the log", async () => {
   const disk = new FakeDisk();
-  const opened = await Opened.open("/data", { ...options, segmentBytes: 1 << 20, fs: disk });
+  const opened = await Opened.open("/data", { firstSegmentBytes: 1 << 20, fs: disk });
   opened.storage.createGroup(identityOf("queue"));
   await opened.stored("queue", opened.store("queue", entriesOf(1, 1)));
   await settle(disk);

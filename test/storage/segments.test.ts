@@ -206,6 +206,104 @@ test("closing while the next segment is prepared is no failure and leaves no par
   assert.equal(disk.openFiles, 0);
 });
 
+const MiB = 1024 * 1024;
+const large = { segmentBytes: 4 * MiB, firstSegmentBytes: 4 * MiB };
+const secondSegment = "/data/wal-00000002.log";
+
+/** Appends entries of 16 KiB until so much of the first segment of 4 MiB is written; how much then is. */
+async function writeUntil(opened: Opened, from: number, part: number): Promise<number> {
+  let written = from;
+  while (written < part * 4 * MiB) {
+    const entry = entriesOf(1 + Math.round(written / 16384), 1, 1, "x".repeat(16_300));
+    await opened.stored("a", opened.store("a", entry));
+    written += 16384;
+  }
+  // Whatever may go on in the background does: nothing is written meanwhile.
+  for (let round = 0; round < 100; round++) await new Promise(setImmediate);
+  return written;
+}
+
+test("the next segment is filled in step with the one in use, and ready before that is full", async () => {
+  const disk = new FakeDisk();
+  const opened = await Opened.open("/data", { ...large, fs: disk });
+  opened.storage.createGroup(identityOf("a"));
+  let written = await writeUntil(opened, 0, 0.2);
+  assert.deepEqual(segmentsOf(disk), ["wal-00000001.log"]);
+  assert.ok(!disk.names().includes(`${secondSegment}.tmp`), "not begun yet");
+  const parts: number[] = [];
+  for (const part of [0.3, 0.5, 0.7, 0.8]) {
+    written = await writeUntil(opened, written, part);
+    parts.push(disk.file(`${secondSegment}.tmp`).length / (4 * MiB));
+    const due = (written / (4 * MiB) - 1 / 4) / (5 / 8);
+    const filled = parts.at(-1)!;
+    assert.ok(filled >= due && filled <= due + 1 / 16 + 0.01, `at ${part} ${filled} is filled`);
+  }
+  written = await writeUntil(opened, written, 0.9);
+  assert.equal(disk.file(secondSegment).length, 4 * MiB);
+  await writeUntil(opened, written, 1.1);
+  assert.deepEqual(segmentsOf(disk), ["wal-00000001.log", "wal-00000002.log"]);
+  const ofSecond = disk.operations.filter(({ path }) => path === `${secondSegment}.tmp`);
+  assert.equal(ofSecond.filter(({ type }) => type === "create").length, 1);
+  assert.equal(ofSecond.filter(({ type }) => type === "write").length, 16, "pieces of 256 KiB");
+  await opened.close();
+  const again = await Opened.open("/data", { ...large, fs: disk });
+  assert.equal(again.group("a")!.damage, null);
+  await again.close();
+});
+
+test("a batch that needs the next segment at once does not wait for its pace", async () => {
+  const disk = new FakeDisk();
+  const opened = await Opened.open("/data", { ...large, fs: disk });
+  opened.storage.createGroup(identityOf("a"));
+  const written = await writeUntil(opened, 0, 0.5);
+  const filled = disk.file(`${secondSegment}.tmp`).length;
+  assert.ok(filled > 0 && filled < 2 * MiB, `${filled} bytes are filled`);
+  const first = 1 + Math.round(written / 16384);
+  const many = entriesOf(first, 150, 1, "x".repeat(16_300));
+  await opened.stored("a", opened.store("a", many));
+  assert.equal(disk.file(secondSegment).length, 4 * MiB);
+  const creations = disk.operations.filter(
+    ({ type, path }) => type === "create" && path === `${secondSegment}.tmp`,
+  );
+  assert.equal(creations.length, 1, "what was begun is what is used");
+  await opened.close();
+  const again = await Opened.open("/data", { ...large, fs: disk });
+  assert.equal(again.group("a")!.entries.length, first - 1 + 150);
+  await again.close();
+});
+
+test("closing gives up a segment that is filled in part", async () => {
+  const disk = new FakeDisk();
+  const opened = await Opened.open("/data", { ...large, fs: disk });
+  opened.storage.createGroup(identityOf("a"));
+  await writeUntil(opened, 0, 0.5);
+  assert.ok(disk.names().includes(`${secondSegment}.tmp`));
+  await opened.close();
+  assert.deepEqual(segmentsOf(disk), ["wal-00000001.log"]);
+  assert.ok(disk.names().every((name) => !name.endsWith(".tmp")));
+  assert.equal(disk.openFiles, 0);
+  assert.deepEqual(opened.warnings(), []);
+});
+
+test("where there is no room for the next segment it is tried now and then, not with every write", async () => {
+  const disk = new FakeDisk();
+  const opened = await Opened.open("/data", { ...large, fs: disk });
+  opened.storage.createGroup(identityOf("a"));
+  const written = await writeUntil(opened, 0, 0.2);
+  disk.capacityBytes = disk.usedBytes;
+  const before = disk.operations.length;
+  await writeUntil(opened, written, 0.95);
+  const tried = disk.operations
+    .slice(before)
+    .filter(({ type, path }) => type === "create" && path.endsWith(".tmp")).length;
+  const told = opened.warnings().filter((warning) => warning.includes("as its last segment has"));
+  // 192 writes, twelve sixteenths of the segment, each time a few sizes.
+  assert.ok(told.length >= 5 && told.length <= 12, `told ${told.length} times`);
+  assert.ok(tried <= told.length * 5, `tried ${tried} times`);
+  disk.capacityBytes = Infinity;
+  await opened.close();
+});
+
 test("nothing of a damaged group is removed, until the group is", async () => {
   const disk = new FakeDisk();
   const opened = await open(disk);

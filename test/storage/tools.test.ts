@@ -19,7 +19,7 @@ import {
   temporaryDirectory,
 } from "./support.js";
 
-const options = { segmentBytes: 4096, firstSegmentBytes: 4096 };
+const options = { segmentBytes: 8192, firstSegmentBytes: 8192 };
 
 async function built(): Promise<FakeDisk> {
   const disk = new FakeDisk();

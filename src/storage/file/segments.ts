@@ -17,9 +17,43 @@ export type SegmentSizes = {
 
 /** Zeros go out in pieces, each synced for itself, so that the log's own syncs get in between. */
 const pieceBytes = 1024 * 1024;
+/** While the log writes: a sync of the log that meets one of these waits a millisecond, not five. */
+const pacedPieceBytes = 256 * 1024;
+/** The next segment is filled while this part of the one in use is written, and ready before its end. */
+const fillFrom = 1 / 4;
+const fillUntil = 7 / 8;
+/** For want of space it is tried again when that much more of the one in use is written. */
+const retryAfter = 1 / 16;
 const unitBytes = 512;
 /** A segment much smaller than this is hardly begun before the next one is needed. */
 const worthwhileBytes = 64 * 1024;
+
+/** Lets work go on as far as it is due: the part of it from 0 to 1, which never falls. */
+class Pace {
+  #due: number;
+  #wake: () => void = () => undefined;
+
+  constructor(due: number) {
+    this.#due = due;
+  }
+
+  advance(due: number): void {
+    this.#due = Math.max(this.#due, due);
+    this.#wake();
+  }
+
+  /** Everything is due. */
+  get isOver(): boolean {
+    return this.#due >= 1;
+  }
+
+  /** Resolves once more than the part `done` is due. */
+  async reach(done: number): Promise<void> {
+    while (!this.isOver && this.#due <= done) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}
 
 export class Segments {
   readonly #fs: FileSystem;
@@ -30,6 +64,10 @@ export class Segments {
   #nextSegment: number;
   #ready: OpenSegment | null = null;
   #preparing: Promise<OpenSegment> | null = null;
+  /** Of what is being prepared; null: at once. */
+  #pace: Pace | null = null;
+  /** Of the segment in use: `prepareBeside` begins there. */
+  #beginAt = fillFrom;
   #turn: Promise<unknown> = Promise.resolve();
   #closing = false;
 
@@ -78,18 +116,39 @@ export class Segments {
     return result;
   }
 
-  /** Prepares the next segment in the background, if that is not done or under way. */
+  /** Prepares the next segment in the background, if that is not done or under way; all of it at once. */
   prepare(): Promise<OpenSegment> {
+    this.#pace?.advance(1);
     if (this.#ready !== null) return Promise.resolve(this.#ready);
-    this.#preparing ??= this.#inTurn(async () => {
+    return (this.#preparing ??= this.#prepare());
+  }
+
+  /**
+   * Has the next segment prepared in step with the one in use, of which the part `written` (0 to 1) is: filled all
+   * at once it would take the disk from the log. What this call has begun, or null.
+   */
+  prepareBeside(written: number): Promise<OpenSegment> | null {
+    const due = (written - fillFrom) / (fillUntil - fillFrom);
+    if (this.#preparing !== null) {
+      this.#pace?.advance(due);
+      return null;
+    }
+    if (this.#ready !== null || written < this.#beginAt) return null;
+    this.#beginAt = written + retryAfter;
+    this.#pace = new Pace(due);
+    return (this.#preparing = this.#prepare());
+  }
+
+  #prepare(): Promise<OpenSegment> {
+    return this.#inTurn(async () => {
       try {
         this.#ready ??= await this.#create(0);
         return this.#ready;
       } finally {
         this.#preparing = null;
+        this.#pace = null;
       }
     });
-    return this.#preparing;
   }
 
   /**
@@ -97,6 +156,7 @@ export class Segments {
    * in the background (no space) is tried once more, now that it is needed.
    */
   next(leastBytes: number): Promise<OpenSegment> {
+    this.#pace?.advance(1);
     return this.#inTurn(async () => {
       let next = this.#ready;
       this.#ready = null;
@@ -106,6 +166,7 @@ export class Segments {
         next = null;
       }
       next ??= await this.#create(leastBytes);
+      this.#beginAt = fillFrom;
       this.#used.push({ segment: next.segment, sizeBytes: next.sizeBytes });
       return next;
     });
@@ -134,10 +195,14 @@ export class Segments {
     const file = await this.#fs.open(temporary, "create");
     try {
       const zeros = new Uint8Array(Math.min(pieceBytes, sizeBytes));
-      for (let at = 0; at < sizeBytes; at += zeros.length) {
+      for (let at = 0; at < sizeBytes;) {
+        await this.#pace?.reach(at / sizeBytes);
         if (this.#closing) throw new Error("closed while a segment was prepared");
-        await file.write(at, [zeros.subarray(0, Math.min(zeros.length, sizeBytes - at))]);
+        const atOnce = this.#pace?.isOver ?? true;
+        const bytes = Math.min(atOnce ? pieceBytes : pacedPieceBytes, sizeBytes - at);
+        await file.write(at, [zeros.subarray(0, bytes)]);
         await file.sync();
+        at += bytes;
       }
       await this.#fs.rename(temporary, path);
       await this.#fs.syncDirectory(this.#dir);
@@ -160,6 +225,7 @@ export class Segments {
   /** Stops preparing. The segment in use is closed by whoever writes it. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#pace?.advance(1);
     await this.#turn;
     await this.#ready?.file.close();
     this.#ready = null;

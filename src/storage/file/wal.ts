@@ -267,8 +267,9 @@ export class Wal {
   }
 
   #prepareNext(): void {
-    if (this.#active === null || this.#offset < this.#active.sizeBytes / 2) return;
-    this.#segments.prepare().catch((error: unknown) => {
+    if (this.#active === null) return;
+    const begun = this.#segments.prepareBeside(this.#offset / this.#active.sizeBytes);
+    begun?.catch((error: unknown) => {
       if (this.#segments.isClosing) return;
       const failure = storageError(error, "preparing a segment");
       if (failure.code === "diskFull") this.#events.unprepared(failure);
