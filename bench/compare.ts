@@ -34,7 +34,9 @@ export function median(values: readonly number[]): number {
 }
 
 /** On two busy cores the optimizing compiler needs seconds; until then everybody gets faster from round to round. */
-const warmUp = { outstanding: 64, warmupMs: 0, measureMs: 4000 };
+const warmUp = { outstanding: 64, warmupMs: 0, measureMs: 2500 };
+/** Another count takes other ways through the code, and what was compiled for the last one is compiled anew. */
+const warmUpForCount = { warmupMs: 0, measureMs: 600 };
 
 /** The first system is the baseline. All are running; each round runs them one after the other. */
 export async function compare(
@@ -42,11 +44,11 @@ export async function compare(
   options: CompareOptions,
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
-  // So that no system is measured cold, whichever count comes first.
   for (const system of systems) await system.run(warmUp);
   const second = systems.findIndex(({ name }) => name === options.second);
   console.log(rowHeader.slice(0, second < 0 ? -16 : undefined));
   for (const outstanding of options.outstandings) {
+    for (const system of systems) await system.run({ outstanding, ...warmUpForCount });
     const results: LoadResult[][] = systems.map(() => []);
     for (let round = 0; round < options.rounds; round++) {
       for (const [at, system] of systems.entries()) {

@@ -12,6 +12,8 @@ const settleMs = 2000;
 /** V8 gives back the room that opening them took once little is allocated for a while. */
 const restMs = 25_000;
 const watchMs = 8000;
+/** Longer, so that one collection of garbage is a part of what is seen and not most of it. */
+const watchGroupsMs = 20_000;
 const imports = 7;
 
 const usageOf = async (worker: Worker): Promise<Usage> =>
@@ -19,13 +21,13 @@ const usageOf = async (worker: Worker): Promise<Usage> =>
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Percent of one core over a while. */
-async function idlePercent(workers: readonly Worker[]): Promise<number[]> {
+async function idlePercent(workers: readonly Worker[], forMs: number): Promise<number[]> {
   const read = (): Promise<CpuReply[]> =>
     Promise.all(workers.map((worker) => ask<CpuReply>(worker, { type: "cpu" }, "cpu")));
   const before = await read();
-  await wait(watchMs);
+  await wait(forMs);
   const after = await read();
-  return after.map(({ cpuMs }, at) => (100 * (cpuMs - before[at]!.cpuMs)) / watchMs);
+  return after.map(({ cpuMs }, at) => (100 * (cpuMs - before[at]!.cpuMs)) / forMs);
 }
 
 /** The leader of a group of three that nobody asks anything. */
@@ -33,7 +35,7 @@ export async function idleMember() {
   const ours = await startOurs();
   try {
     await wait(settleMs);
-    const [percent] = await idlePercent([ours.members[0]!]);
+    const [percent] = await idlePercent([ours.members[0]!], watchMs);
     const { rssBytes } = await usageOf(ours.members[0]!);
     const result = { rssBytes, percentOfACore: percent! };
     console.log(
@@ -59,7 +61,7 @@ export async function idleGroups() {
     }
     const openedMs = performance.now() - since;
     await wait(restMs);
-    const percents = await idlePercent(hosts);
+    const percents = await idlePercent(hosts, watchGroupsMs);
     await wait(restMs);
     const full = await Promise.all(hosts.map(usageOf));
     const added = (read: (usage: Usage) => number): number[] =>

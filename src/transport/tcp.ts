@@ -6,9 +6,11 @@
  */
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
+import { getHeapStatistics } from "node:v8";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
+import { type Heap, HeapFloor } from "./heap-floor.js";
 import { nodeTls } from "./node-tls.js";
 import { formatAddress, parseAddress, type TcpAddress } from "./tcp-address.js";
 import { TcpConnection, type TcpShared } from "./tcp-connection.js";
@@ -48,6 +50,7 @@ class TcpTransport implements Transport, TcpShared {
   readonly logger: Logger | null;
   readonly secure: boolean;
   readonly #tls: TlsOptions | null;
+  readonly floor = new HeapFloor(performance.now(), heapNow);
   readonly #connections = new Set<TcpConnection>();
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | null = null;
@@ -114,7 +117,13 @@ class TcpTransport implements Transport, TcpShared {
   #look(): void {
     const nowMs = this.nowMs();
     for (const connection of this.#connections) connection.checkDeadlines(nowMs);
+    this.floor.look(nowMs);
   }
+}
+
+function heapNow(): Heap {
+  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
+  return { usedBytes, limitBytes };
 }
 
 function startListening(
