@@ -176,7 +176,9 @@ function applyChange(
       if (change.hardState !== null) state.hardState = change.hardState;
       if (change.truncateFrom > 0) truncateGroup(state, change.truncateFrom);
       if (change.count === 0) return;
-      const appended = appendToGroup(state, { ...change, segment, bytes });
+      // Written out: to spread such an object takes as long as all the rest here.
+      const { first, count, terms } = change;
+      const appended = appendToGroup(state, { segment, first, count, terms, bytes });
       const { group } = state.identity;
       assert(
         "first" in appended,

@@ -75,7 +75,13 @@ function pushPlace(places: EntryPlace[], place: EntryPlace | null): void {
   if (place === null) return;
   const last = places.at(-1);
   if (last !== undefined && last.segment === place.segment && last.last + 1 === place.first) {
-    places[places.length - 1] = { ...last, last: place.last, bytes: last.bytes + place.bytes };
+    const { segment, first } = last;
+    places[places.length - 1] = {
+      segment,
+      first,
+      last: place.last,
+      bytes: last.bytes + place.bytes,
+    };
   } else {
     places.push(place);
   }
@@ -134,8 +140,10 @@ export function appendToGroup(
   if (first !== group.lastIndex + 1) {
     return { refusal: `entry ${first} does not follow entry ${group.lastIndex}` };
   }
-  for (const [at, run] of entries.terms.entries()) {
-    const next = entries.terms[at + 1]?.from ?? last + 1;
+  const { terms } = entries;
+  for (let at = 0; at < terms.length; at++) {
+    const run = terms[at]!;
+    const next = terms[at + 1]?.from ?? last + 1;
     if (next <= first) continue;
     if (group.terms.at(-1)?.term !== run.term) {
       group.terms.push({ from: Math.max(run.from, first), term: run.term });
