@@ -282,6 +282,29 @@ test("hazard 58: sessions, kept replies and ids survive a snapshot, and so does 
   assert.deepEqual(fingerprint(copy), fingerprint(applier));
 });
 
+test("hazard 58: whoever gets a copy knows which commands were applied though their replies were dropped", () => {
+  const log = new LogBuilder(undefined, { maxReplyBytesPerSession: 4096 });
+  const applier = newApplier();
+  const session = log.register().index;
+  for (let sequence = 1; sequence <= 6; sequence++) {
+    log.command(session, sequence, "big", 1000, { lowest: 1 });
+  }
+  catchUp(applier, log);
+  const { dropped } = applier.sessions.byId.get(session)!;
+  assert.deepEqual([...dropped!], [1, 2, 3]);
+  const copies = [copyBySnapshot(applier), copyBySnapshot(copyBySnapshot(applier))];
+  copies.push(cloneApplier(applier));
+  for (const sequence of [1, 3]) log.command(session, sequence, "big", 1000, { lowest: 1 });
+  const again = log.entries.slice(applier.lastApplied);
+  for (const copy of [...copies, applier]) {
+    for (const entry of again) {
+      assert.match(show(applyEntry(copy, entry)!) as string, /^sessionExpired.*no longer kept/);
+    }
+    assert.deepEqual(copy.value, { n: 6, seen: [] });
+    assert.deepEqual(fingerprint(copy), fingerprint(copies[0]!));
+  }
+});
+
 test("a clone goes its own way", () => {
   const log = new LogBuilder();
   const applier = newApplier();
