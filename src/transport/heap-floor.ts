@@ -9,7 +9,7 @@
  */
 
 /** Carried in a second, both ways. */
-const heavyBytes = 8 * 1024 * 1024;
+const heavyBytes = 4 * 1024 * 1024;
 /** Above it, the heap is its own floor. */
 const smallHeapBytes = 32 * 1024 * 1024;
 /** Who was given a small limit needs what there is. */

@@ -21,13 +21,13 @@ function sizesAfter(bytes: readonly number[], heap: Heap = small): number[] {
 }
 
 test("a process that carries little has no floor, one that carries much has", () => {
-  assert.deepEqual(sizesAfter([MiB, 7 * MiB, 0]), [0, 0, 0]);
-  assert.deepEqual(sizesAfter([9 * MiB, 0]), [floorBytes, floorBytes]);
+  assert.deepEqual(sizesAfter([MiB, 3 * MiB, 0]), [0, 0, 0]);
+  assert.deepEqual(sizesAfter([5 * MiB, 0]), [floorBytes, floorBytes]);
 });
 
 test("what is carried in a longer while is no more in a second", () => {
   const floor = new HeapFloor(0, () => small);
-  floor.carried(9 * MiB);
+  floor.carried(5 * MiB);
   floor.look(900);
   assert.equal(floor.sizeBytes, 0, "not looked at yet");
   floor.look(2000);
@@ -42,7 +42,7 @@ test("a heap that is large, or that may not grow, gets no floor", () => {
 });
 
 test("the floor goes once the traffic has been light for half a minute", () => {
-  const pause = [9 * MiB, ...new Array<number>(20).fill(0)];
+  const pause = [5 * MiB, ...new Array<number>(20).fill(0)];
   const sizes = sizesAfter([...pause, ...pause, ...new Array<number>(10).fill(0)]);
   assert.ok(sizes.slice(0, -1).every((size) => size === floorBytes));
   assert.equal(sizes.at(-1), 0);
