@@ -13,7 +13,7 @@ const settleMs = 2000;
 const restMs = 25_000;
 const watchMs = 8000;
 /** Longer, so that one collection of garbage is a part of what is seen and not most of it. */
-const watchGroupsMs = 20_000;
+const watchGroupsMs = 16_000;
 const imports = 7;
 
 const usageOf = async (worker: Worker): Promise<Usage> =>
