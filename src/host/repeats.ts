@@ -47,7 +47,9 @@ export class Repeats implements TurnFlusher {
   readonly #free: number[] = [];
   #used = 0;
   #sentAtMs = 0;
-  #slots: number[] = [];
+  /** The first `#repeated` of these; kept, so that it need not grow each time. */
+  readonly #slots: number[] = [];
+  #repeated = 0;
   #flushes = 0;
 
   constructor(connection: Connection, turns: Schedule) {
@@ -79,12 +81,12 @@ export class Repeats implements TurnFlusher {
   /** What stands for this channel, at that time. */
   repeat(saying: Saying, sentAtMs: number): void {
     this.keepOrder(saying);
-    if (this.#slots.length > 0 && sentAtMs !== this.#sentAtMs) this.flushTurn();
-    if (this.#slots.length === 0) {
+    if (this.#repeated > 0 && sentAtMs !== this.#sentAtMs) this.flushTurn();
+    if (this.#repeated === 0) {
       this.#sentAtMs = sentAtMs;
       this.#turns.afterEnd(this);
     }
-    this.#slots.push(saying.slot);
+    this.#slots[this.#repeated++] = saying.slot;
     saying.repeatedIn = this.#flushes;
   }
 
@@ -118,9 +120,9 @@ export class Repeats implements TurnFlusher {
   }
 
   flushTurn(): void {
-    const slots = this.#slots;
-    if (slots.length === 0) return;
-    this.#slots = [];
+    if (this.#repeated === 0) return;
+    const slots = this.#slots.slice(0, this.#repeated);
+    this.#repeated = 0;
     this.#flushes += 1;
     this.#connection.send(encodeFrame({ type: "peerRepeats", sentAtMs: this.#sentAtMs, slots }));
   }

@@ -16,7 +16,7 @@ type Sleeper = {
 };
 
 /** Whose next beat is due at the same moment, and the one after it as well. */
-type Row = { readonly heartbeatMs: number; readonly dueMs: number; readonly sleepers: Sleeper[] };
+type Row = { readonly heartbeatMs: number; dueMs: number; readonly sleepers: Sleeper[] };
 
 export class Resting implements TurnTaker {
   woken = false;
@@ -50,13 +50,21 @@ export class Resting implements TurnTaker {
   }
 
   #add(heartbeatMs: number, dueMs: number, sleeper: Sleeper): void {
-    for (const row of this.#rows) {
-      if (row.dueMs !== dueMs || row.heartbeatMs !== heartbeatMs) continue;
-      row.sleepers.push(sleeper);
-      return;
-    }
-    this.#rows.push({ heartbeatMs, dueMs, sleepers: [sleeper] });
+    const row = this.#rowOf(heartbeatMs, dueMs);
+    if (row !== null) row.sleepers.push(sleeper);
+    else this.#put({ heartbeatMs, dueMs, sleepers: [sleeper] });
+  }
+
+  #put(row: Row): void {
+    this.#rows.push(row);
     this.#turns.deadlineSet(this, this.earliestMs);
+  }
+
+  #rowOf(heartbeatMs: number, dueMs: number): Row | null {
+    for (const row of this.#rows) {
+      if (row.dueMs === dueMs && row.heartbeatMs === heartbeatMs) return row;
+    }
+    return null;
   }
 
   turn(): void {
@@ -67,16 +75,33 @@ export class Resting implements TurnTaker {
     const due = this.#rows.filter(({ dueMs }) => dueMs <= nowMs);
     if (due.length === 0) return;
     this.#rows = this.#rows.filter(({ dueMs }) => dueMs > nowMs);
-    for (const { heartbeatMs, sleepers } of due) {
-      const nextMs = nextBeat(nowMs, heartbeatMs);
-      for (const sleeper of sleepers) {
-        const { group, rest, channels } = sleeper;
-        if (restAgain(rest, nowMs) && repeatAll(channels, nowMs)) {
-          this.#add(heartbeatMs, nextMs, sleeper);
-        } else group.member.beatDue(nowMs, lateMs);
-      }
+    for (const row of due) {
+      const { heartbeatMs, sleepers } = row;
+      const awake = beatAll(sleepers, nowMs);
+      row.dueMs = nextBeat(nowMs, heartbeatMs);
+      const other = this.#rowOf(heartbeatMs, row.dueMs);
+      if (other !== null) for (const sleeper of sleepers) other.sleepers.push(sleeper);
+      else if (sleepers.length > 0) this.#put(row);
+      for (const { group } of awake) group.member.beatDue(nowMs, lateMs);
     }
   }
+}
+
+/** Beats for all that are still at rest; the others leave the list, which is kept, and are returned. */
+function beatAll(sleepers: Sleeper[], nowMs: number): Sleeper[] {
+  const awake: Sleeper[] = [];
+  let kept = 0;
+  for (let at = 0; at < sleepers.length; at++) {
+    const sleeper = sleepers[at]!;
+    if (restAgain(sleeper.rest, nowMs) && repeatAll(sleeper.channels, nowMs)) {
+      sleepers[kept++] = sleeper;
+    } else {
+      awake.push(sleeper);
+    }
+  }
+  // Only then: to set the length of an array lets its room go.
+  if (kept < sleepers.length) sleepers.length = kept;
+  return awake;
 }
 
 function repeatAll(channels: readonly PeerChannel[], nowMs: number): boolean {
