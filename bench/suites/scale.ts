@@ -45,6 +45,9 @@ export async function scaleSuite(rounds: number, commands: number): Promise<Scal
   };
 }
 
+/** What is compared differs by less than what three rounds differ by. */
+const leastRounds = 5;
+
 /** Runs both in alternation and stops them. */
 async function compareTwo(
   name: Ratio["name"],
@@ -58,7 +61,7 @@ async function compareTwo(
     await system.run({ outstanding: load.outstanding, warmupMs: 0, measureMs: warmForMs });
   }
   const ratios: number[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < Math.max(rounds, leastRounds); round++) {
     const dear = (await dearer.run(load)).opsPerSecond;
     ratios.push(dear / (await cheaper.run(load)).opsPerSecond);
   }
