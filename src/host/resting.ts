@@ -99,7 +99,7 @@ function beatAll(sleepers: Sleeper[], nowMs: number): Sleeper[] {
       awake.push(sleeper);
     }
   }
-  // Only then: to set the length of an array lets its room go.
+  // Not otherwise: an array whose length is set gives its room away and has to grow again.
   if (kept < sleepers.length) sleepers.length = kept;
   return awake;
 }

@@ -55,8 +55,12 @@ export class HeapFloor {
       this.#heavyAtMs = nowMs;
       if (this.sizeBytes === 0 && isSmall(this.#heap())) this.#pieces = makeFloor();
     } else if (nowMs - this.#heavyAtMs >= keptMs) {
-      this.#pieces = [];
+      this.letGo();
     }
+  }
+
+  letGo(): void {
+    this.#pieces = [];
   }
 }
 

@@ -111,6 +111,7 @@ class TcpTransport implements Transport, TcpShared {
     if (this.#connections.size > 0 || this.#sweep === null) return;
     clearInterval(this.#sweep);
     this.#sweep = null;
+    this.floor.letGo();
   }
 
   /** One coarse round for all deadlines, instead of timers per connection. */
