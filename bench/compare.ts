@@ -34,7 +34,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** On two busy cores the optimizing compiler needs seconds; until then everybody gets faster from round to round. */
-const warmUp = { outstanding: 64, warmupMs: 0, measureMs: 2000 };
+export const warmUp = { outstanding: 64, warmupMs: 0, measureMs: 2000 };
 /** Another count takes other ways through the code, and what was compiled for the last one is compiled anew. */
 const warmUpForCount = { warmupMs: 0, measureMs: 400 };
 

@@ -1,6 +1,6 @@
 /** Costs that must not grow: with the value, with sessions, with members, with commands; idle costs. */
 import { connect } from "../package.js";
-import { median } from "../compare.js";
+import { median, warmUp } from "../compare.js";
 import type { LoadOptions } from "../load.js";
 import { leaveSessions } from "../ours/sessions.js";
 import { bigMap } from "../ours/values.js";
@@ -25,10 +25,10 @@ export type ScaleResult = {
 };
 
 const load: LoadOptions = { outstanding: 64, warmupMs: 300, measureMs: 1000 };
-/** As in `compare`: a system that is still being compiled looks dearer than it is. */
-const warmUpMs = 2000;
 /** Six processes of five members' group are compiled on the same two cores. */
 const warmUpMembersMs = 6000;
+/** What is compared differs by less than what three rounds differ by. */
+const leastRounds = 5;
 const mapEntries = 1_000_000;
 const fillBatch = 20_000;
 const sessions = 100_000;
@@ -45,20 +45,17 @@ export async function scaleSuite(rounds: number, commands: number): Promise<Scal
   };
 }
 
-/** What is compared differs by less than what three rounds differ by. */
-const leastRounds = 5;
-
 /** Runs both in alternation and stops them. */
 async function compareTwo(
   name: Ratio["name"],
   what: string,
   systems: { readonly dearer: Ours; readonly cheaper: Ours },
   rounds: number,
-  warmForMs = warmUpMs,
+  warmForMs = warmUp.measureMs,
 ): Promise<Ratio> {
   const { dearer, cheaper } = systems;
   for (const system of [dearer, cheaper]) {
-    await system.run({ outstanding: load.outstanding, warmupMs: 0, measureMs: warmForMs });
+    await system.run({ ...warmUp, measureMs: warmForMs });
   }
   const ratios: number[] = [];
   for (let round = 0; round < Math.max(rounds, leastRounds); round++) {

@@ -49,8 +49,8 @@ class TcpTransport implements Transport, TcpShared {
   readonly checksum = platformChecksum();
   readonly logger: Logger | null;
   readonly secure: boolean;
+  readonly floor = new HeapFloor(this.nowMs(), heapNow);
   readonly #tls: TlsOptions | null;
-  readonly floor = new HeapFloor(performance.now(), heapNow);
   readonly #connections = new Set<TcpConnection>();
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | null = null;

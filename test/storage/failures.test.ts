@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RaftError } from "../../src/errors.js";
-import { FakeDisk, type Operation, lost, systemError } from "./fake-disk.js";
+import { FakeDisk, type Operation, lost, settle, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
@@ -24,15 +24,6 @@ function errorsOf(opened: Opened): RaftError[] {
   return opened.answers.flatMap((answer) =>
     answer.type === "failed" ? [answer.error as RaftError] : [],
   );
-}
-
-/** Lets everything that can still happen happen: the disk answers in one round of the event loop. */
-async function settle(disk: FakeDisk): Promise<void> {
-  for (let quiet = 0, seen = -1; quiet < 6;) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    quiet = disk.operations.length === seen ? quiet + 1 : 0;
-    seen = disk.operations.length;
-  }
 }
 
 for (const type of ["write", "sync"] as const) {

@@ -267,3 +267,12 @@ export class FakeDisk implements FileSystem {
     this.#durableNames.delete(path);
   }
 }
+
+/** Lets everything that can still happen happen: the disk answers in one round of the event loop. */
+export async function settle(disk: FakeDisk): Promise<void> {
+  for (let quiet = 0, seen = -1; quiet < 6;) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    quiet = disk.operations.length === seen ? quiet + 1 : 0;
+    seen = disk.operations.length;
+  }
+}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk, kept, lost } from "./fake-disk.js";
+import { FakeDisk, kept, lost, settle } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
@@ -210,16 +210,23 @@ const MiB = 1024 * 1024;
 const large = { segmentBytes: 4 * MiB, firstSegmentBytes: 4 * MiB };
 const secondSegment = "/data/wal-00000002.log";
 
-/** Appends entries of 16 KiB until so much of the first segment of 4 MiB is written; how much then is. */
-async function writeUntil(opened: Opened, from: number, part: number): Promise<number> {
+/**
+ * Appends entries of 16 KiB until so much of the first segment of 4 MiB is written, and lets everything else
+ * happen. Returns how much is written then.
+ */
+async function writeUntil(
+  disk: FakeDisk,
+  opened: Opened,
+  from: number,
+  part: number,
+): Promise<number> {
   let written = from;
   while (written < part * 4 * MiB) {
     const entry = entriesOf(1 + Math.round(written / 16384), 1, 1, "x".repeat(16_300));
     await opened.stored("a", opened.store("a", entry));
     written += 16384;
   }
-  // Whatever may go on in the background does: nothing is written meanwhile.
-  for (let round = 0; round < 100; round++) await new Promise(setImmediate);
+  await settle(disk);
   return written;
 }
 
@@ -227,20 +234,18 @@ test("the next segment is filled in step with the one in use, and ready before t
   const disk = new FakeDisk();
   const opened = await Opened.open("/data", { ...large, fs: disk });
   opened.storage.createGroup(identityOf("a"));
-  let written = await writeUntil(opened, 0, 0.2);
+  let written = await writeUntil(disk, opened, 0, 0.2);
   assert.deepEqual(segmentsOf(disk), ["wal-00000001.log"]);
   assert.ok(!disk.names().includes(`${secondSegment}.tmp`), "not begun yet");
-  const parts: number[] = [];
   for (const part of [0.3, 0.5, 0.7, 0.8]) {
-    written = await writeUntil(opened, written, part);
-    parts.push(disk.file(`${secondSegment}.tmp`).length / (4 * MiB));
+    written = await writeUntil(disk, opened, written, part);
+    const filled = disk.file(`${secondSegment}.tmp`).length / (4 * MiB);
     const due = (written / (4 * MiB) - 1 / 4) / (5 / 8);
-    const filled = parts.at(-1)!;
     assert.ok(filled >= due && filled <= due + 1 / 16 + 0.01, `at ${part} ${filled} is filled`);
   }
-  written = await writeUntil(opened, written, 0.9);
+  written = await writeUntil(disk, opened, written, 0.9);
   assert.equal(disk.file(secondSegment).length, 4 * MiB);
-  await writeUntil(opened, written, 1.1);
+  await writeUntil(disk, opened, written, 1.1);
   assert.deepEqual(segmentsOf(disk), ["wal-00000001.log", "wal-00000002.log"]);
   const ofSecond = disk.operations.filter(({ path }) => path === `${secondSegment}.tmp`);
   assert.equal(ofSecond.filter(({ type }) => type === "create").length, 1);
@@ -255,7 +260,7 @@ test("a batch that needs the next segment at once does not wait for its pace", a
   const disk = new FakeDisk();
   const opened = await Opened.open("/data", { ...large, fs: disk });
   opened.storage.createGroup(identityOf("a"));
-  const written = await writeUntil(opened, 0, 0.5);
+  const written = await writeUntil(disk, opened, 0, 0.5);
   const filled = disk.file(`${secondSegment}.tmp`).length;
   assert.ok(filled > 0 && filled < 2 * MiB, `${filled} bytes are filled`);
   const first = 1 + Math.round(written / 16384);
@@ -276,7 +281,7 @@ test("closing gives up a segment that is filled in part", async () => {
   const disk = new FakeDisk();
   const opened = await Opened.open("/data", { ...large, fs: disk });
   opened.storage.createGroup(identityOf("a"));
-  await writeUntil(opened, 0, 0.5);
+  await writeUntil(disk, opened, 0, 0.5);
   assert.ok(disk.names().includes(`${secondSegment}.tmp`));
   await opened.close();
   assert.deepEqual(segmentsOf(disk), ["wal-00000001.log"]);
@@ -289,10 +294,10 @@ test("where there is no room for the next segment it is tried now and then, not 
   const disk = new FakeDisk();
   const opened = await Opened.open("/data", { ...large, fs: disk });
   opened.storage.createGroup(identityOf("a"));
-  const written = await writeUntil(opened, 0, 0.2);
+  const written = await writeUntil(disk, opened, 0, 0.2);
   disk.capacityBytes = disk.usedBytes;
   const before = disk.operations.length;
-  await writeUntil(opened, written, 0.95);
+  await writeUntil(disk, opened, written, 0.95);
   const tried = disk.operations
     .slice(before)
     .filter(({ type, path }) => type === "create" && path.endsWith(".tmp")).length;

@@ -128,14 +128,20 @@ test("sequences that are no whole numbers, or that contradict each other, are re
   assert.deepEqual(fingerprint(copyBySnapshot(applier)), fingerprint(applier));
 });
 
-test("replies over the bound of a session are dropped oldest first, and leave a mark", () => {
+/** A session that has applied so many commands, whose replies of 1000 bytes are not all kept. */
+function overItsBound(commands: number) {
   const log = new LogBuilder(undefined, { maxReplyBytesPerSession: 4096 });
   const applier = newApplier();
   const session = log.register().index;
-  for (let sequence = 1; sequence <= 5; sequence++) {
+  for (let sequence = 1; sequence <= commands; sequence++) {
     log.command(session, sequence, "big", 1000, { lowest: 1 });
   }
   catchUp(applier, log);
+  return { log, applier, session };
+}
+
+test("replies over the bound of a session are dropped oldest first, and leave a mark", () => {
+  const { log, applier, session } = overItsBound(5);
   assert.ok(applier.sessions.byId.get(session)!.keptBytes <= 4096);
   log.command(session, 1, "big", 1000, { lowest: 1 });
   assert.match(show(catchUp(applier, log)) as string, /^sessionExpired\/maybe: .*no longer kept/);
@@ -283,13 +289,7 @@ test("hazard 58: sessions, kept replies and ids survive a snapshot, and so does 
 });
 
 test("hazard 58: whoever gets a copy knows which commands were applied though their replies were dropped", () => {
-  const log = new LogBuilder(undefined, { maxReplyBytesPerSession: 4096 });
-  const applier = newApplier();
-  const session = log.register().index;
-  for (let sequence = 1; sequence <= 6; sequence++) {
-    log.command(session, sequence, "big", 1000, { lowest: 1 });
-  }
-  catchUp(applier, log);
+  const { log, applier, session } = overItsBound(6);
   const { dropped } = applier.sessions.byId.get(session)!;
   assert.deepEqual([...dropped!], [1, 2, 3]);
   const copies = [copyBySnapshot(applier), copyBySnapshot(copyBySnapshot(applier))];

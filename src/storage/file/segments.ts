@@ -64,8 +64,8 @@ export class Segments {
   #nextSegment: number;
   #ready: OpenSegment | null = null;
   #preparing: Promise<OpenSegment> | null = null;
-  /** Of what is being prepared; null: at once. */
-  #pace: Pace | null = null;
+  /** Of what is being prepared, or was last; who needs the next segment at once advances it to its end. */
+  #pace = new Pace(1);
   /** Of the segment in use: `prepareBeside` begins there. */
   #beginAt = fillFrom;
   #turn: Promise<unknown> = Promise.resolve();
@@ -118,7 +118,7 @@ export class Segments {
 
   /** Prepares the next segment in the background, if that is not done or under way; all of it at once. */
   prepare(): Promise<OpenSegment> {
-    this.#pace?.advance(1);
+    this.#pace.advance(1);
     if (this.#ready !== null) return Promise.resolve(this.#ready);
     return (this.#preparing ??= this.#prepare());
   }
@@ -130,7 +130,7 @@ export class Segments {
   prepareBeside(written: number): Promise<OpenSegment> | null {
     const due = (written - fillFrom) / (fillUntil - fillFrom);
     if (this.#preparing !== null) {
-      this.#pace?.advance(due);
+      this.#pace.advance(due);
       return null;
     }
     if (this.#ready !== null || written < this.#beginAt) return null;
@@ -146,7 +146,6 @@ export class Segments {
         return this.#ready;
       } finally {
         this.#preparing = null;
-        this.#pace = null;
       }
     });
   }
@@ -156,7 +155,7 @@ export class Segments {
    * in the background (no space) is tried once more, now that it is needed.
    */
   next(leastBytes: number): Promise<OpenSegment> {
-    this.#pace?.advance(1);
+    this.#pace.advance(1);
     return this.#inTurn(async () => {
       let next = this.#ready;
       this.#ready = null;
@@ -196,10 +195,10 @@ export class Segments {
     try {
       const zeros = new Uint8Array(Math.min(pieceBytes, sizeBytes));
       for (let at = 0; at < sizeBytes;) {
-        await this.#pace?.reach(at / sizeBytes);
+        await this.#pace.reach(at / sizeBytes);
         if (this.#closing) throw new Error("closed while a segment was prepared");
-        const atOnce = this.#pace?.isOver ?? true;
-        const bytes = Math.min(atOnce ? pieceBytes : pacedPieceBytes, sizeBytes - at);
+        const most = this.#pace.isOver ? pieceBytes : pacedPieceBytes;
+        const bytes = Math.min(most, sizeBytes - at);
         await file.write(at, [zeros.subarray(0, bytes)]);
         await file.sync();
         at += bytes;
@@ -225,7 +224,7 @@ export class Segments {
   /** Stops preparing. The segment in use is closed by whoever writes it. */
   async close(): Promise<void> {
     this.#closing = true;
-    this.#pace?.advance(1);
+    this.#pace.advance(1);
     await this.#turn;
     await this.#ready?.file.close();
     this.#ready = null;
