@@ -117,7 +117,7 @@ export class Opened {
     options: FileStorageOptions = {},
     hostId = "foo",
   ): Promise<Opened> {
-    const opened = new Opened(fileStorage(dir, { lowSpaceBytes: 0, ...options }));
+    const opened = new Opened(fileStorage(dir, { lowSpaceBytes: 0, markLagMs: 0, ...options }));
     const recovered = await opened.storage.open(hostId, opened.#handlers());
     (opened as { recovered: readonly Recovered[] }).recovered = recovered.map((group) => ({
       ...group,

@@ -1,10 +1,10 @@
 /**
  * The file `mark`: how far the log is known to be synced.
  *
- * It is written after every sync, without a sync of its own, so it never claims too much and lags
- * only when power is lost. What it covers and is bad nevertheless is damage, never a torn tail: after
- * the death of the process alone it covers everything acknowledged. Two slots, at 0 and 512, take turns, so
- * that a torn write leaves the other one.
+ * It is written after syncs of the log, without a sync of its own, so it never claims too much. It trails
+ * the log by a moment (`TrailingMark`), and by more only when power is lost. What it covers and is bad
+ * nevertheless is damage, never a torn tail. Two slots, at 0 and 512, take turns, so that a torn write
+ * leaves the other one.
  *
  *     0  u32 magic "RVMK"    8  f64 sequence of the last synced block    32  f64 generation: highest wins
  *     4  u32 1: closed here 16  f64 its segment  24  f64 where it ends   40  u32 next group's number
@@ -130,5 +130,63 @@ export class MarkFile {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+}
+
+/**
+ * Has the mark follow the log at a distance of at most `lagMs`: it only vouches for the last block, so of many
+ * in a short while it need not be told of each.
+ */
+export class TrailingMark {
+  readonly #file: MarkFile;
+  readonly #lagMs: number;
+  readonly #onFailed: (error: unknown) => void;
+  /** What is to be written next. */
+  #newest: Mark | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #writing: Promise<void> | null = null;
+
+  constructor(file: MarkFile, lagMs: number, onFailed: (error: unknown) => void) {
+    this.#file = file;
+    this.#lagMs = lagMs;
+    this.#onFailed = onFailed;
+  }
+
+  /** The log is synced up to there. One write at a time, the newest mark in the end. */
+  follow(mark: Mark): void {
+    this.#newest = mark;
+    if (this.#timer !== null || this.#writing !== null) return;
+    if (this.#lagMs === 0) return this.#begin();
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#begin();
+    }, this.#lagMs).unref();
+  }
+
+  #begin(): void {
+    this.#writing = this.#write().then(
+      () => {
+        this.#writing = null;
+      },
+      (error: unknown) => {
+        this.#writing = null;
+        this.#onFailed(error);
+      },
+    );
+  }
+
+  async #write(): Promise<void> {
+    for (let mark = this.#newest; mark !== null; mark = this.#newest) {
+      this.#newest = null;
+      await this.#file.write(mark);
+    }
+  }
+
+  /** Lags no longer: resolves when nothing is left to be written. */
+  async catchUp(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#newest !== null && this.#writing === null) this.#begin();
+    await this.#writing;
   }
 }

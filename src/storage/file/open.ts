@@ -111,6 +111,7 @@ export async function openDirectory(
         directoryId: identity.directoryId,
         segments,
         mark,
+        markLagMs: settings.markLagMs,
         groups,
         nextGroup: log.scan.replay.nextGroup,
         nextSequence: ready.nextSequence,

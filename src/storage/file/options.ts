@@ -16,6 +16,12 @@ export type FileStorageOptions = {
   readonly lowSpaceBytes?: number;
   /** A write or sync that takes longer is warned of. Default 5000. */
   readonly slowSyncMs?: number;
+  /**
+   * How long after a sync the file `mark` tells of it. It vouches for the last block of the log: what
+   * was synced less than this before the process was killed, and is found damaged, passes for a write that was
+   * cut short. 0: at once, at the price of a second write with every sync. Default 10.
+   */
+  readonly markLagMs?: number;
   /** For tests: another file system. */
   readonly fs?: FileSystem;
 };
@@ -47,6 +53,7 @@ export function settingsOf(options: FileStorageOptions): GivenSettings {
     maxLogBytes: check("maxLogBytes", options.maxLogBytes ?? 1024 * MiB, leastSegmentBytes),
     lowSpaceBytes: check("lowSpaceBytes", options.lowSpaceBytes ?? 2 * segmentBytes, 0),
     slowSyncMs: check("slowSyncMs", options.slowSyncMs ?? 5000, 1),
+    markLagMs: check("markLagMs", options.markLagMs ?? 10, 0),
     fs: options.fs ?? null,
   };
 }

@@ -13,7 +13,7 @@ import { PlaceSeeds, checksum } from "./checksum.js";
 import type { LogEnd } from "./copy.js";
 import { storageError } from "./failure.js";
 import type { GroupState } from "./group-state.js";
-import type { Mark, MarkFile } from "./mark.js";
+import { type Mark, type MarkFile, TrailingMark } from "./mark.js";
 import { segmentName } from "./names.js";
 import { encodeCheckpoint, sectionType } from "./records.js";
 import { encodeSegmentHeader, segmentHeaderBytes } from "./segment-header.js";
@@ -34,6 +34,8 @@ export type WalStart = {
   readonly directoryId: Uint8Array;
   readonly segments: Segments;
   readonly mark: MarkFile;
+  /** How far the mark may lag behind the log. */
+  readonly markLagMs: number;
   readonly groups: Map<number, GroupState>;
   readonly nextGroup: number;
   readonly nextSequence: number;
@@ -47,6 +49,7 @@ export class Wal {
   readonly #seeds: PlaceSeeds;
   readonly #segments: Segments;
   readonly #mark: MarkFile;
+  readonly #trail: TrailingMark;
   readonly #events: WalEvents;
   /** As of the last block that was begun to be written. */
   readonly groups: Map<number, GroupState>;
@@ -64,8 +67,6 @@ export class Wal {
   #spareWriter: Batch["reusableWriter"] = null;
   #writing: Promise<void> | null = null;
   #writingSinceMs = 0;
-  #marking: Promise<void> | null = null;
-  #markStale = false;
   #tidying: Promise<void> = Promise.resolve();
   #failed: RaftError | null = null;
 
@@ -74,6 +75,9 @@ export class Wal {
     this.#seeds = new PlaceSeeds(start.directoryId);
     this.#segments = start.segments;
     this.#mark = start.mark;
+    this.#trail = new TrailingMark(start.mark, start.markLagMs, (error) =>
+      this.fail(storageError(error, "writing the mark")),
+    );
     this.#events = events;
     this.groups = start.groups;
     this.nextGroup = start.nextGroup;
@@ -125,6 +129,7 @@ export class Wal {
   fail(error: RaftError): void {
     if (this.#failed !== null) return;
     this.#failed = error;
+    void this.#trail.catchUp();
     for (const waiter of this.#gathering.waiters.splice(0)) waiter(false);
     this.#events.failed(error);
   }
@@ -232,7 +237,7 @@ export class Wal {
     const oldestNeeded = batch.frees ? this.#oldestNeeded() : 0;
     // Before the next one is begun: an empty one is answered at once, and answers keep their order.
     this.#complete(batch);
-    this.#touchMark();
+    this.#trail.follow(this.#markNow(false));
     if (this.#due && this.#writing === null) this.#startWrite();
     if (oldestNeeded > 0) this.#removeBefore(oldestNeeded);
     if (rolled) this.#events.rolled();
@@ -277,27 +282,6 @@ export class Wal {
     });
   }
 
-  /** Writes the mark without waiting for it; one write at a time, the newest state in the end. */
-  #touchMark(): void {
-    this.#markStale = true;
-    this.#marking ??= this.#writeMark().then(
-      () => {
-        this.#marking = null;
-      },
-      (error: unknown) => {
-        this.#marking = null;
-        this.fail(storageError(error, "writing the mark"));
-      },
-    );
-  }
-
-  async #writeMark(): Promise<void> {
-    while (this.#markStale && this.#failed === null) {
-      this.#markStale = false;
-      await this.#mark.write(this.#markNow(false));
-    }
-  }
-
   #markNow(clean: boolean): Mark {
     return {
       sequence: this.#nextSequence - 1,
@@ -317,7 +301,7 @@ export class Wal {
   async drain(): Promise<void> {
     this.flush();
     while (this.#writing !== null) await this.#writing;
-    await this.#marking;
+    await this.#trail.catchUp();
     await this.#tidying;
   }
 

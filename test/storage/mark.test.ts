@@ -1,0 +1,122 @@
+/** The file `mark` trails the log (docs/decisions/0032): what that saves, and what it must not cost. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeDisk, type Operation, settle, systemError } from "./fake-disk.js";
+import { Opened, entriesOf, hardStateOf, identityOf } from "./support.js";
+
+const options = { segmentBytes: 1 << 20, firstSegmentBytes: 1 << 16 };
+/** Longer than any test runs: nothing comes of it by time. */
+const never = 3_600_000;
+
+const isMark = ({ type, path }: Operation): boolean => type === "write" && path.endsWith("/mark");
+const isLog = ({ path }: Operation): boolean => path.includes("/wal-");
+
+/** A group with one entry, of which the disk has said everything that it has to say by itself. */
+async function begin(disk: FakeDisk, markLagMs: number): Promise<Opened> {
+  const opened = await Opened.open("/data", { ...options, fs: disk, markLagMs });
+  opened.storage.createGroup(identityOf("queue"));
+  const ticket = opened.store("queue", entriesOf(1, 1), { hardState: hardStateOf(1) });
+  await opened.stored("queue", ticket);
+  await settle(disk);
+  return opened;
+}
+
+/** Each in a block of its own. */
+async function storeOneByOne(opened: Opened, first: number, count: number): Promise<void> {
+  for (let index = first; index < first + count; index++) {
+    await opened.stored("queue", opened.store("queue", entriesOf(index, 1)));
+  }
+}
+
+/** The sequence of the last block that the mark vouches for, by its newer slot; here that of its entry. */
+function markedSequence(disk: FakeDisk): number {
+  const bytes = disk.file("/data/mark");
+  const view = new DataView(bytes.buffer);
+  const generation = (slot: number): number => view.getFloat64(slot * 512 + 32, true);
+  return view.getFloat64((generation(1) > generation(0) ? 512 : 0) + 8, true);
+}
+
+/** The process is killed, and one bit of the block with that text is not what was written. */
+function damagedAt(disk: FakeDisk, text: string): FakeDisk {
+  const image = disk.killImage();
+  const bytes = image.file("/data/wal-00000001.log");
+  const at = Buffer.from(bytes).indexOf(text);
+  assert.ok(at > 0, `no ${text} in the log`);
+  bytes[at]! ^= 1;
+  image.setFile("/data/wal-00000001.log", bytes);
+  return image;
+}
+
+test("with a lag, blocks in quick succession cost no write of the mark each", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, never);
+  const from = disk.operations.length;
+  await storeOneByOne(opened, 2, 20);
+  assert.equal(disk.operations.slice(from).filter(isMark).length, 0);
+  await opened.close();
+  assert.equal(markedSequence(disk), 21, "closing in order tells it all the same");
+});
+
+test("without a lag, each block costs one", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, 0);
+  const from = disk.operations.length;
+  await storeOneByOne(opened, 2, 20);
+  await settle(disk);
+  assert.equal(disk.operations.slice(from).filter(isMark).length, 20);
+  await opened.close();
+});
+
+test("soon after the last block the mark vouches for it", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, 1);
+  await storeOneByOne(opened, 2, 5);
+  while (markedSequence(disk) < 6) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  const image = damagedAt(disk, "entry 6");
+  const again = await Opened.open("/data", { ...options, fs: image });
+  assert.notEqual(again.group("queue")!.damage, null, "the last block was synced: that is damage");
+  await again.close();
+  await opened.close();
+});
+
+test("before that, only the last block goes without: the others vouch for those before them", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, never);
+  await storeOneByOne(opened, 2, 5);
+  const last = await Opened.open("/data", { ...options, fs: damagedAt(disk, "entry 6") });
+  assert.equal(last.group("queue")!.damage, null, "it passes for one that was cut short");
+  assert.equal(last.group("queue")!.entries.length, 5);
+  await last.close();
+  const other = await Opened.open("/data", { ...options, fs: damagedAt(disk, "entry 5") });
+  assert.notEqual(other.group("queue")!.damage, null);
+  await other.close();
+  await opened.close();
+});
+
+test("when the log fails, the mark is told at once of what was synced before", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, never);
+  await storeOneByOne(opened, 2, 3);
+  disk.before = (operation) => {
+    if (operation.type === "sync" && isLog(operation)) throw systemError("EIO");
+  };
+  opened.store("queue", entriesOf(5, 1));
+  await opened.until((answer) => answer.type === "failed");
+  await settle(disk);
+  assert.equal(markedSequence(disk), 4);
+  const again = await Opened.open("/data", { ...options, fs: damagedAt(disk, "entry 4") });
+  assert.notEqual(again.group("queue")!.damage, null);
+  await again.close();
+  await opened.close();
+});
+
+test("a lag that is no count of milliseconds is refused by name", async () => {
+  for (const markLagMs of [-1, 0.5, Number.NaN, Infinity]) {
+    await assert.rejects(
+      async () => Opened.open("/data", { ...options, fs: new FakeDisk(), markLagMs }),
+      /markLagMs must be an integer of at least 0/,
+    );
+  }
+});
