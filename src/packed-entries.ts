@@ -39,6 +39,11 @@ export const kindCodes = Object.freeze({
   config: 4,
 } as const satisfies Record<EntryKind, number>);
 
+/** Commands first: a look-up by a name that varies takes longer than all else of a small entry's head. */
+export function kindCode(kind: EntryKind): number {
+  return kind === "command" ? kindCodes.command : kindCodes[kind];
+}
+
 /** By code. */
 export const entryKinds: readonly EntryKind[] = Object.freeze(
   Object.keys(kindCodes) as EntryKind[],
@@ -65,7 +70,7 @@ export function packEntries(entries: readonly Entry[], from: number, count: numb
     const entry = entries[from + position]!;
     const at = position * fieldsPerEntry;
     packNumbers(numbers, at, entry);
-    kinds[position] = kindCodes[entry.kind];
+    kinds[position] = kindCode(entry.kind);
     if (staysWhole(entry)) (whole ??= new Map()).set(position, entry);
     else end = copyBody(bodies, end, entry.body);
     ends[position] = end;

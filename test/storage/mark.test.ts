@@ -67,7 +67,7 @@ test("without a lag, each block costs one", async () => {
   await opened.close();
 });
 
-test("soon after the last block the mark vouches for it", async () => {
+test("soon after the last block the mark vouches for it", { timeout: 20_000 }, async () => {
   const disk = new FakeDisk();
   const opened = await begin(disk, 1);
   await storeOneByOne(opened, 2, 5);
