@@ -12,7 +12,7 @@ import type { Checksum } from "../codec/crc32.js";
 import { FrameReader, makeFarewell, makePreamble } from "../codec/frame.js";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
-import type { HeapFloor } from "./heap-floor.js";
+import type { HeapLimit } from "./heap-limit.js";
 import { packFrames, type Payload, payloadBytes } from "./pack.js";
 import { reasonOf } from "./tcp-errors.js";
 import type { TcpLimits } from "./tcp-limits.js";
@@ -23,7 +23,7 @@ export type TcpShared = {
   readonly checksum: Checksum;
   readonly logger: Logger | null;
   readonly secure: boolean;
-  readonly floor: HeapFloor;
+  readonly heapLimit: HeapLimit;
   nowMs(): number;
   /** The connection has a deadline from here on, until `forget`. */
   watch(connection: TcpConnection): void;
@@ -208,7 +208,7 @@ export class TcpConnection implements Connection {
     let size = 0;
     while (count < queue.length && size < writeBytes) size += payloadBytes(queue[count++]!);
     this.#writingBytes = size;
-    this.#shared.floor.carried(size);
+    this.#shared.heapLimit.carried(size);
     if (count < queue.length) return queue.splice(0, count);
     this.#queue = [];
     return queue;
@@ -239,7 +239,7 @@ export class TcpConnection implements Connection {
   // Reading
 
   #receive(chunk: Buffer): void {
-    this.#shared.floor.carried(chunk.length);
+    this.#shared.heapLimit.carried(chunk.length);
     if (this.#state !== "open") return;
     try {
       // A plain view: `slice` of a Buffer would not copy, which receivers rely on.

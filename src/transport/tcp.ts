@@ -10,7 +10,7 @@ import { getHeapStatistics } from "node:v8";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
-import { type Heap, HeapFloor } from "./heap-floor.js";
+import { HeapLimit } from "./heap-limit.js";
 import { nodeTls } from "./node-tls.js";
 import { formatAddress, parseAddress, type TcpAddress } from "./tcp-address.js";
 import { TcpConnection, type TcpShared } from "./tcp-connection.js";
@@ -49,9 +49,17 @@ class TcpTransport implements Transport, TcpShared {
   readonly checksum = platformChecksum();
   readonly logger: Logger | null;
   readonly secure: boolean;
-  readonly floor = new HeapFloor(this.nowMs(), heapNow);
+  readonly heapLimit = new HeapLimit(this.nowMs(), {
+    freeBytes: freeHeapBytes,
+    soon: (work) => void setImmediate(work),
+  });
   readonly #tls: TlsOptions | null;
   readonly #connections = new Set<TcpConnection>();
+  /** What nobody holds is taken from here by a full collection only. */
+  readonly #collections = new FinalizationRegistry<null>(() => {
+    this.#noticeNext();
+    this.heapLimit.collected();
+  });
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | null = null;
 
@@ -68,6 +76,7 @@ class TcpTransport implements Transport, TcpShared {
       limits.closeTimeoutMs,
     );
     this.#sweepMs = Math.min(1000, Math.max(5, Math.floor(shortestMs / 4)));
+    this.#noticeNext();
   }
 
   nowMs(): number {
@@ -111,20 +120,25 @@ class TcpTransport implements Transport, TcpShared {
     if (this.#connections.size > 0 || this.#sweep === null) return;
     clearInterval(this.#sweep);
     this.#sweep = null;
-    this.floor.letGo();
+    this.heapLimit.letGo();
+  }
+
+  /** The next full collection is told to `heapLimit`. */
+  #noticeNext(): void {
+    this.#collections.register({}, null);
   }
 
   /** One coarse round for all deadlines, instead of timers per connection. */
   #look(): void {
     const nowMs = this.nowMs();
     for (const connection of this.#connections) connection.checkDeadlines(nowMs);
-    this.floor.look(nowMs);
+    this.heapLimit.look(nowMs);
   }
 }
 
-function heapNow(): Heap {
-  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
-  return { usedBytes, limitBytes };
+function freeHeapBytes(): number {
+  const { heap_size_limit: limitBytes, used_heap_size: usedBytes } = getHeapStatistics();
+  return limitBytes - usedBytes;
 }
 
 function startListening(
