@@ -37,3 +37,41 @@ export function crc32(bytes: Uint8Array, before = 0): number {
   for (; i < length; i++) c = (c >>> 8) ^ t0[(c ^ bytes[i]!) & 0xff]!;
   return ~c >>> 0;
 }
+
+// A checksum is a polynomial over GF(2) modulo the generator, bit-reversed: bit 31 is the coefficient of x^0.
+const one = 0x80000000;
+
+/** The product of two polynomials. */
+function multiply(a: number, b: number): number {
+  let product = 0;
+  let shifted = b;
+  for (let bit = one; bit !== 0; bit >>>= 1) {
+    if ((a & bit) !== 0) product ^= shifted;
+    shifted = (shifted & 1) === 1 ? (shifted >>> 1) ^ 0xedb88320 : shifted >>> 1;
+  }
+  return product >>> 0;
+}
+
+/** x to the power of 8 * 2^k, by k: what 2^k bytes more do to the polynomial of those before them. */
+const powers: readonly number[] = (() => {
+  const list = [0x00800000];
+  while (list.length < 32) list.push(multiply(list.at(-1)!, list.at(-1)!));
+  return list;
+})();
+
+function powerFor(lengthBytes: number): number {
+  let power = one;
+  for (let k = 0, rest = lengthBytes; rest > 0; k++, rest >>>= 1) {
+    if ((rest & 1) === 1) power = multiply(power, powers[k]!);
+  }
+  return power;
+}
+
+/**
+ * CRC-32 of what has the checksum `first` and behind it what has `second` and is `secondBytes` long, at most 2^32 - 1:
+ * neither is read again.
+ */
+export function crc32Combine(first: number, second: number, secondBytes: number): number {
+  if (first === 0) return second;
+  return (multiply(powerFor(secondBytes), first) ^ second) >>> 0;
+}

@@ -14,6 +14,7 @@ import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
 import type { HeapLimit } from "./heap-limit.js";
 import { packFrames, type Payload, payloadBytes } from "./pack.js";
+import type { SharedSums } from "./shared-sums.js";
 import { reasonOf } from "./tcp-errors.js";
 import type { TcpLimits } from "./tcp-limits.js";
 
@@ -21,6 +22,7 @@ import type { TcpLimits } from "./tcp-limits.js";
 export type TcpShared = {
   readonly limits: TcpLimits;
   readonly checksum: Checksum;
+  readonly sums: SharedSums;
   readonly logger: Logger | null;
   readonly secure: boolean;
   readonly heapLimit: HeapLimit;
@@ -181,25 +183,30 @@ export class TcpConnection implements Connection {
   #scheduleFlush(): void {
     if (this.#flushScheduled || !this.#connected || this.#writingBytes >= 0) return;
     this.#flushScheduled = true;
+    this.#shared.sums.expect();
     process.nextTick(flush, this);
   }
 
   /** @internal */
   flushNow(): void {
     this.#flushScheduled = false;
-    if (this.#state === "ended" || this.#writingBytes >= 0) return;
-    if (this.#queue.length === 0 && this.#preamble === null) {
-      if (this.#state === "closing") this.#socket.end(makeFarewell());
-      return;
-    }
+    const buffers = this.#shared.sums.pack(this.#packed);
+    if (buffers.length > 0) this.#write(buffers);
+    else if (this.#state === "closing" && this.#writingBytes < 0) this.#socket.end(makeFarewell());
+  }
+
+  /** What the next write takes; empty: nothing is to be written now. */
+  readonly #packed = (checksum: Checksum): Buffer[] => {
+    if (this.#state === "ended" || this.#writingBytes >= 0) return [];
+    if (this.#queue.length === 0 && this.#preamble === null) return [];
     const payloads = this.#takePayloads();
-    const buffers = packFrames(payloads, this.#preamble, this.#shared.checksum);
+    const buffers = packFrames(payloads, this.#preamble, checksum);
     this.#preamble = null;
     const { nowMs, limits } = this.#shared;
     const mebibytes = Math.ceil((this.#writingBytes + 1) / writeBytes);
     this.#stallDeadlineMs = nowMs() + limits.stallTimeoutMs * mebibytes;
-    this.#write(buffers);
-  }
+    return buffers;
+  };
 
   /** Takes a write's worth off the queue, but always one payload, and counts it as under way. */
   #takePayloads(): Payload[] {

@@ -12,6 +12,7 @@ import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from
 import { platformChecksum } from "./checksum.js";
 import { HeapLimit } from "./heap-limit.js";
 import { nodeTls } from "./node-tls.js";
+import { SharedSums } from "./shared-sums.js";
 import { formatAddress, parseAddress, type TcpAddress } from "./tcp-address.js";
 import { TcpConnection, type TcpShared } from "./tcp-connection.js";
 import { reasonOf } from "./tcp-errors.js";
@@ -47,6 +48,7 @@ export function createTcpTransport(options: TcpTransportOptions = {}): Transport
 class TcpTransport implements Transport, TcpShared {
   readonly limits: TcpLimits;
   readonly checksum = platformChecksum();
+  readonly sums = new SharedSums(this.checksum);
   readonly logger: Logger | null;
   readonly secure: boolean;
   readonly heapLimit = new HeapLimit(this.nowMs(), {
