@@ -113,10 +113,10 @@ test("when the log fails, the mark is told at once of what was synced before", a
 });
 
 test("a lag that is no count of milliseconds is refused by name", async () => {
-  for (const markLagMs of [-1, 0.5, Number.NaN, Infinity]) {
+  for (const markLagMs of [-1, 0.5, Number.NaN, Infinity, 2 ** 31]) {
     await assert.rejects(
       async () => Opened.open("/data", { ...options, fs: new FakeDisk(), markLagMs }),
-      /markLagMs must be an integer of at least 0/,
+      /markLagMs must be an integer of at least 0 and at most 2147483647, not /,
     );
   }
 });

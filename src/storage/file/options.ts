@@ -32,12 +32,14 @@ export type GivenSettings = Omit<Settings, "fs"> & { readonly fs: FileSystem | n
 
 const MiB = 1024 * 1024;
 const leastSegmentBytes = 1024;
+const longestTimerMs = 2 ** 31 - 1;
 
-function check(name: string, value: number, least: number): number {
-  if (!Number.isSafeInteger(value) || value < least) {
+function check(name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    const upTo = most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : "";
     throw new RaftError(
       "invalidArgument",
-      `fileStorage: ${name} must be an integer of at least ${least}, not ${String(value)}`,
+      `fileStorage: ${name} must be an integer of at least ${least}${upTo}, not ${String(value)}`,
     );
   }
   return value;
@@ -53,7 +55,7 @@ export function settingsOf(options: FileStorageOptions): GivenSettings {
     maxLogBytes: check("maxLogBytes", options.maxLogBytes ?? 1024 * MiB, leastSegmentBytes),
     lowSpaceBytes: check("lowSpaceBytes", options.lowSpaceBytes ?? 2 * segmentBytes, 0),
     slowSyncMs: check("slowSyncMs", options.slowSyncMs ?? 5000, 1),
-    markLagMs: check("markLagMs", options.markLagMs ?? 10, 0),
+    markLagMs: check("markLagMs", options.markLagMs ?? 10, 0, longestTimerMs),
     fs: options.fs ?? null,
   };
 }
