@@ -60,7 +60,12 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     const { limits, intake } = this.#context;
     const room = Math.max(0, limits.maxRequestsPerClient - this.#outstanding);
     this.#outstanding += requests.length;
-    if (requests.length <= room) return intake.offer(this, requests, frameBytes);
+    if (requests.length <= room) {
+      intake.offer(this, requests, frameBytes);
+      // As stale queries are, all was answered at once: nobody has to wait for the turn's end.
+      if (this.#outstanding === 0 && !this.#closed) this.#sendReplies();
+      return;
+    }
     if (room > 0) intake.offer(this, requests.slice(0, room), frameBytes);
     const why = `more than ${limits.maxRequestsPerClient} requests of this client wait for an answer`;
     refuseAll(this, requests.slice(room), why);

@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ClientRequest } from "../../src/codec/types.js";
+import { createCborCodec } from "../../src/codec/values.js";
 import { Intake, type IntakeLimits, type Requester } from "../../src/host/intake.js";
 import type { TurnFlusher } from "../../src/host/turns.js";
+import { encodeQueryBody } from "../../src/value/body.js";
 import { Cluster, counter } from "./cluster.js";
+import { RawClient } from "./raw-client.js";
 
 const limits: IntakeLimits = {
   maxRequestsPerTurn: 10,
@@ -148,5 +151,33 @@ test("commands beyond a turn's limit are applied in the order in which they were
     Promise.all(Array.from({ length: 100 }, () => foo!.command("inc", 1))),
   );
   assert.deepEqual(replies, numbers(1, 100));
+  await cluster.close();
+});
+
+test("stale queries are answered at once, and what they are asked with when it is known", async () => {
+  const cluster = new Cluster();
+  await cluster.start("foo");
+  await cluster.group("counter", counter, ["foo"]);
+  const transport = cluster.network.transport("raw");
+  const client = new RawClient((handlers) => transport.dial("foo:1", handlers), "counter");
+  await cluster.pass(20);
+  const body = encodeQueryBody(counter, createCborCodec(), "get", false, undefined);
+  const query = (request: number, stale: boolean): ClientRequest => ({
+    type: "query",
+    request,
+    stale,
+    body,
+  });
+  // All within one turn of the host: at its end they would leave together.
+  client.ask(query(1, true));
+  client.ask(query(2, true), query(3, true));
+  client.ask(query(4, false), query(5, true));
+  client.ask(query(6, true));
+  await cluster.pass(20);
+  const sent = client.replyFrames().map(({ replies }) => replies.map(({ request }) => request));
+  assert.deepEqual(sent.slice(0, 2), [[1], [2, 3]]);
+  assert.deepEqual(sent.slice(2).flat().sort(), [4, 5, 6], "one of these waits");
+  assert.equal(sent.length, 3);
+  assert.ok(client.replies().every(({ status }) => status === "ok"));
   await cluster.close();
 });
