@@ -231,8 +231,8 @@ const callers: readonly Mutant[] = [
     hazards: [95],
     bug: "one client may have any number of requests under way",
     file: "src/host/client-channel.ts",
-    find: "if (requests.length <= room) return",
-    replace: "if (requests.length >= 0) return",
+    find: "if (requests.length <= room) {",
+    replace: "if (requests.length >= 0) {",
     catchers: [unit("test/host/limits.test")],
   },
   {
