@@ -67,11 +67,12 @@ test("without a lag, each block costs one", async () => {
   await opened.close();
 });
 
-test("soon after the last block the mark vouches for it", { timeout: 20_000 }, async () => {
+test("soon after the last block the mark vouches for it", { timeout: 20_000 }, async (t) => {
   const disk = new FakeDisk();
   const opened = await begin(disk, 1);
   await storeOneByOne(opened, 2, 5);
   while (markedSequence(disk) < 6) {
+    t.signal.throwIfAborted();
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
   const image = damagedAt(disk, "entry 6");

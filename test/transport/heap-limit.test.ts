@@ -118,7 +118,7 @@ test("who lets go while it comes gets no more of it", () => {
 test(
   "over TCP, collections of V8 are noticed: ballast is in its heap, then no more",
   { timeout: 30_000 },
-  async () => {
+  async (t) => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     const used = (): number => getHeapStatistics().used_heap_size;
@@ -139,10 +139,15 @@ test(
       },
     }));
     const connection = transport.dial(listener.address, ignored);
+    t.after(async () => {
+      connection.close();
+      await listener.close();
+    });
     const payload = new Uint8Array(MiB);
     collect();
     const before = used();
     while (used() < before + ballastBytes - MiB) {
+      t.signal.throwIfAborted();
       const until = received + 4 * MiB;
       for (let i = 0; i < 4; i++) connection.send(payload);
       while (received < until) await new Promise<void>((resolve) => (heard = resolve));
@@ -150,10 +155,9 @@ test(
       await new Promise(setImmediate);
     }
     while (used() > before + 2 * MiB) {
+      t.signal.throwIfAborted();
       collect();
       await new Promise(setImmediate);
     }
-    connection.close();
-    await listener.close();
   },
 );
