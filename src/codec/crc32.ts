@@ -3,11 +3,18 @@
 /** CRC-32 of `bytes`, going on from the checksum of what came before them. */
 export type Checksum = (bytes: Uint8Array, before?: number) => number;
 
+// A checksum is a polynomial over GF(2) modulo the generator, bit-reversed: bit 31 is the coefficient of x^0.
+const one = 0x80000000;
+
+function timesX(polynomial: number): number {
+  return (polynomial & 1) === 1 ? (polynomial >>> 1) ^ 0xedb88320 : polynomial >>> 1;
+}
+
 function makeTables(): readonly Uint32Array[] {
   const first = new Uint32Array(256);
   for (let n = 0; n < 256; n++) {
     let c = n;
-    for (let k = 0; k < 8; k++) c = (c & 1) === 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
+    for (let k = 0; k < 8; k++) c = timesX(c);
     first[n] = c >>> 0;
   }
   const tables = [first];
@@ -38,40 +45,29 @@ export function crc32(bytes: Uint8Array, before = 0): number {
   return ~c >>> 0;
 }
 
-// A checksum is a polynomial over GF(2) modulo the generator, bit-reversed: bit 31 is the coefficient of x^0.
-const one = 0x80000000;
-
-/** The product of two polynomials. */
 function multiply(a: number, b: number): number {
   let product = 0;
   let shifted = b;
   for (let bit = one; bit !== 0; bit >>>= 1) {
     if ((a & bit) !== 0) product ^= shifted;
-    shifted = (shifted & 1) === 1 ? (shifted >>> 1) ^ 0xedb88320 : shifted >>> 1;
+    shifted = timesX(shifted);
   }
   return product >>> 0;
 }
 
-/** x to the power of 8 * 2^k, by k: what 2^k bytes more do to the polynomial of those before them. */
-const powers: readonly number[] = (() => {
-  const list = [0x00800000];
-  while (list.length < 32) list.push(multiply(list.at(-1)!, list.at(-1)!));
-  return list;
-})();
+/** Of what has the checksum `first` and behind it what has `second` and is `secondBytes` long, at most 2^32 - 1. */
+export type Crc32Combine = (first: number, second: number, secondBytes: number) => number;
 
-function powerFor(lengthBytes: number): number {
-  let power = one;
-  for (let k = 0, rest = lengthBytes; rest > 0; k++, rest >>>= 1) {
-    if ((rest & 1) === 1) power = multiply(power, powers[k]!);
-  }
-  return power;
-}
-
-/**
- * CRC-32 of what has the checksum `first` and behind it what has `second` and is `secondBytes` long, at most 2^32 - 1:
- * neither is read again.
- */
-export function crc32Combine(first: number, second: number, secondBytes: number): number {
-  if (first === 0) return second;
-  return (multiply(powerFor(secondBytes), first) ^ second) >>> 0;
+/** Combines checksums without reading anything again. Made by whoever needs it: its table takes a tenth of a millisecond. */
+export function makeCrc32Combine(): Crc32Combine {
+  // x to the power of 8 * 2^k, by k: what 2^k bytes more do to the polynomial of those before them.
+  const powers = [0x00800000];
+  while (powers.length < 32) powers.push(multiply(powers.at(-1)!, powers.at(-1)!));
+  return (first, second, secondBytes) => {
+    let moved = first;
+    for (let k = 0, rest = secondBytes; rest > 0; k++, rest >>>= 1) {
+      if ((rest & 1) === 1) moved = multiply(moved, powers[k]!);
+    }
+    return (moved ^ second) >>> 0;
+  };
 }

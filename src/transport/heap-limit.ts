@@ -16,7 +16,7 @@ const tooMany = 2;
 const heavyBytes = 4 * 1024 * 1024;
 /** Who was given a small heap needs what there is. */
 const leastFreeBytes = 160 * 1024 * 1024;
-const ballastBytes = 16 * 1024 * 1024;
+const enoughBytes = 16 * 1024 * 1024;
 const pieceBytes = 1024 * 1024;
 /** V8 holds doubles in the heap itself, and follows nothing in an array of them. */
 const doubleBytes = 8;
@@ -57,7 +57,7 @@ export class HeapLimit {
 
   /** All of the heap was collected. */
   collected(): void {
-    if (this.ballastBytes >= ballastBytes) {
+    if (this.ballastBytes >= enoughBytes) {
       this.letGo();
       this.#collections = 0;
       return;
@@ -73,7 +73,7 @@ export class HeapLimit {
     // Let go meanwhile.
     if (ballast !== this.#ballast) return;
     ballast.push(new Array<number>(pieceBytes / doubleBytes).fill(0.5));
-    if (this.ballastBytes < ballastBytes) this.#ports.soon(() => this.#load(ballast));
+    if (this.ballastBytes < enoughBytes) this.#ports.soon(() => this.#load(ballast));
   }
 
   /** Now and then. */

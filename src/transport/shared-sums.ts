@@ -2,7 +2,7 @@
  * Checksums of large parts that a turn sends to more than one peer, as a leader sends its entries: they are
  * computed once, and carried into the frame of each.
  */
-import { type Checksum, crc32Combine } from "../codec/crc32.js";
+import { type Checksum, type Crc32Combine, makeCrc32Combine } from "../codec/crc32.js";
 
 /** Below it, carrying a checksum into another costs about what computing it again does. */
 export const sharedFromBytes = 16 * 1024;
@@ -18,8 +18,8 @@ export class SharedSums {
   readonly #parts: (Uint8Array | null)[] = [];
   readonly #sums: number[] = [];
   #used = 0;
-  /** Where the next part is expected: all peers are sent theirs in the same order. */
-  #cursor = 0;
+  /** Null until something was shared. */
+  #combine: Crc32Combine | null = null;
   /** Connections that will pack their frames in this turn. */
   #expected = 0;
 
@@ -41,7 +41,6 @@ export class SharedSums {
   pack<T>(work: (checksum: Checksum) => T): T {
     this.#expected -= 1;
     if (this.#expected === 0 && this.#used === 0) return work(this.#checksum);
-    this.#cursor = 0;
     try {
       return work(this.#sharing);
     } finally {
@@ -56,17 +55,17 @@ export class SharedSums {
 
   readonly #sharing: Checksum = (bytes, before = 0) => {
     if (bytes.length < sharedFromBytes) return this.#checksum(bytes, before);
-    const at = this.#parts.indexOf(bytes, this.#cursor);
-    if (at >= 0) {
-      this.#cursor = at + 1;
-      return crc32Combine(before, this.#sums[at]!, bytes.length);
+    let at = this.#parts.indexOf(bytes);
+    if (at < 0) {
+      // Nobody is left who could need it, or it is one too many.
+      if (this.#expected === 0 || this.#used === mostParts) return this.#checksum(bytes, before);
+      at = this.#used++;
+      this.#parts[at] = bytes;
+      this.#sums[at] = this.#checksum(bytes);
     }
-    // Nobody is left who could need it, or it is one too many.
-    if (this.#expected === 0 || this.#used === mostParts) return this.#checksum(bytes, before);
-    const sum = this.#checksum(bytes);
-    this.#parts[this.#used] = bytes;
-    this.#sums[this.#used] = sum;
-    this.#used += 1;
-    return crc32Combine(before, sum, bytes.length);
+    const sum = this.#sums[at]!;
+    if (before === 0) return sum;
+    this.#combine ??= makeCrc32Combine();
+    return this.#combine(before, sum, bytes.length);
   };
 }

@@ -13,7 +13,7 @@ import { encodeCommandBody } from "../../src/value/body.js";
 import { Cluster, counter } from "../host/cluster.js";
 import { RawClient } from "../host/raw-client.js";
 import { recorded } from "../host/recorded.js";
-import { FakeDisk } from "../storage/fake-disk.js";
+import { FakeDisk, isLog } from "../storage/fake-disk.js";
 
 const ids = ["foo", "bar", "baz"] as const;
 const commands = 200;
@@ -30,7 +30,7 @@ function entriesIn(frames: readonly Frame[]): number[] {
 function logOperations(disk: FakeDisk, type: "write" | "sync", from: number): number {
   return disk.operations
     .slice(from)
-    .filter((operation) => operation.type === type && operation.path.includes("/wal-")).length;
+    .filter((operation) => operation.type === type && isLog(operation)).length;
 }
 
 type Costs = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RaftError } from "../../src/errors.js";
-import { FakeDisk, type Operation, lost, settle, systemError } from "./fake-disk.js";
+import { FakeDisk, isLog, lost, settle, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
@@ -14,10 +14,6 @@ async function withGroup(disk: FakeDisk): Promise<Opened> {
     opened.store("queue", entriesOf(1, 3), { hardState: hardStateOf(1) }),
   );
   return opened;
-}
-
-function isLog(operation: Operation): boolean {
-  return operation.path.includes("/wal-");
 }
 
 function errorsOf(opened: Opened): RaftError[] {

@@ -2,6 +2,7 @@
  * A disk in memory that can lose what was not synced, tear it, fail, fill up and be cut off at any
  * operation. What a crash leaves is computed by `crashImage`, as a disk of its own.
  */
+import assert from "node:assert/strict";
 import { RaftError } from "../../src/errors.js";
 import type { File, FileSystem, Lock, LockHolder, OpenMode } from "../../src/storage/file/index.js";
 
@@ -12,6 +13,10 @@ export type Operation = {
   readonly type: "write" | "sync" | "create" | "rename" | "remove" | "syncDirectory";
   readonly path: string;
 };
+
+export function isLog({ path }: Operation): boolean {
+  return path.includes("/wal-");
+}
 
 export function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code });
@@ -266,6 +271,15 @@ export class FakeDisk implements FileSystem {
     this.#names.delete(path);
     this.#durableNames.delete(path);
   }
+}
+
+/** One bit is not what was written, where `text` begins in the file. */
+export function flipBitAt(disk: FakeDisk, path: string, text: string): void {
+  const bytes = disk.file(path);
+  const at = Buffer.from(bytes).indexOf(text);
+  assert.ok(at >= 0, `no "${text}" in ${path}`);
+  bytes[at]! ^= 1;
+  disk.setFile(path, bytes);
 }
 
 /** Lets everything that can still happen happen: the disk answers in one round of the event loop. */

@@ -1,15 +1,14 @@
 /** The file `mark` trails the log (docs/decisions/0032): what that saves, and what it must not cost. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk, type Operation, settle, systemError } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf } from "./support.js";
+import { FakeDisk, type Operation, flipBitAt, isLog, settle, systemError } from "./fake-disk.js";
+import { Opened, type Recovered, entriesOf, hardStateOf, identityOf } from "./support.js";
 
 const options = { segmentBytes: 1 << 20, firstSegmentBytes: 1 << 16 };
 /** Longer than any test runs: nothing comes of it by time. */
 const never = 3_600_000;
 
 const isMark = ({ type, path }: Operation): boolean => type === "write" && path.endsWith("/mark");
-const isLog = ({ path }: Operation): boolean => path.includes("/wal-");
 
 /** A group with one entry, of which the disk has said everything that it has to say by itself. */
 async function begin(disk: FakeDisk, markLagMs: number): Promise<Opened> {
@@ -36,15 +35,14 @@ function markedSequence(disk: FakeDisk): number {
   return view.getFloat64((generation(1) > generation(0) ? 512 : 0) + 8, true);
 }
 
-/** The process is killed, and one bit of the block with that text is not what was written. */
-function damagedAt(disk: FakeDisk, text: string): FakeDisk {
+/** The process is killed, one bit of the block with that text changes: what a restart makes of it. */
+async function restartDamagedAt(disk: FakeDisk, text: string): Promise<Recovered> {
   const image = disk.killImage();
-  const bytes = image.file("/data/wal-00000001.log");
-  const at = Buffer.from(bytes).indexOf(text);
-  assert.ok(at > 0, `no ${text} in the log`);
-  bytes[at]! ^= 1;
-  image.setFile("/data/wal-00000001.log", bytes);
-  return image;
+  flipBitAt(image, "/data/wal-00000001.log", text);
+  const again = await Opened.open("/data", { ...options, fs: image });
+  const group = again.group("queue")!;
+  await again.close();
+  return group;
 }
 
 test("with a lag, blocks in quick succession cost no write of the mark each", async () => {
@@ -75,10 +73,8 @@ test("soon after the last block the mark vouches for it", { timeout: 20_000 }, a
     t.signal.throwIfAborted();
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
-  const image = damagedAt(disk, "entry 6");
-  const again = await Opened.open("/data", { ...options, fs: image });
-  assert.notEqual(again.group("queue")!.damage, null, "the last block was synced: that is damage");
-  await again.close();
+  const { damage } = await restartDamagedAt(disk, "entry 6");
+  assert.notEqual(damage, null, "the last block was synced: that is damage");
   await opened.close();
 });
 
@@ -86,13 +82,11 @@ test("before that, only the last block goes without: the others vouch for those 
   const disk = new FakeDisk();
   const opened = await begin(disk, never);
   await storeOneByOne(opened, 2, 5);
-  const last = await Opened.open("/data", { ...options, fs: damagedAt(disk, "entry 6") });
-  assert.equal(last.group("queue")!.damage, null, "it passes for one that was cut short");
-  assert.equal(last.group("queue")!.entries.length, 5);
-  await last.close();
-  const other = await Opened.open("/data", { ...options, fs: damagedAt(disk, "entry 5") });
-  assert.notEqual(other.group("queue")!.damage, null);
-  await other.close();
+  const last = await restartDamagedAt(disk, "entry 6");
+  assert.equal(last.damage, null, "it passes for one that was cut short");
+  assert.equal(last.entries.length, 5);
+  const other = await restartDamagedAt(disk, "entry 5");
+  assert.notEqual(other.damage, null);
   await opened.close();
 });
 
@@ -107,9 +101,8 @@ test("when the log fails, the mark is told at once of what was synced before", a
   await opened.until((answer) => answer.type === "failed");
   await settle(disk);
   assert.equal(markedSequence(disk), 4);
-  const again = await Opened.open("/data", { ...options, fs: damagedAt(disk, "entry 4") });
-  assert.notEqual(again.group("queue")!.damage, null);
-  await again.close();
+  const { damage } = await restartDamagedAt(disk, "entry 4");
+  assert.notEqual(damage, null);
   await opened.close();
 });
 

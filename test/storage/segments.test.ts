@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk, kept, lost, settle } from "./fake-disk.js";
+import { FakeDisk, flipBitAt, kept, lost, settle } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
@@ -316,11 +316,8 @@ test("nothing of a damaged group is removed, until the group is", async () => {
   await fill(opened, "b", 1, 10);
   await fill(opened, "a", 1, 100);
   await opened.close();
-  const path = "/data/wal-00000001.log";
-  const bytes = disk.file(path);
   // A byte of the one record of group b.
-  bytes[Buffer.from(bytes).indexOf("entry of b 7")]! ^= 1;
-  disk.setFile(path, bytes);
+  flipBitAt(disk, "/data/wal-00000001.log", "entry of b 7");
   const damaged = await open(disk);
   assert.match(damaged.group("b")!.damage!, /^wal-00000001\.log at offset \d+/);
   assert.equal(damaged.group("a")!.damage, null, "what is another group's is whole");
@@ -355,9 +352,8 @@ test("the segment of a damaged group stays although no entry of the group is in 
   await fill(opened, "a", 1, 10);
   await opened.close();
   const path = "/data/wal-00000001.log";
+  flipBitAt(disk, path, "voted-for-me");
   const bytes = disk.file(path);
-  bytes[Buffer.from(bytes).indexOf("voted-for-me")]! ^= 1;
-  disk.setFile(path, bytes);
   const damaged = await open(disk);
   assert.match(damaged.group("b")!.damage!, /^wal-00000001\.log at offset \d+/);
   await fill(damaged, "a", 11, 300);

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import type { Entry } from "../../src/core/types.js";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
 import { inspectDirectory } from "../../src/storage/file/index.js";
-import { FakeDisk, kept, lost, systemError } from "./fake-disk.js";
+import { FakeDisk, flipBitAt, kept, lost, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
@@ -44,10 +44,7 @@ async function damagedDisk(sizes = options): Promise<FakeDisk> {
   }
   await opened.snapshot("bad", 5, 1, noise(3000));
   await opened.close();
-  const path = "/data/wal-00000001.log";
-  const bytes = disk.file(path);
-  bytes[Buffer.from(bytes).indexOf("entry of bad 12")]! ^= 1;
-  disk.setFile(path, bytes);
+  flipBitAt(disk, "/data/wal-00000001.log", "entry of bad 12");
   return disk;
 }
 

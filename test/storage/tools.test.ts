@@ -6,7 +6,7 @@ import { crc32 } from "../../src/codec/crc32.js";
 import { RaftError } from "../../src/errors.js";
 import type { Entry } from "../../src/core/types.js";
 import { doctorDirectory, inspectDirectory } from "../../src/storage/file/index.js";
-import { FakeDisk, kept } from "./fake-disk.js";
+import { FakeDisk, flipBitAt, kept } from "./fake-disk.js";
 import {
   Opened,
   emptyMembership,
@@ -212,10 +212,7 @@ test("an identity that is gone is written again when segments and members agree 
 
 test("damage is named with file, offset and group, and never repaired away", async () => {
   const disk = await built();
-  const path = "/data/wal-00000001.log";
-  const bytes = disk.file(path);
-  bytes[Buffer.from(bytes).indexOf("entry 7")]! ^= 1;
-  disk.setFile(path, bytes);
+  flipBitAt(disk, "/data/wal-00000001.log", "entry 7");
   const before = contents(disk, "/data");
   const diagnosis = await doctorDirectory("/data", { fs: disk, repair: true });
   assert.equal(diagnosis.repaired, false);
@@ -229,10 +226,7 @@ test("damage is named with file, offset and group, and never repaired away", asy
 
 test("an identity that is gone is written again beside a damaged log, of which nothing is touched", async () => {
   const disk = await built();
-  const path = "/data/wal-00000001.log";
-  const bytes = disk.file(path);
-  bytes[Buffer.from(bytes).indexOf("entry 7")]! ^= 1;
-  disk.setFile(path, bytes);
+  flipBitAt(disk, "/data/wal-00000001.log", "entry 7");
   disk.setFile("/data/snapshot-1-9.tmp", new Uint8Array(10));
   const before = contents(disk, "/data");
   disk.deleteFile("/data/identity");

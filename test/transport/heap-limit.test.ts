@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { ConnectionHandlers } from "../../src/ports.js";
+import { Peer, PeerServer } from "../../src/contract/peer.js";
 import { HeapLimit } from "../../src/transport/heap-limit.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 
@@ -123,34 +123,21 @@ test(
     const collect = runInNewContext("gc") as () => void;
     const used = (): number => getHeapStatistics().used_heap_size;
     const transport = createTcpTransport();
-    const ignored: ConnectionHandlers = {
-      onOpen: () => undefined,
-      onPayload: () => undefined,
-      onDrain: () => undefined,
-      onClose: () => undefined,
-    };
-    let received = 0;
-    let heard: () => void = () => undefined;
-    const listener = await transport.listen("127.0.0.1:0", () => ({
-      ...ignored,
-      onPayload: (payload) => {
-        received += payload.length;
-        heard();
-      },
-    }));
-    const connection = transport.dial(listener.address, ignored);
+    const server = await PeerServer.listen(transport, "127.0.0.1:0");
+    const { connection } = Peer.dial(transport, server.address);
     t.after(async () => {
-      connection.close();
-      await listener.close();
+      connection!.close();
+      await server.close();
     });
+    const peer = await server.accepted();
     const payload = new Uint8Array(MiB);
     collect();
     const before = used();
     while (used() < before + ballastBytes - MiB) {
       t.signal.throwIfAborted();
-      const until = received + 4 * MiB;
-      for (let i = 0; i < 4; i++) connection.send(payload);
-      while (received < until) await new Promise<void>((resolve) => (heard = resolve));
+      for (let i = 0; i < 4; i++) connection!.send(payload);
+      await peer.received(4);
+      peer.payloads.length = 0;
       if (used() < before + MiB) collect();
       await new Promise(setImmediate);
     }
