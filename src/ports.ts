@@ -92,6 +92,11 @@ export interface Transport {
   ): Promise<Listener>;
   /** Returns at once; failure to connect arrives as `onClose`. */
   dial(address: string, handlers: ConnectionHandlers): Connection;
+  /**
+   * Optional: what its connections were given to send so far leaves now, and not only at the end of the
+   * turn, because the caller has work to do first that nobody else waits for.
+   */
+  flush?(): void;
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
  * (member/) sees one `step`, one `flush` and effects as plain data.
  *
  *     event -> stepReplica -> step(core)          a retry may be answered from the sessions at once
- *              flushReplica -> flush(core)
+ *              flushReplica, finishReplica -> flush(core), finish(core)
  *                 apply        -> applied         with outcomes
  *                 takeSnapshot -> snapshotStarted with pieces
  *
@@ -20,8 +20,10 @@ import {
   type Core,
   createCore,
   defaultGroupConfig,
+  finish,
   flush,
   hasBacklog,
+  isUnfinished,
   step,
 } from "./core/index.js";
 import type {
@@ -278,10 +280,26 @@ export function beatReplicaAgain(
   return beatAgain(core, nowMs, out as CoreEffect[]);
 }
 
-/** The end of a turn: entries are applied, and `out` is what the shell has to do, in order. */
+/** The end of a turn, what others wait for: `out` is what the shell has to do, in order. */
 export function flushReplica(replica: Replica, out: ReplicaEffect[]): void {
-  const { core, applier } = replica;
+  const { core } = replica;
   flush(core, out as CoreEffect[]);
+  applyCommitted(replica, out);
+}
+
+/** `finishReplica` is due. */
+export function isUnfinishedReplica(replica: Replica): boolean {
+  return isUnfinished(replica.core);
+}
+
+/** The rest of a turn, which nobody else waits for: best after the messages of the turn have left. */
+export function finishReplica(replica: Replica, out: ReplicaEffect[]): void {
+  finish(replica.core, out as CoreEffect[]);
+  applyCommitted(replica, out);
+}
+
+function applyCommitted(replica: Replica, out: ReplicaEffect[]): void {
+  const { core, applier } = replica;
   const effects: (CoreEffect | ReplicaEffect)[] = out;
   for (let i = 0; i < effects.length; i++) {
     const effect = effects[i]!;

@@ -2,7 +2,7 @@
  * From "on a majority" to "applied" (paper 5.3, 5.4.2), and what committed special entries bring.
  */
 import { appendSpecial } from "./append.js";
-import { bytesBetween, entrySizeBytes, lastIndex, packApplied, sliceEntries } from "./log.js";
+import { bytesBetween, entrySizeBytes, lastIndex, sliceEntries } from "./log.js";
 import { enforceNewest, forgetOldMemberships, withoutMembers } from "./memberships.js";
 import { createPeer, findPeer } from "./progress.js";
 import { isMember, isVoter, quorumValue } from "./quorum.js";
@@ -90,7 +90,6 @@ function takeCommitted(core: Core, to: LogIndex, after: Out): readonly Entry[] {
       special = true;
     }
   }
-  packApplied(core.log, core.lastApplied);
   if (special) forgetOldMemberships(core, core.lastApplied);
   return count < entries.length ? entries.slice(0, count) : entries;
 }

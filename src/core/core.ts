@@ -1,12 +1,5 @@
-/** The core's border: create, step, flush. See index.ts for the contract. */
-import {
-  adaptPeers,
-  advanceCommitIndex,
-  applyCommitted,
-  cleanForcedRemovals,
-  leaveJoint,
-} from "./commit.js";
-import { createDisk, emitStore, onStored, restartAfterSnapshot } from "./disk.js";
+/** The core's border: create and step; `flush` and `finish` are in turn-end.ts. See index.ts for the contract. */
+import { createDisk, onStored, restartAfterSnapshot } from "./disk.js";
 import {
   onElectionTimer,
   onPreVote,
@@ -14,9 +7,8 @@ import {
   onRequestVote,
   onRequestVoteReply,
   onTimeoutNow,
-  sendHeldVotes,
 } from "./elections.js";
-import { onAppendEntries, sendFollowerReplies } from "./follower.js";
+import { onAppendEntries } from "./follower.js";
 import { activateRemovals, onRemovalForced } from "./forced-removal.js";
 import {
   noteContact,
@@ -25,46 +17,23 @@ import {
   onCommitNotifyTimer,
   onHeartbeatTimer,
   onPeerDisconnected,
-  replicate,
-  scheduleCommitNotify,
 } from "./leader.js";
 import { lastIndex, lastTerm, type Log, restoreLog, specialEntries } from "./log.js";
-import { onMembershipChangeRequested, promoteLearners } from "./membership.js";
+import { onMembershipChangeRequested } from "./membership.js";
 import { isSoleVoter, resetMemberships } from "./memberships.js";
-import {
-  answerWaiting,
-  finishReads,
-  onReadIndex,
-  onReadIndexReply,
-  onReadRequested,
-  serveFollowerReads,
-  startReads,
-} from "./reads.js";
-import {
-  onChunkWritten,
-  onInstalled,
-  onInstallSnapshot,
-  sendSnapshotReply,
-} from "./receive-snapshot.js";
+import { onReadIndex, onReadIndexReply, onReadRequested } from "./reads.js";
+import { onChunkWritten, onInstalled, onInstallSnapshot } from "./receive-snapshot.js";
 import { armElection, createFollowerRole, leadIfElected } from "./roles.js";
-import { onInstallSnapshotReply, onSnapshotChunkRead, requestChunks } from "./send-snapshot.js";
-import {
-  emptyBody,
-  emptyMembership,
-  type Core,
-  type Disk,
-  type LeaderRole,
-  type Out,
-} from "./state.js";
+import { onInstallSnapshotReply, onSnapshotChunkRead } from "./send-snapshot.js";
+import { emptyBody, emptyMembership, type Core, type Disk, type Out } from "./state.js";
 import {
   onLeaderSnapshotTold,
   onSnapshotFailed,
   onSnapshotRequested,
   onSnapshotSaved,
-  takeSnapshotIfRequested,
 } from "./take-snapshot.js";
 import { onStorageFailed } from "./storage-failed.js";
-import { onTransferRequested, onTransferTimer, sendTimeoutNow } from "./transfer.js";
+import { onTransferRequested, onTransferTimer } from "./transfer.js";
 import { appendSpecial } from "./append.js";
 import type {
   CoreEvent,
@@ -328,46 +297,4 @@ const gracePauseTimeouts = 4;
 export function expectTurn(core: Core): void {
   core.quiet = false;
   core.rest = null;
-}
-
-/** The end of a turn: at most one store, one appendEntries a peer, then what was applied. */
-export function flush(core: Core, out: Out): void {
-  const after: Out = [];
-  const applied: Out = [];
-  const { role } = core;
-  if (role.type === "leader") {
-    flushLeader(core, role, out, applied, after);
-  } else {
-    if (core.incoming?.installing !== true) applyCommitted(core, applied, after);
-    sendFollowerReplies(core, out);
-    sendSnapshotReply(core, out);
-    serveFollowerReads(core, out);
-  }
-  answerWaiting(core, after);
-  emitStore(core, out);
-  // A vote that was stored before, or that storage will acknowledge in a moment.
-  sendHeldVotes(core, out);
-  for (const effect of applied) out.push(effect);
-  for (const effect of after) out.push(effect);
-  takeSnapshotIfRequested(core, out);
-  if (core.rearmElection) armElection(core, out);
-  core.quiet = null;
-}
-
-function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after: Out): void {
-  if (role.matchChanged) advanceCommitIndex(core, role);
-  applyCommitted(core, applied, after);
-  // What was committed may have ended this leadership.
-  if (core.role !== role) return;
-  leaveJoint(core, role, out);
-  cleanForcedRemovals(core, role, out);
-  promoteLearners(core, role, out);
-  adaptPeers(core, role);
-  finishReads(core, role, out, after);
-  startReads(core, role, after);
-  if (role.rounds.length > 0 && isSoleVoter(core)) finishReads(core, role, out, after);
-  replicate(core, role, out);
-  requestChunks(core, role, out);
-  sendTimeoutNow(core, role, out);
-  scheduleCommitNotify(core, role, out);
 }

@@ -6,6 +6,8 @@
  * What the shell owes the core
  * - It calls `step` for each event, in the order in which things happened, and `flush` at the end of a
  *   turn; then it performs the effects, in order, before the next turn of the same core.
+ * - While `isUnfinished` is true after that it calls `finish`, and performs the effects likewise: best once
+ *   the messages of the turn have left, because nobody else waits for what is left to do.
  * - `store`: makes all of it durable, in ticket order, and says `stored` only then. Memory storage says
  *   it at once. A write that failed is never said to be stored: the event is `storageFailed`.
  * - `send`: may lose, delay, repeat and reorder messages; never changes one; delivers a message only to
@@ -22,19 +24,19 @@
  * - It may offer a message to `hearSignOfLife` first, and a leader's heartbeat to `beatAgain`, between two
  *   turns: where they return true, that was all, and no turn is due for it. It says `expectTurn` of
  *   events that it keeps for a turn.
- * - While `hasBacklog` is true it calls `flush` again, with or without events, after it has let others
- *   have their turn: a long log is applied in slices.
+ * - If `hasBacklog` is true even then, another turn is due, with or without events, after it has let others
+ *   have theirs: a long log is applied in slices.
  *
  * What the core owes the shell
  * - Every request comes to an end: `apply` of its entry, `answerReads`, `accepted` or `refused`, or the
  *   shell's own knowledge that this member no longer leads (`roleChanged`).
  * - No message's content makes it throw. A broken invariant does (AssertionError), and then the member
  *   must stop: its state cannot be trusted any more.
- * - Effects are plain data and are never touched again after they were emitted. At most one `store` a
- *   turn, one `appendEntries` a peer unless a packet is full.
+ * - Effects are plain data and are never touched again after they were emitted. At most one `store` from
+ *   each of `flush` and `finish`, one `appendEntries` a peer unless a packet is full.
  * - A vote or acknowledgement leaves only when what it promises is stored.
  */
-export { bootstrapEntries, createCore, expectTurn, flush, step, type CoreInit } from "./core.js";
+export { bootstrapEntries, createCore, expectTurn, step, type CoreInit } from "./core.js";
 export { cloneCore } from "./clone.js";
 export { hasBacklog } from "./commit.js";
 export { defaultGroupConfig, validateGroupConfig } from "./config.js";
@@ -50,6 +52,7 @@ export {
   takePulse,
   takeRest,
 } from "./sign-of-life.js";
+export { endTurn, finish, flush, isUnfinished } from "./turn-end.js";
 export { readStatus, type CoreMemberStatus, type CoreStatus } from "./status.js";
 export type * from "./types.js";
 export type { Core, Out, Peer, Role } from "./state.js";

@@ -193,6 +193,11 @@ export function packApplied(log: Log, applied: LogIndex): void {
   log.base += done;
 }
 
+/** There is a run for `packApplied`. */
+export function isPackingDue(log: Log, applied: LogIndex): boolean {
+  return applied - log.base >= 2 * packedRun;
+}
+
 /** Drops the entries at and after `index`. */
 export function truncateFrom(log: Log, index: LogIndex): void {
   assert(index > log.offset, `log: cannot truncate from ${index}, compacted up to ${log.offset}`);

@@ -98,6 +98,7 @@ export class Host {
     const turns = new Turns({
       clock,
       storage,
+      transport: ports.transport,
       onDefect(error) {
         logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${String(error)}`);
       },

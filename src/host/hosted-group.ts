@@ -43,6 +43,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   /** It is asking to be taken in, or whether the group still knows it. */
   asking = false;
   woken = false;
+  unfinished = false;
   place = -1;
   /** Set once the member has ended: why, or null for an orderly end. */
   ended: { readonly error: RaftError | null } | null = null;
@@ -103,6 +104,9 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   turn(): void {
     this.member.turn();
   }
+  finishTurn(): void {
+    this.member.finishTurn();
+  }
   fireTimers(nowMs: number, lateMs: number): void {
     this.member.fireTimers(nowMs, lateMs);
   }
@@ -117,6 +121,9 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   }
   wakeLater(): void {
     this.#context.turns.wakeLater(this);
+  }
+  finishLater(): void {
+    this.#context.turns.finishLater(this);
   }
   storageTouched(): void {
     this.#context.turns.storageTouched();

@@ -20,6 +20,7 @@ type Row = { readonly heartbeatMs: number; dueMs: number; readonly sleepers: Sle
 
 export class Resting implements TurnTaker {
   woken = false;
+  unfinished = false;
   place = -1;
   /** The members hear of a stall themselves. */
   readonly stallMs = Infinity;
@@ -69,6 +70,10 @@ export class Resting implements TurnTaker {
 
   turn(): void {
     // Nothing but time brings anything here.
+  }
+
+  finishTurn(): void {
+    // Nor is anything ever left.
   }
 
   fireTimers(nowMs: number, lateMs: number): void {

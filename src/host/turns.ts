@@ -1,12 +1,12 @@
 /**
  * The turns of a host: all members that have something to do, then one flush of the storage, then
- * the frames of the turn. One clock timer serves the earliest deadline of all members.
+ * the frames of the turn, then what nobody else waits for. One clock timer serves the earliest deadline of all members.
  *
  * A turn is asked for with `clock.soon`, that is after this round of the event loop has read its
  * sockets: so a timer that ran out is acted upon only after the messages that came meanwhile. When
  * the loop was late, more rounds are let by until the sockets have nothing more to say (DESIGN 15).
  */
-import type { Clock, Storage, TimerHandle } from "../ports.js";
+import type { Clock, Storage, TimerHandle, Transport } from "../ports.js";
 
 /** Somebody who gets turns. */
 export interface TurnTaker {
@@ -14,7 +14,11 @@ export interface TurnTaker {
   woken: boolean;
   /** Bookkeeping of `Turns`: its place among the takers, -1 while it is none of them. */
   place: number;
+  /** Bookkeeping of `Turns`: its turn has a rest. */
+  unfinished: boolean;
   turn(): void;
+  /** The rest of its turn, asked for with `finishLater`. */
+  finishTurn(): void;
   fireTimers(nowMs: number, lateMs: number): void;
   /** The earliest deadline, Infinity if there is none. */
   readonly earliestMs: number;
@@ -39,6 +43,7 @@ const delaySpanMs = 30_000;
 export type TurnsOptions = {
   readonly clock: Clock;
   readonly storage: Storage;
+  readonly transport: Transport;
   /** Hears of what no member or connection has caught itself. */
   readonly onDefect: (error: unknown) => void;
   readonly onTurnEnd: () => void;
@@ -47,6 +52,7 @@ export type TurnsOptions = {
 export class Turns {
   readonly #clock: Clock;
   readonly #storage: Storage;
+  readonly #transport: Transport;
   readonly #onDefect: (error: unknown) => void;
   readonly #onTurnEnd: () => void;
   readonly #takers: TurnTaker[] = [];
@@ -55,6 +61,7 @@ export class Turns {
   #stalls = new Float64Array(16);
   #woken: TurnTaker[] = [];
   #later: TurnTaker[] = [];
+  #unfinished: TurnTaker[] = [];
   /** Brought in by `input` at the start of a turn. */
   #inputs: TurnFlusher[] = [];
   #flushers: TurnFlusher[] = [];
@@ -77,6 +84,7 @@ export class Turns {
   constructor(options: TurnsOptions) {
     this.#clock = options.clock;
     this.#storage = options.storage;
+    this.#transport = options.transport;
     this.#onDefect = options.onDefect;
     this.#onTurnEnd = options.onTurnEnd;
     this.#delaySinceMs = options.clock.nowMs();
@@ -115,6 +123,14 @@ export class Turns {
   /** A turn of its own, after the sockets have been read again. */
   wakeLater(taker: TurnTaker): void {
     if (!this.#later.includes(taker)) this.#later.push(taker);
+    this.schedule();
+  }
+
+  /** `finishTurn` is due, once what this turn sends has left. */
+  finishLater(taker: TurnTaker): void {
+    if (taker.unfinished) return;
+    taker.unfinished = true;
+    this.#unfinished.push(taker);
     this.schedule();
   }
 
@@ -207,6 +223,7 @@ export class Turns {
     this.#settle();
     this.#checkTimers(nowMs);
     this.#flush();
+    this.#finish();
     this.#arrived = false;
   }
 
@@ -215,10 +232,25 @@ export class Turns {
       this.#drain !== null ||
       this.#woken.length > 0 ||
       this.#later.length > 0 ||
+      this.#unfinished.length > 0 ||
       this.#inputs.length > 0 ||
       this.#flushers.length > 0 ||
       this.#outputs.length > 0
     );
+  }
+
+  /** What others wait for has been done: it leaves, and then comes what nobody waits for. */
+  #finish(): void {
+    const unfinished = this.#unfinished;
+    if (unfinished.length === 0) return;
+    this.#unfinished = [];
+    this.#transport.flush?.();
+    for (const taker of unfinished) {
+      taker.unfinished = false;
+      taker.finishTurn();
+    }
+    this.#settle();
+    this.#flush();
   }
 
   /** Runs members and storage until nobody has anything left to do in this turn. */

@@ -2,6 +2,7 @@
  * One group's replica in one process: an inbox of events, and turns.
  *
  *     a turn:  step every event of the inbox -> flush -> carry out the effects
+ *     its rest, once they have left:           finish -> carry out the effects
  *
  * Everything is synchronous and nothing calls upward: storage, transport and clock answer by putting
  * events into the inbox. Memory storage answers within the turn, so the host runs turns until no
@@ -27,7 +28,15 @@ import type {
   TimerName,
 } from "../core/types.js";
 import { RaftError } from "../errors.js";
-import { beatReplicaAgain, flushReplica, isBehind, type Replica, stepReplica } from "../replica.js";
+import {
+  beatReplicaAgain,
+  finishReplica,
+  flushReplica,
+  isBehind,
+  isUnfinishedReplica,
+  type Replica,
+  stepReplica,
+} from "../replica.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { createMemberState, type MemberOptions } from "./create.js";
 import { clearDeadline, clearDeadlines, deadlineOf, putDeadline, takeDue } from "./deadlines.js";
@@ -278,9 +287,26 @@ export class Member {
     state.proposedAtMs = null;
     for (let i = 0; i < inbox.length; i++) stepReplica(replica, inbox[i]!, out);
     flushReplica(replica, out);
+    // Who waits with a leader of before has the exact answer in the turn that tells of it.
+    if (state.role === "leader" && replica.core.role.type !== "leader") finishReplica(replica, out);
     this.#perform();
     runHooks(state.hooks);
-    if (!state.stopped && isBehind(replica)) state.services.wakeLater();
+    if (!state.stopped && isUnfinishedReplica(replica)) state.services.finishLater();
+  }
+
+  /** What is left of a turn (`finishLater`), once what it has sent has left. */
+  finishTurn(): void {
+    const state = this.#state;
+    if (state.stopped) return;
+    try {
+      const { replica, out } = state;
+      finishReplica(replica, out);
+      this.#perform();
+      runHooks(state.hooks);
+      if (!state.stopped && isBehind(replica)) state.services.wakeLater();
+    } catch (cause) {
+      this.#break(cause);
+    }
   }
 
   /** Carries out what `out` has gathered. */

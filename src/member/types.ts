@@ -66,6 +66,8 @@ export interface MemberServices {
   wake(): void;
   /** The member has work left for a later turn, after the sockets have spoken. */
   wakeLater(): void;
+  /** `finishTurn` is due, in this turn, after its messages have left. */
+  finishLater(): void;
   /** Something was handed to storage: flush it at the end of this round. */
   storageTouched(): void;
   /** The member's earliest deadline is another one now; Infinity: it has none. */

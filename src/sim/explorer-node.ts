@@ -6,7 +6,7 @@
  * has passed before it that every promise ran out and every peer fell silent.
  */
 import { allEntries, termAt } from "../core/log.js";
-import { checkCore, cloneCore, createCore, flush, step } from "../core/index.js";
+import { checkCore, cloneCore, createCore, endTurn, step } from "../core/index.js";
 import type { Core, Out } from "../core/state.js";
 import type {
   CoreEffect,
@@ -172,7 +172,7 @@ export function bootNode(
   const applied = found.snapshot?.index ?? 0;
   const run = beginRun({ id, disk: found, pending: [], applied }, core, options);
   run.commitSeen = applied;
-  flush(core, out);
+  endTurn(core, out);
   perform(run, out);
   return endRun(run);
 }
@@ -210,7 +210,7 @@ function takeTurns(run: Run, events: readonly CoreEvent[]): void {
   try {
     tamper?.core?.(core);
     for (const event of events) step(core, tamper?.event?.(core, event) ?? event, out);
-    flush(core, out);
+    endTurn(core, out);
     tamper?.core?.(core);
     tamper?.effects?.(core, out);
     perform(run, out);

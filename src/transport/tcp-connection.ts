@@ -30,6 +30,8 @@ export type TcpShared = {
   /** The connection has a deadline from here on, until `forget`. */
   watch(connection: TcpConnection): void;
   forget(connection: TcpConnection): void;
+  /** Calls `flushNow` at the end of this turn, or with the transport's `flush`. */
+  flushLater(connection: TcpConnection): void;
 };
 
 export type Side = "dialled" | "accepted";
@@ -184,7 +186,7 @@ export class TcpConnection implements Connection {
     if (this.#flushScheduled || !this.#connected || this.#writingBytes >= 0) return;
     this.#flushScheduled = true;
     this.#shared.sums.expect();
-    process.nextTick(flush, this);
+    this.#shared.flushLater(this);
   }
 
   /** @internal */
@@ -346,8 +348,4 @@ export class TcpConnection implements Connection {
           cause: error,
         });
   }
-}
-
-function flush(connection: TcpConnection): void {
-  connection.flushNow();
 }

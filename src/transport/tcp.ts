@@ -62,6 +62,8 @@ class TcpTransport implements Transport, TcpShared {
     this.#noticeNext();
     this.heapLimit.collected();
   });
+  /** With something to send that has not been written. */
+  #unsent: TcpConnection[] = [];
   readonly #sweepMs: number;
   #sweep: NodeJS.Timeout | null = null;
 
@@ -124,6 +126,21 @@ class TcpTransport implements Transport, TcpShared {
     this.#sweep = null;
     this.heapLimit.letGo();
   }
+
+  flushLater(connection: TcpConnection): void {
+    if (this.#unsent.push(connection) === 1) process.nextTick(this.#flushUnsent);
+  }
+
+  flush(): void {
+    this.#flushUnsent();
+  }
+
+  readonly #flushUnsent = (): void => {
+    const unsent = this.#unsent;
+    if (unsent.length === 0) return;
+    this.#unsent = [];
+    for (const connection of unsent) connection.flushNow();
+  };
 
   /** The next full collection is told to `heapLimit`. */
   #noticeNext(): void {

@@ -1,7 +1,7 @@
 /** A clone is equal, does the same, and shares nothing that changes. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { cloneCore, flush, step } from "../../src/core/index.js";
+import { cloneCore, endTurn, step } from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
 import type { CoreEffect, CoreEvent } from "../../src/core/types.js";
 import { startWalk, takeStep, type Walk } from "./walk.js";
@@ -14,7 +14,7 @@ function stateOf(core: Core): unknown {
 function run(core: Core, event: CoreEvent): CoreEffect[] {
   const out: CoreEffect[] = [];
   step(core, event, out);
-  flush(core, out);
+  endTurn(core, out);
   return out;
 }
 
@@ -50,7 +50,7 @@ const allRoles = ["candidate", "follower", "leader", "learner", "preCandidate", 
 
 describe("a clone of a core", () => {
   test("is equal to it, and the same event brings both to the same state and effects", () => {
-    const roles = withCores(40, (core, event) => {
+    const roles = withCores(120, (core, event) => {
       const [one, other] = [cloneCore(core), cloneCore(core)];
       assert.deepEqual(stateOf(one), stateOf(core));
       assert.deepEqual(run(one, event), run(other, event));
@@ -60,7 +60,7 @@ describe("a clone of a core", () => {
   });
 
   test("is not touched by what happens to the other, either way", () => {
-    withCores(40, (core, event) => {
+    withCores(120, (core, event) => {
       const clone = cloneCore(core);
       const before = stateOf(core);
       run(clone, event);

@@ -5,7 +5,7 @@ import {
   bootstrapEntries,
   createCore,
   defaultGroupConfig,
-  flush,
+  endTurn,
   step,
 } from "../../src/core/index.js";
 import type { CoreEffect, CoreEvent, Entry } from "../../src/core/types.js";
@@ -27,7 +27,7 @@ test("entries never bear an earlier time than the one before, whatever the wall 
   const turn = (...events: CoreEvent[]): void => {
     out.length = 0;
     for (const event of events) step(core, event, out);
-    flush(core, out);
+    endTurn(core, out);
     const stores = out.filter((effect) => effect.type === "store");
     for (const effect of out) if (effect.type === "apply") applied.push(...effect.entries);
     for (const { ticket } of stores) turn({ type: "stored", ticket, nowMs: 0 });

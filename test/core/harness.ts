@@ -2,7 +2,16 @@
  * A cluster of cores under a hostile sky: a bag of messages, a disk and a clock for each member, and
  * an onlooker (`Ghost`) who checks after every turn. The walk decides what happens; here is only how.
  */
-import { checkCluster, checkCore, createCore, flush, step } from "../../src/core/index.js";
+import {
+  checkCluster,
+  checkCore,
+  createCore,
+  endTurn,
+  finish,
+  flush,
+  isUnfinished,
+  step,
+} from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
 import type {
   CoreEffect,
@@ -116,7 +125,7 @@ export class Cluster {
       },
       out,
     );
-    flush(machine.core, out);
+    endTurn(machine.core, out);
     this.#perform(machine, machine.core, out);
   }
 
@@ -146,6 +155,18 @@ export class Cluster {
       step(core, event, out);
     }
     flush(core, out);
+    this.#perform(machine, core, out);
+    // Now and then more happens before the rest of the turn.
+    if (this.random.below(4) > 0) this.finish(machine);
+    else if (isUnfinished(core)) this.count("left unfinished");
+  }
+
+  finish(machine: Machine): void {
+    const { core } = machine;
+    if (core === null || !isUnfinished(core)) return;
+    this.count("finish");
+    const out: CoreEffect[] = [];
+    finish(core, out);
     this.#perform(machine, core, out);
   }
 

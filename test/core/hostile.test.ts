@@ -1,7 +1,7 @@
 /** Messages that no honest member would send: a core may do anything with them but break. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cloneCore, flush, step } from "../../src/core/index.js";
+import { cloneCore, endTurn, step } from "../../src/core/index.js";
 import type { CoreEffect, Message } from "../../src/core/types.js";
 import type { SeededRandom } from "../../src/clock/virtual.js";
 import { startWalk, takeStep } from "./walk.js";
@@ -49,7 +49,7 @@ test("no message makes a core throw, whatever its numbers are", () => {
         const from = random.below(2) === 0 ? letter.from : letter.to;
         try {
           step(core, { type: "messageReceived", from, message, nowMs }, out);
-          flush(core, out);
+          endTurn(core, out);
         } catch (error) {
           assert.fail(`seed ${seed}: ${JSON.stringify(message)} made ${String(error)}`);
         }

@@ -7,7 +7,7 @@ import {
   type CoreEffect,
   type CoreEvent,
   defaultGroupConfig,
-  flush,
+  endTurn,
   type SnapshotMeta,
   step,
 } from "../../src/core/index.js";
@@ -45,7 +45,7 @@ class Receiver {
   #turn(event: CoreEvent): readonly CoreEffect[] {
     const out: CoreEffect[] = [];
     step(this.#core, event, out);
-    flush(this.#core, out);
+    endTurn(this.#core, out);
     return out;
   }
 

@@ -21,6 +21,8 @@ const expected = [
     "heard echo again",
     "beat again",
     "rest again",
+    "finish",
+    "left unfinished",
   ],
 ];
 

@@ -8,7 +8,7 @@ import {
   type CoreEvent,
   defaultGroupConfig,
   type Entry,
-  flush,
+  endTurn,
   step,
 } from "../../src/core/index.js";
 
@@ -36,7 +36,7 @@ test("a snapshot is due at ten times the last one's size, not below the floor an
   const turn = (event: CoreEvent): readonly CoreEffect[] => {
     const out: CoreEffect[] = [];
     step(core, event, out);
-    flush(core, out);
+    endTurn(core, out);
     return out;
   };
   let last = 2;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type TurnTaker, Turns } from "../../src/host/turns.js";
-import type { Clock, Storage } from "../../src/ports.js";
+import type { Clock, Storage, Transport } from "../../src/ports.js";
 
 /** A loop whose rounds are run by hand. */
 class Loop implements Clock {
@@ -44,6 +44,7 @@ class Loop implements Clock {
 
 class Taker implements TurnTaker {
   woken = false;
+  unfinished = false;
   place = -1;
   earliestMs: number;
   readonly stallMs = 50;
@@ -53,9 +54,9 @@ class Taker implements TurnTaker {
     this.earliestMs = earliestMs;
   }
 
-  turn(): void {
-    // Nothing to do: only timers are of interest.
-  }
+  /** Nothing to do unless a test says so: most are about timers. */
+  turn = (): void => undefined;
+  finishTurn = (): void => undefined;
 
   fireTimers(_nowMs: number, lateMs: number): void {
     this.fired.push(lateMs);
@@ -63,11 +64,18 @@ class Taker implements TurnTaker {
   }
 }
 
-function start(): { loop: Loop; turns: Turns; taker: Taker } {
+function start(done: string[] = []): { loop: Loop; turns: Turns; taker: Taker } {
   const loop = new Loop();
-  const storage = { flush: () => undefined } as unknown as Storage;
+  const storage = { flush: () => void done.push("stored") } as unknown as Storage;
   const onDefect = (error: unknown): void => assert.fail(String(error));
-  const turns = new Turns({ clock: loop, storage, onDefect, onTurnEnd: () => undefined });
+  const transport = { flush: () => void done.push("left") } as Partial<Transport> as Transport;
+  const turns = new Turns({
+    clock: loop,
+    storage,
+    transport,
+    onDefect,
+    onTurnEnd: () => undefined,
+  });
   const taker = new Taker();
   turns.add(taker);
   loop.round();
@@ -141,6 +149,31 @@ describe("the turns of a host", () => {
     loop.now = 260;
     for (let round = 0; round < 3; round++) loop.round();
     assert.deepEqual([taker.fired, idle.fired], [[40, 60], [60]]);
+  });
+
+  test("let what was sent leave before they do what nobody waits for", () => {
+    const done: string[] = [];
+    const { loop, turns } = start(done);
+    const follower = new Taker(Infinity);
+    follower.turn = () => {
+      done.push("turn");
+      turns.storageTouched();
+      turns.finishLater(follower);
+      turns.atEnd({ flushTurn: () => void done.push("sent") });
+    };
+    follower.finishTurn = () => {
+      done.push("finished");
+      turns.atEnd({ flushTurn: () => void done.push("sent of it") });
+    };
+    turns.add(follower);
+    turns.wake(follower);
+    loop.round();
+    const whole = ["turn", "stored", "sent", "left", "finished", "sent of it"];
+    assert.deepEqual(done, whole);
+    turns.wake(follower);
+    loop.round();
+    assert.deepEqual(done, [...whole, ...whole]);
+    assert.equal(loop.hasWork, false);
   });
 
   test("tell of a stall also when what came meanwhile has moved all deadlines, and then rest", () => {

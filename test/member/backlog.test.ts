@@ -45,6 +45,7 @@ function laterTurns(lab: Lab): number[] {
     lab.later = 0;
     const before = core.lastApplied;
     lab.member.turn();
+    lab.settle();
     slices.push(core.lastApplied - before);
   }
   return slices;

@@ -51,6 +51,7 @@ export class Lab {
   member!: Member;
   #woken = false;
   #touched = false;
+  #unfinished = false;
 
   constructor(definition: AnyDefinedValue) {
     this.definition = definition;
@@ -103,6 +104,7 @@ export class Lab {
       codec,
       send: (to, message) => void this.sent.push({ to, message }),
       wake: () => (this.#woken = true),
+      finishLater: () => (this.#unfinished = true),
       wakeLater: () => (this.later += 1),
       storageTouched: () => (this.#touched = true),
       deadlineSet: () => undefined,
@@ -117,9 +119,14 @@ export class Lab {
 
   /** Turns until the member is quiet, as a host gives them. */
   settle(): void {
-    while (this.#woken || this.#touched) {
-      this.#woken = false;
-      this.member.turn();
+    while (this.#woken || this.#touched || this.#unfinished) {
+      if (this.#woken) {
+        this.#woken = false;
+        this.member.turn();
+      } else if (!this.#touched) {
+        this.#unfinished = false;
+        this.member.finishTurn();
+      }
       if (!this.#touched) continue;
       this.#touched = false;
       this.storage.flush();

@@ -6,7 +6,7 @@ import { describe, test, type TestContext } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { encodeFrames, makePreamble } from "../../src/codec/frame.js";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
-import type { Logger } from "../../src/ports.js";
+import type { Logger, Transport } from "../../src/ports.js";
 import { formatAddress, parseAddress } from "../../src/transport/tcp-address.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import type { TcpLimits } from "../../src/transport/tcp-limits.js";
@@ -29,7 +29,7 @@ function hasCode(error: unknown, code: RaftErrorCode): RaftError {
 async function pair(
   t: TestContext,
   limits: Partial<TcpLimits> = {},
-): Promise<{ dialler: Peer; accepted: Peer; server: PeerServer }> {
+): Promise<{ transport: Transport; dialler: Peer; accepted: Peer; server: PeerServer }> {
   const transport = createTcpTransport({ limits });
   const server = await PeerServer.listen(transport, "127.0.0.1:0");
   t.after(() => server.close());
@@ -37,7 +37,7 @@ async function pair(
   t.after(() => dialler.connection!.destroy("the test is over"));
   const accepted = await server.accepted();
   await dialler.opened();
-  return { dialler, accepted, server };
+  return { transport, dialler, accepted, server };
 }
 
 /** A connection to a server that speaks first and then does as `serve` says. */
@@ -73,6 +73,26 @@ describe("writing", () => {
     assert.equal(write.mock.callCount(), 1);
     assert.equal((write.mock.calls[0]!.arguments[0] as Uint8Array).length, 1000 * 72);
     assert.equal(writev.mock.callCount(), 0);
+  });
+
+  test("what a turn has sent so far leaves with the transport's flush, and the rest at its end", async (t) => {
+    const { transport, dialler, accepted } = await pair(t);
+    dialler.connection!.send(patterned(1));
+    await accepted.received(1);
+    const write = t.mock.method(Socket.prototype, "write");
+    dialler.connection!.send(patterned(10, 1));
+    dialler.connection!.send(patterned(10, 2));
+    accepted.connection!.send(patterned(10, 3));
+    transport.flush!();
+    assert.equal(write.mock.callCount(), 2, "one for each connection");
+    transport.flush!();
+    dialler.connection!.send(patterned(10, 4));
+    assert.equal(write.mock.callCount(), 2);
+    await accepted.received(4);
+    assert.equal(write.mock.callCount(), 3);
+    const sent = [patterned(1), patterned(10, 1), patterned(10, 2), patterned(10, 4)];
+    assert.deepEqual(accepted.payloads, sent);
+    await dialler.received(1);
   });
 
   test("a large payload is not copied, and still leaves in the same write", async (t) => {

@@ -13,6 +13,7 @@ import type {
 } from "../../src/core/types.js";
 import {
   createReplica,
+  finishReplica,
   flushReplica,
   type Replica,
   type ReplicaEffect,
@@ -159,6 +160,7 @@ export class Replicas {
     const out: ReplicaEffect[] = [];
     for (const event of node.inbox.splice(0)) stepReplica(node.replica, event, out);
     flushReplica(node.replica, out);
+    finishReplica(node.replica, out);
     this.#perform(node, out);
     const cores = [...this.nodes.values()].map((one) => one.replica.core);
     assert.deepEqual(checkCore(node.replica.core), []);

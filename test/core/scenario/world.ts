@@ -3,7 +3,14 @@
  * scenario files. Nothing happens that a scenario did not ask for.
  */
 import assert from "node:assert/strict";
-import { checkCluster, createCore, flush, step } from "../../../src/core/index.js";
+import {
+  checkCluster,
+  createCore,
+  finish,
+  flush,
+  isUnfinished,
+  step,
+} from "../../../src/core/index.js";
 import type { Core } from "../../../src/core/state.js";
 import type {
   CoreEffect,
@@ -138,8 +145,13 @@ export class World {
   }
 
   private turn(node: Node): void {
+    this.end(node, flush);
+    if (node.core !== null && isUnfinished(node.core)) this.end(node, finish);
+  }
+
+  private end(node: Node, end: typeof flush): void {
     const out: CoreEffect[] = [];
-    if (node.core !== null) flush(node.core, out);
+    if (node.core !== null) end(node.core, out);
     this.perform(node, out);
     this.check();
   }

@@ -164,6 +164,15 @@ const callers: readonly Mutant[] = [
     catchers: [unit("test/member/member.test")],
   },
   {
+    id: "leadership-lost-before-it-applies",
+    hazards: [90],
+    bug: "whose command the next leader commits with its first word is told that it may be lost",
+    file: "src/member/member.ts",
+    find: `if (state.role === "leader" && replica.core.role.type !== "leader") finishReplica(replica, out);`,
+    replace: "",
+    catchers: [unit("test/member/member.test")],
+  },
+  {
     id: "timeout-reported-as-no",
     hazards: [89],
     bug: "a command that was sent and timed out is reported as certainly not applied",
