@@ -47,6 +47,21 @@ function of(measured: readonly Measured[], system: string): readonly Measured[] 
 
 /** Figures of other systems in the issue that set the targets: another day, the same kind of machine. */
 const recorded = {
+  /** A ceiling of another make, which batched per turn as ours does. */
+  ceiling: new Map([
+    [1, 5300],
+    [16, 53_000],
+    [64, 97_000],
+    [256, 205_000],
+    [1024, 257_000],
+  ]),
+  ceilingDurable: new Map([
+    [1, 1000],
+    [16, 16_000],
+    [64, 50_000],
+    [256, 107_000],
+    [1024, 177_000],
+  ]),
   /** RaftedValue for Elixir, in memory, by outstanding calls. */
   original: new Map([
     [64, 600],
@@ -85,10 +100,11 @@ function againstCeiling(where: string, mostP99: number, measured: readonly Measu
   });
 }
 
+/** `least` null: stated only. */
 function againstRecorded(
   name: string,
   figures: ReadonlyMap<number, number>,
-  least: number,
+  least: number | null,
   measured: readonly Measured[],
 ): Finding[] {
   return of(measured, oursName).flatMap((one) => {
@@ -97,9 +113,12 @@ function againstRecorded(
     const times = one.opsPerSecond / figure;
     return {
       what: `against ${name}, ${one.outstanding} outstanding`,
-      target: `at least ${least} times its recorded ${thousands(figure)} ops/s`,
-      measured: `${times.toFixed(1)} times (not of one run)`,
-      holds: times >= least,
+      target:
+        least === null
+          ? `stated; ${thousands(figure)} ops/s`
+          : `at least ${least} times its recorded ${thousands(figure)} ops/s`,
+      measured: `${times.toFixed(least === null ? 2 : 1)} times (not of one run)`,
+      holds: least === null ? null : times >= least,
     };
   });
 }
@@ -108,6 +127,7 @@ function commandsFindings({ measured, inProcess }: CommandsResult): Finding[] {
   const perSecond = median(inProcess.map((one) => one.opsPerSecond));
   return [
     ...againstCeiling("memory, three processes", 1.5, measured),
+    ...againstRecorded("the ceiling recorded in the targets", recorded.ceiling, null, measured),
     ...againstPeer("antietcd", null, measured),
     ...againstRecorded("the original", recorded.original, 50, measured),
     {
@@ -122,6 +142,12 @@ function commandsFindings({ measured, inProcess }: CommandsResult): Finding[] {
 function durableFindings({ measured }: SuiteResult): Finding[] {
   return [
     ...againstCeiling("durable, three processes", Infinity, measured),
+    ...againstRecorded(
+      "the durable ceiling recorded in the targets",
+      recorded.ceilingDurable,
+      null,
+      measured,
+    ),
     ...againstPeer("etcd", 10, measured),
     ...againstRecorded("ra", recorded.ra, 4, measured),
     ...againstRecorded("the original, durable", recorded.originalDurable, 50, measured),

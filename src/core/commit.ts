@@ -109,7 +109,8 @@ function applyConfig(core: Core, entry: Entry, after: Out): void {
 function applyMembership(core: Core, entry: Entry, after: Out): void {
   const membership = entry.payload as Membership;
   after.push({ type: "membershipChanged", membership, index: entry.index, committed: true });
-  dropForcedRemovals(core, membership);
+  // An older one may name fewer members than are in the group now.
+  if (entry.index === core.membershipIndex) dropForcedRemovals(core, membership);
   const { role, self } = core;
   if (isMember(membership, self.id)) core.wasMember = true;
   if (role.type === "leader" && entry.index === core.membershipIndex) {

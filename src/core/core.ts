@@ -17,6 +17,7 @@ import {
   onCommitNotifyTimer,
   onHeartbeatTimer,
   onPeerDisconnected,
+  whyNot,
 } from "./leader.js";
 import { lastIndex, lastTerm, type Log, restoreLog, specialEntries } from "./log.js";
 import { onMembershipChangeRequested } from "./membership.js";
@@ -25,7 +26,14 @@ import { onReadIndex, onReadIndexReply, onReadRequested } from "./reads.js";
 import { onChunkWritten, onInstalled, onInstallSnapshot } from "./receive-snapshot.js";
 import { armElection, createFollowerRole, leadIfElected } from "./roles.js";
 import { onInstallSnapshotReply, onSnapshotChunkRead } from "./send-snapshot.js";
-import { emptyBody, emptyMembership, type Core, type Disk, type Out } from "./state.js";
+import {
+  emptyBody,
+  emptyMembership,
+  type Core,
+  type Disk,
+  type LeaderRole,
+  type Out,
+} from "./state.js";
 import {
   onLeaderSnapshotTold,
   onSnapshotFailed,
@@ -264,13 +272,13 @@ function onConfigChangeRequested(
   event: Extract<CoreEvent, { type: "configChangeRequested" }>,
   out: Out,
 ): void {
-  const { role } = core;
   const { request } = event;
-  if (role.type !== "leader" || role.transfer !== null) {
-    const code = role.type === "leader" ? "pendingLeaderChange" : "notLeader";
+  const code = whyNot(core, 0);
+  if (code !== null) {
     out.push({ type: "refused", request, code, applied: "no" });
     return;
   }
+  const role = core.role as LeaderRole;
   const index = appendSpecial(core, role, "config", event.config, event.timeMs, out);
   role.configRequests.push({ request, index });
 }

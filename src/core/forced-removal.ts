@@ -7,7 +7,7 @@ import { enforceNewest, tellMembership } from "./memberships.js";
 import { isMember } from "./quorum.js";
 import { adjustFollowerType } from "./roles.js";
 import type { Core, Out } from "./state.js";
-import type { CoreEvent } from "./types.js";
+import type { CoreEvent, MemberId } from "./types.js";
 
 export function onRemovalForced(
   core: Core,
@@ -26,7 +26,7 @@ export function onRemovalForced(
   }
   if (!core.forcedRemovals.includes(id)) core.forcedRemovals.push(id);
   core.disk.hardStateDirty = true;
-  core.awaitingStore.push({ ticket: core.disk.nextTicket, request });
+  core.awaitingStore.push({ ticket: core.disk.nextTicket, request, id });
 }
 
 /** Durable now: in force. */
@@ -35,7 +35,10 @@ export function activateRemovals(core: Core, out: Out): void {
   const done = awaitingStore.filter((one) => one.ticket <= disk.storedTicket);
   if (done.length === 0) return;
   core.awaitingStore = awaitingStore.filter((one) => one.ticket > disk.storedTicket);
-  core.activeRemovals = core.forcedRemovals.slice();
+  const { activeRemovals } = core;
+  const isActive = (id: MemberId): boolean =>
+    activeRemovals.includes(id) || done.some((one) => one.id === id);
+  core.activeRemovals = core.forcedRemovals.filter(isActive);
   enforceNewest(core);
   adjustFollowerType(core, out);
   core.rearmElection = true;

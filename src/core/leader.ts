@@ -54,7 +54,8 @@ export function onCommandProposed(core: Core, event: Proposal, out: Out): void {
   });
 }
 
-function whyNot(core: Core, bodyBytes: number): RefusalCode | null {
+/** Why nobody's entry with a body of that size can be appended here and now, or null. */
+export function whyNot(core: Core, bodyBytes: number): RefusalCode | null {
   const { role, config } = core;
   if (role.type !== "leader") return "notLeader";
   if (role.transfer !== null) return "pendingLeaderChange";

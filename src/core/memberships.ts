@@ -87,9 +87,12 @@ export function resetMemberships(
   enforceNewest(core);
 }
 
-/** Newest membership not committed, or joint: no other change may begin (thesis 4.1; hazard 63). */
+/**
+ * Newest membership not committed, or joint: no other change may begin (thesis 4.1; hazard 63). Nor before
+ * it is applied, because whoever asked for it is answered then.
+ */
 export function isChangePending(core: Core): boolean {
-  return core.membershipIndex > core.commitIndex || core.membership.outgoing.length > 0;
+  return core.membershipIndex > core.lastApplied || core.membership.outgoing.length > 0;
 }
 
 /**

@@ -74,8 +74,8 @@ export type Core = {
   reads: FollowerReads;
   /** A transfer that this member began as leader, until its outcome is known. */
   transferOutcome: { request: RequestId; target: MemberId } | null;
-  /** Requests that are answered once a ticket is stored. */
-  awaitingStore: { ticket: Ticket; request: RequestId }[];
+  /** Forced removals that are in force, and answered, once a ticket is stored. */
+  awaitingStore: { ticket: Ticket; request: RequestId; id: MemberId }[];
   storageFailed: boolean;
   /** For sign-of-life.ts. False: a turn is due, or something is waited for; null: not looked into yet. */
   quiet: boolean | null;

@@ -24,7 +24,8 @@ export function onSnapshotRequested(core: Core, request: RequestId, out: Out): v
   const blocked = core.takingSnapshotAt !== 0 || core.snapshotRequest !== null;
   const installing = core.incoming?.installing === true;
   if (blocked || core.lastApplied === 0 || core.storageFailed || installing) {
-    out.push({ type: "refused", request, code: "overloaded", applied: "no" });
+    const code = core.storageFailed ? "unavailable" : "overloaded";
+    out.push({ type: "refused", request, code, applied: "no" });
     return;
   }
   core.snapshotRequest = request;

@@ -244,7 +244,11 @@ export class Turns {
     const unfinished = this.#unfinished;
     if (unfinished.length === 0) return;
     this.#unfinished = [];
-    this.#transport.flush?.();
+    try {
+      this.#transport.flush?.();
+    } catch (error) {
+      this.#onDefect(error);
+    }
     for (const taker of unfinished) {
       taker.unfinished = false;
       taker.finishTurn();

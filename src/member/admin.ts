@@ -214,8 +214,10 @@ function transferRequested(
   post(state, { type: "transferRequested", request, target, nowMs }, 0);
 }
 
-/** The newest configuration in the log: a change builds on one that is not applied yet. */
+/** A change builds on one that is not applied yet, be it still in the inbox. */
 function newestConfig(state: MemberState): GroupConfig {
+  const proposed = state.inbox.findLast(({ type }) => type === "configChangeRequested");
+  if (proposed?.type === "configChangeRequested") return proposed.config;
   const { log, config, lastApplied } = state.replica.core;
   const newest = specialEntries(log).findLast(({ kind }) => kind === "config");
   return newest !== undefined && newest.index > lastApplied

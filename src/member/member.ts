@@ -45,8 +45,8 @@ import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
-import { loadOn, piecesPulled, snapshotAborted, snapshotWasSaved } from "./saved.js";
-import { snapshotPieceRead } from "./snapshot-pieces.js";
+import { loadOn, piecesPulled, snapshotAborted, snapshotLost, snapshotWasSaved } from "./saved.js";
+import { snapshotPieceRead, snapshotPiecesFailed } from "./snapshot-pieces.js";
 import { continueTaking, isPulling } from "./snapshots.js";
 import { addressOf, isInboxFull, type MemberState, post } from "./state.js";
 import { currentEvents, leaderHintOf } from "./status.js";
@@ -195,8 +195,13 @@ export class Member {
   }
 
   storageFailed(message: string): void {
-    this.#state.services.notify({ type: "storage", message });
-    post(this.#state, { type: "storageFailed" }, 0);
+    const state = this.#state;
+    if (state.stopped || state.storageFailed) return;
+    state.storageFailed = true;
+    state.services.notify({ type: "storage", message });
+    snapshotLost(state);
+    snapshotPiecesFailed(state);
+    post(state, { type: "storageFailed" }, 0);
   }
 
   // -------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ export function answerEnded(
   }
 }
 
-/** A query has no effect; whatever was proposed may still come to pass. */
-export function appliedOnLoss(waiter: Waiter): "no" | "maybe" {
-  return waiter.kind === "query" || waiter.kind === "barrier" ? "no" : "maybe";
+/** What only reads has no effect; whatever was proposed may still come to pass. */
+export function appliedOnLoss({ kind }: Waiter): "no" | "maybe" {
+  return kind === "query" || kind === "barrier" || kind === "piece" ? "no" : "maybe";
 }

@@ -7,8 +7,10 @@ import {
   abortTaking,
   beginLoading,
   continueLoading,
+  forgetTaking,
   type Pulled,
   snapshotSaved,
+  type Started,
 } from "./snapshots.js";
 import { type MemberState, post } from "./state.js";
 import { takeRequest } from "./waiting.js";
@@ -65,7 +67,12 @@ export function loadOn(state: MemberState): void {
 
 /** Gives up a snapshot that is being encoded; the core and who asked for it are told. */
 export function snapshotAborted(state: MemberState): void {
-  endTaking(state, "storageFailed", savingFailed(state));
+  tellEnded(state, abortTaking(state.snapshots), "storageFailed", savingFailed(state));
+}
+
+/** As `snapshotAborted`, also of one that storage has: it has failed, and will not say what became of it. */
+export function snapshotLost(state: MemberState): void {
+  tellEnded(state, forgetTaking(state.snapshots), "storageFailed", savingFailed(state));
 }
 
 /**
@@ -82,11 +89,15 @@ export function piecesPulled(state: MemberState, pulled: Pulled): void {
     `member ${self.id} of group "${group}": the value at index ${index} has no encoding, so no ` +
     `snapshot can be taken of it: ${error instanceof Error ? error.message : String(error)}`;
   services.logger.error({ group, member: self.id, index, err: error }, why);
-  endTaking(state, "encodeFailed", why);
+  tellEnded(state, abortTaking(state.snapshots), "encodeFailed", why);
 }
 
-function endTaking(state: MemberState, code: RaftErrorCode, why: string): void {
-  const taking = abortTaking(state.snapshots);
+function tellEnded(
+  state: MemberState,
+  taking: Started | null,
+  code: RaftErrorCode,
+  why: string,
+): void {
   if (taking === null) return;
   post(state, { type: "snapshotFailed", index: taking.index }, 0);
   if (taking.request !== null) refuseSnapshot(state, taking.request, code, why);

@@ -1,10 +1,10 @@
 /** A member's own snapshot, read piece by piece by a client: what a backup is made of. */
 import type { ReadSnapshot, SnapshotPiece } from "../codec/types.js";
 import type { LogIndex } from "../core/types.js";
-import { replyError } from "./replies.js";
+import { answerEnded, replyError } from "./replies.js";
 import { type MemberState, wait } from "./state.js";
 import type { ReplySink } from "./types.js";
-import { takeRequest } from "./waiting.js";
+import { takeKind, takeRequest } from "./waiting.js";
 
 /** The largest piece: what a reply may hold the event loop up for. */
 const maxPieceBytes = 1024 * 1024;
@@ -21,11 +21,22 @@ export function snapshotPieceRequested(
     const why = `member ${state.self.id} has no storage of the group yet`;
     return replyError(sink, callerRequest, "unavailable", "no", why);
   }
-  // A query: when the member ends, it had no effect.
-  const request = wait(state, sink, callerRequest, "query");
+  if (state.storageFailed) {
+    return replyError(sink, callerRequest, "storageFailed", "no", readingFailed(state));
+  }
+  const request = wait(state, sink, callerRequest, "piece");
   const { storage } = state.services;
   const bytes = Math.min(maxBytes, maxPieceBytes);
   storage.readSnapshotChunk(state.group, `${prefix}${request}`, index, offset, bytes);
+}
+
+/** Storage has failed, and answers nothing that it was asked. */
+export function snapshotPiecesFailed(state: MemberState): void {
+  answerEnded(takeKind(state.waiting, "piece"), "storageFailed", readingFailed(state));
+}
+
+function readingFailed({ self }: MemberState): string {
+  return `member ${self.id} could not read its snapshot: its storage has failed, its log says why`;
 }
 
 /** False: the piece is for a peer, and the core's business. */

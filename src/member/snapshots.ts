@@ -12,7 +12,7 @@ import type { Clock, SnapshotSink, Storage } from "../ports.js";
 /** A turn spends no longer than this on encoding or on decoding, and then lets the sockets speak. */
 const budgetMs = 4;
 
-type Started = Extract<ReplicaEffect, { type: "snapshotStarted" }>;
+export type Started = Extract<ReplicaEffect, { type: "snapshotStarted" }>;
 
 type Taking = {
   readonly effect: Started;
@@ -142,9 +142,14 @@ export function continueLoading(snapshots: Snapshots): ReplicaEvent | null {
 
 /** Ends a snapshot that is not handed to storage yet, and returns what it was. */
 export function abortTaking(snapshots: Snapshots): Started | null {
+  return isPulling(snapshots) ? forgetTaking(snapshots) : null;
+}
+
+/** As `abortTaking`, also of one that was handed over: storage will never say what became of it. */
+export function forgetTaking(snapshots: Snapshots): Started | null {
   const { taking } = snapshots;
-  if (taking === null || taking.meta !== null) return null;
-  taking.sink.abort();
+  if (taking === null) return null;
+  if (taking.meta === null) taking.sink.abort();
   snapshots.taking = null;
   return taking.effect;
 }

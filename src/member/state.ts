@@ -44,6 +44,8 @@ export type MemberState = {
   election: SetTimer | null;
   /** When a peer's message last came in; at first, when the member began. */
   lastHeardMs: number;
+  /** Storage will answer nothing any more. */
+  storageFailed: boolean;
   stopped: boolean;
 };
 

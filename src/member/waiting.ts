@@ -7,7 +7,7 @@ import type { ReplySink } from "./types.js";
 
 export type Waiter = {
   readonly requestId: number;
-  readonly kind: "command" | "register" | "query" | "barrier" | "admin";
+  readonly kind: "command" | "register" | "query" | "barrier" | "piece" | "admin";
   /** command: the session. Otherwise 0. */
   readonly session: number;
   /** command: the sequence. register: the nonce. Otherwise 0. */
@@ -99,6 +99,13 @@ export function takeProposals(waiting: Waiting): Waiter[] {
   for (const waiter of taken) waiting.byRequest.delete(waiter.requestId);
   waiting.bySession.clear();
   waiting.byNonce.clear();
+  return taken;
+}
+
+/** Takes out everybody of one kind who waits under no identity. */
+export function takeKind(waiting: Waiting, kind: "piece"): Waiter[] {
+  const taken = waiting.byRequest.values().filter((waiter) => waiter.kind === kind);
+  for (const waiter of taken) waiting.byRequest.delete(waiter.requestId);
   return taken;
 }
 

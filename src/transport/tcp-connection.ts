@@ -192,9 +192,16 @@ export class TcpConnection implements Connection {
   /** @internal */
   flushNow(): void {
     this.#flushScheduled = false;
-    const buffers = this.#shared.sums.pack(this.#packed);
-    if (buffers.length > 0) this.#write(buffers);
-    else if (this.#state === "closing" && this.#writingBytes < 0) this.#socket.end(makeFarewell());
+    try {
+      const buffers = this.#shared.sums.pack(this.#packed);
+      if (buffers.length > 0) this.#write(buffers);
+      else if (this.#state === "closing" && this.#writingBytes < 0) {
+        this.#socket.end(makeFarewell());
+      }
+    } catch (error) {
+      // As when there is no memory for a large frame. The others of this turn are to leave.
+      this.#end(this.#thrown(error, "a write"));
+    }
   }
 
   /** What the next write takes; empty: nothing is to be written now. */

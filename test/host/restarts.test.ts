@@ -113,6 +113,23 @@ describe("a member that comes back with its storage", () => {
   });
 });
 
+test("one of three that is left is forced to go on alone, and does", async () => {
+  const { cluster, storages, handles } = await durableTrio();
+  assert.equal(await cluster.run(handles[0]!.command("inc", 3)), 3);
+  await cluster.close();
+  cluster.hosts.clear();
+  await cluster.start("foo", { storage: storages.get("foo")! });
+  const foo = await open(cluster, "foo");
+  await cluster.pass(5000);
+  const host = cluster.host("foo");
+  // Its log begins with the group of one that it once was.
+  await cluster.run(host.forceRemoveMember("counter", "bar"));
+  await cluster.run(host.forceRemoveMember("counter", "baz"));
+  assert.equal(await cluster.run(foo.command("inc", 1)), 4);
+  assert.deepEqual(host.memberOf("counter")!.membership.voters.length, 1);
+  await cluster.close();
+});
+
 describe("a member without durable storage", () => {
   test("whose handle was closed may join again, as a new one", async () => {
     const cluster = new Cluster();

@@ -176,6 +176,29 @@ describe("the turns of a host", () => {
     assert.equal(loop.hasWork, false);
   });
 
+  test("go on when the transport cannot let it leave", () => {
+    const defects: string[] = [];
+    const loop = new Loop();
+    const flush = (): void => assert.fail("no memory");
+    const turns = new Turns({
+      clock: loop,
+      storage: { flush: () => undefined } as Partial<Storage> as Storage,
+      transport: { flush } as Partial<Transport> as Transport,
+      onDefect: (error) => void defects.push(String(error)),
+      onTurnEnd: () => undefined,
+    });
+    const follower = new Taker(Infinity);
+    let finished = 0;
+    follower.turn = () => turns.finishLater(follower);
+    follower.finishTurn = () => void (finished += 1);
+    turns.add(follower);
+    for (let turn = 1; turn <= 2; turn++) {
+      turns.wake(follower);
+      loop.round();
+      assert.deepEqual([finished, defects.length], [turn, turn]);
+    }
+  });
+
   test("tell of a stall also when what came meanwhile has moved all deadlines, and then rest", () => {
     const { loop, turns, taker } = start();
     loop.now = 1100;

@@ -1,10 +1,8 @@
 /** A long log to be applied, as after a restart: in slices, and nothing is answered too early. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Entry } from "../../src/core/types.js";
-import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
-import { codec, Lab } from "./harness.js";
+import { Lab, longLog } from "./harness.js";
 
 const counter = defineValue({
   name: "counter",
@@ -18,22 +16,10 @@ const count = 30_000;
 /** Behind the beginning of the group and the session's own entry. */
 const lastIndex = 3 + count;
 
-function longLog(): Entry[] {
-  const body = encodeCommandBody(counter, codec, "inc", true, 1, null);
-  const base = { term: 2, session: 3, lowestOutstanding: 1, timeMs: 2e12, payload: null };
-  const entries: Entry[] = [
-    { ...base, index: 3, kind: "register", session: 0, sequence: 1, body: new Uint8Array(0) },
-  ];
-  for (let sequence = 1; sequence <= count; sequence++) {
-    entries.push({ ...base, index: 3 + sequence, kind: "command", sequence, body });
-  }
-  return entries;
-}
-
 function append(lab: Lab, commitIndex: number): void {
   lab.receive("c#1", {
     ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex },
-    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: longLog() },
+    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: longLog(counter, count) },
   });
 }
 

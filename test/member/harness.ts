@@ -30,6 +30,19 @@ const trio: Membership = {
   members: voters.map((id) => ({ id, address: `${id[0]}:1` })),
 };
 
+/** A session's entry at index 3, and so many increments by one behind it, all of term 2. */
+export function longLog(definition: AnyDefinedValue, count: number): Entry[] {
+  const body = encodeCommandBody(definition, codec, "inc", true, 1, null);
+  const base = { term: 2, session: 3, lowestOutstanding: 1, timeMs: 2e12, payload: null };
+  const entries: Entry[] = [
+    { ...base, index: 3, kind: "register", session: 0, sequence: 1, body: new Uint8Array(0) },
+  ];
+  for (let sequence = 1; sequence <= count; sequence++) {
+    entries.push({ ...base, index: 3 + sequence, kind: "command", sequence, body });
+  }
+  return entries;
+}
+
 type Sent = { readonly to: string; readonly message: Message };
 
 export class Lab {
@@ -205,6 +218,11 @@ export class Lab {
   query(request: number, name: string): void {
     const body = encodeQueryBody(this.definition, codec, name, false, undefined);
     this.member.request(this.sink, { type: "query", request, stale: false, body });
+  }
+
+  admin(request: number, verb: string, body: unknown): void {
+    const bytes = codec.encode(body);
+    this.member.request(this.sink, { type: "admin", request, verb, body: bytes });
   }
 
   repliesTo(request: number): Reply[] {

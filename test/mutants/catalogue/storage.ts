@@ -200,7 +200,7 @@ export const storage: readonly Mutant[] = [
     hazards: [77, 82],
     bug: "a member whose storage failed never hears of it",
     file: "src/member/member.ts",
-    find: `post(this.#state, { type: "storageFailed" }, 0);`,
+    find: `post(state, { type: "storageFailed" }, 0);`,
     replace: "",
     catchers: [unit("test/member/member.test"), simulator("--durable true")],
   },

@@ -1,0 +1,116 @@
+/** Administrative requests that meet each other, a backlog or a failed disk: each gets its own answer. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Storage } from "../../src/ports.js";
+import { defineValue } from "../../src/value/define.js";
+import { Lab, longLog } from "./harness.js";
+
+const counter = defineValue({
+  name: "counter",
+  version: 1,
+  initial: () => 0,
+  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
+  queries: { get: (n) => n },
+});
+
+async function startLab(change: { maxUncommittedBytes?: number } = {}): Promise<Lab> {
+  const lab = new Lab(counter);
+  await lab.restore(change);
+  return lab;
+}
+
+function statuses(lab: Lab, ...requests: number[]): string[][] {
+  return requests.map((request) => lab.repliesTo(request).map(({ status }) => status));
+}
+
+describe("changes of the configuration", () => {
+  test("that come in one turn do not undo each other", async () => {
+    const lab = await startLab();
+    lab.lead();
+    lab.admin(1, "changeConfig", { maxSessions: 7 });
+    lab.admin(2, "changeConfig", { maxPendingReads: 9 });
+    lab.settle();
+    lab.acknowledge();
+    assert.deepEqual(statuses(lab, 1, 2), [["ok"], ["ok"]]);
+    const { maxSessions, maxPendingReads } = lab.member.replica.core.config;
+    assert.deepEqual([maxSessions, maxPendingReads], [7, 9]);
+  });
+
+  test("count towards maxUncommittedBytes", async () => {
+    const lab = await startLab({ maxUncommittedBytes: 1024 });
+    lab.lead();
+    const requests = Array.from({ length: 100 }, (_, at) => 10 + at);
+    for (const request of requests) lab.admin(request, "changeConfig", { maxSessions: request });
+    lab.settle();
+    const refused = statuses(lab, ...requests).filter(([status]) => status === "overloaded");
+    assert.ok(refused.length > 50 && refused.length < 100, `${refused.length} were refused`);
+  });
+});
+
+test("a membership change is refused until the one before is applied, and its caller answered", async () => {
+  const lab = await startLab();
+  const entries = longLog(counter, 30_000);
+  lab.receive("c#1", {
+    ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex: 2 },
+    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries },
+  });
+  lab.lead();
+  const { core } = lab.member.replica;
+  const join = (request: number, host: string): void => {
+    lab.admin(request, "join", {
+      ...{ memberId: `${host}#1`, address: `${host}:1` },
+      ...{ valueName: "counter", valueVersion: 1, compatibleVersions: [] },
+    });
+    lab.settle();
+  };
+  join(11, "d");
+  lab.acknowledge();
+  assert.ok(core.membershipIndex <= core.commitIndex && core.lastApplied < core.membershipIndex);
+  join(12, "e");
+  while (lab.later > 0) {
+    lab.later = 0;
+    lab.member.turn();
+    lab.settle();
+  }
+  assert.equal(core.lastApplied, core.commitIndex);
+  assert.deepEqual(statuses(lab, 11, 12), [["ok"], ["uncommittedMembershipChange"]]);
+});
+
+describe("when the storage fails", () => {
+  /** Takes everything and answers nothing. */
+  const silent: Partial<Storage> = {
+    beginSnapshot: () => ({
+      write: () => undefined,
+      commit: () => undefined,
+      abort: () => undefined,
+    }),
+    readSnapshotChunk: () => undefined,
+  };
+
+  test("whoever waits for a snapshot that storage has is told", async () => {
+    const lab = await startLab();
+    lab.lead();
+    Object.assign(lab.storage, silent);
+    lab.admin(5, "snapshot", null);
+    lab.settle();
+    assert.deepEqual(statuses(lab, 5), [[]]);
+    lab.member.storageFailed("the disk is gone");
+    lab.settle();
+    lab.admin(6, "snapshot", null);
+    lab.settle();
+    assert.deepEqual(statuses(lab, 5, 6), [["storageFailed"], ["unavailable"]]);
+    assert.equal(lab.repliesTo(5)[0]!.applied, "no");
+  });
+
+  test("whoever waits for a piece of one is told, and who asks later at once", async () => {
+    const lab = await startLab();
+    lab.lead();
+    Object.assign(lab.storage, silent);
+    lab.admin(6, "readSnapshot", { index: 3, offset: 0, maxBytes: 10 });
+    lab.settle();
+    assert.deepEqual(statuses(lab, 6), [[]]);
+    lab.member.storageFailed("the disk is gone");
+    lab.admin(7, "readSnapshot", { index: 3, offset: 0, maxBytes: 10 });
+    assert.deepEqual(statuses(lab, 6, 7), [["storageFailed"], ["storageFailed"]]);
+  });
+});
