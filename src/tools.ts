@@ -76,6 +76,7 @@ export type BackupResult = {
  * ```
  */
 export async function backup(options: BackupOptions): Promise<BackupResult> {
+  checkOptions(options);
   const { tls } = options;
   const group = checkGroup(options.group);
   const hosts = checkHosts(options.hosts, (address, field) => parseAddress(address, "dial", field));
@@ -153,6 +154,7 @@ export type RestoreResult = Restored;
  * ```
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
+  checkOptions(options);
   const { id, group, advertise, definition } = options;
   const file = checkPath("file", options.file);
   const dir = checkPath("dir", options.dir);
@@ -217,6 +219,7 @@ export async function rank(dirs: readonly string[], group: string): Promise<Rank
  * ```
  */
 export async function recover(options: RecoverOptions): Promise<Ranking> {
+  checkOptions(options);
   const { group } = options;
   checkGroupName(group);
   const dirs = checkDirs(options.dirs);
@@ -239,7 +242,7 @@ export async function recover(options: RecoverOptions): Promise<Ranking> {
  * ```
  */
 export async function inspect(dir: string, options: InspectOptions = {}): Promise<Inspection> {
-  return (await load()).inspectDirectory(dir, options);
+  return (await load()).inspectDirectory(checkPath("dir", dir), options);
 }
 
 /**
@@ -254,7 +257,7 @@ export async function inspect(dir: string, options: InspectOptions = {}): Promis
  * ```
  */
 export async function doctor(dir: string, options: DoctorOptions = {}): Promise<Diagnosis> {
-  return (await load()).doctorDirectory(dir, options);
+  return (await load()).doctorDirectory(checkPath("dir", dir), options);
 }
 
 /**
@@ -272,7 +275,7 @@ export async function doctor(dir: string, options: DoctorOptions = {}): Promise<
  * ```
  */
 export async function setGroupAside(dir: string, group: string): Promise<SetAside> {
-  return (await load()).setGroupAside(dir, group);
+  return (await load()).setGroupAside(checkPath("dir", dir), checkGroup(group));
 }
 
 function founderOf(id: string, group: string | undefined, advertise: string | undefined) {
@@ -287,6 +290,11 @@ function founderOf(id: string, group: string | undefined, advertise: string | un
     memberId: `${id}#${random.id()}`,
     address: advertise ?? null,
   };
+}
+
+function checkOptions(options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new RaftError("invalidArgument", "options: expected an object, see the example");
 }
 
 function checkPath(field: string, path: unknown): string {

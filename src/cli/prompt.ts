@@ -126,17 +126,24 @@ function describeError(error: unknown): string {
 /** The calls of a group as functions of their own. */
 function createScope(group: AnyGroup, definition: AnyDefinedValue): Scope {
   return {
-    command: (name: string, ...rest: readonly unknown[]) => group.command(name, ...rest),
-    query: (name: string, ...rest: readonly unknown[]) => group.query(name, ...rest),
-    queryStale: (name: string, ...rest: readonly unknown[]) => group.queryStale(name, ...rest),
-    status: () => group.status(),
-    members: async () => (await group.status()).members,
-    changeConfig: (change: object) => group.changeConfig(change),
-    removeMember: (id: string) => group.removeMember(id),
-    transferLeadership: (id: string | null) => group.transferLeadership(id),
-    snapshot: () => group.snapshot(),
+    command: (name: string, ...rest: readonly unknown[]) => kept(group.command(name, ...rest)),
+    query: (name: string, ...rest: readonly unknown[]) => kept(group.query(name, ...rest)),
+    queryStale: (name: string, ...rest: readonly unknown[]) =>
+      kept(group.queryStale(name, ...rest)),
+    status: () => kept(group.status()),
+    members: () => kept(group.status().then(({ members }) => members)),
+    changeConfig: (change: object) => kept(group.changeConfig(change)),
+    removeMember: (id: string) => kept(group.removeMember(id)),
+    transferLeadership: (id: string | null) => kept(group.transferLeadership(id)),
+    snapshot: () => kept(group.snapshot()),
     help: () => new Text(helpText(definition)),
   };
+}
+
+/** A call that is not awaited, as in a loop, must not end the process when it is refused. */
+function kept<T>(call: Promise<T>): Promise<T> {
+  call.catch(() => undefined);
+  return call;
 }
 
 function helpText(definition: AnyDefinedValue): string {

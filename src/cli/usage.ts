@@ -96,7 +96,7 @@ function parse(
   }
 }
 
-function seeHelp(verb: Verb): string {
+export function seeHelp(verb: Verb): string {
   return `; see: rafted-value help ${verb.name}`;
 }
 

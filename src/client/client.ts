@@ -33,6 +33,8 @@ export type GroupClientOptions<D extends AnyDefinedValue> = {
   readonly group: string;
   /** Addresses to begin with; the members' own list is learned from them. */
   readonly hosts: readonly string[];
+  /** Refuses what is no address, under the name of its field. Default: every text may be one. */
+  readonly checkAddress?: (address: string, field: string) => void;
   readonly dial: Dial;
   readonly clock: Clock;
   readonly random: Random;
@@ -284,8 +286,11 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
   #targetOf(verb: string, options: AdminOptions | undefined): Target {
     const host: unknown = options?.host;
     if (host !== undefined) {
-      if (typeof host === "string" && host !== "") return { address: host };
-      throw invalid("host", "must be the address of a member");
+      if (typeof host !== "string" || host === "") {
+        throw invalid("host", "must be the address of a member");
+      }
+      this.#options.checkAddress?.(host, "host");
+      return { address: host };
     }
     if (options?.leader === true || leaderVerbs.includes(verb)) return "leader";
     if (!ownVerbs.includes(verb)) return "near";

@@ -55,8 +55,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   }
 
   nextRequest(): number {
-    this.#lastRequest += 1;
-    return this.#lastRequest;
+    return ++this.#lastRequest;
   }
 
   /** Takes a call in. It is settled through its own `resolve` and `reject`, also when refused here. */
@@ -178,7 +177,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
     if (this.closed) return;
     if (this.#leaderMoved) this.#followLeader();
     if (this.#near.length > 0) this.#flushNear();
-    if (this.demand.leaderCalls > 0 && this.#queue.length > 0) this.#flushQueue();
+    if (this.#queue.length > 0) this.#flushQueue();
   }
 
   /**
@@ -196,6 +195,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   }
 
   #flushQueue(): void {
+    if (this.demand.leaderCalls === 0) return this.#queue.dropSettled(0);
     const link = this.connections.leaderLink();
     if (link === null) this.connections.seekLeader();
     this.connections.keepPulse();

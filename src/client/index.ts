@@ -13,6 +13,7 @@ import {
   checkGroup,
   checkHosts,
   checkLimit,
+  checkPort,
   checkTimeout,
   defaultTimeoutMs,
   invalid,
@@ -76,7 +77,7 @@ export type ConnectOptions = {
  * `unavailable`, "maybe".
  *
  * Refuses with `invalidArgument`, which names the field: `group`, `hosts` (addresses `host:port`), `tls`,
- * `timeoutMs` (1 or more), `maxOutstanding`, `maxOutstandingBytes`.
+ * `timeoutMs` (1 or more), `maxOutstanding`, `maxOutstandingBytes`, `logger`, `transport`, `clock`, `random`.
  *
  * @example
  * ```ts
@@ -125,11 +126,18 @@ function open<D extends AnyDefinedValue>(
   }
   const { tls, logger = silent } = options;
   const foreign = options.transport !== undefined;
+  if (foreign && tls !== undefined) {
+    throw invalid("tls", "is for the default transport; give it to your own `transport` instead");
+  }
+  checkPort("logger", options.logger, ["debug", "info", "warn", "error"]);
+  checkPort("transport", options.transport, ["dial"]);
+  checkPort("clock", options.clock, ["nowMs", "wallMs", "after", "soon"]);
+  checkPort("random", options.random, ["next", "id"]);
   const group = checkGroup(options.group);
   // Only TCP's addresses are known to us.
   const parse = foreign
     ? () => undefined
-    : (address: string, field: string) => parseAddress(address, "dial", field);
+    : (address: string, field: string) => void parseAddress(address, "dial", field);
   const hosts = checkHosts(options.hosts, parse);
   const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? defaultTimeoutMs);
   const maxOutstanding = checkLimit("maxOutstanding", options.maxOutstanding, 100_000);
@@ -144,6 +152,7 @@ function open<D extends AnyDefinedValue>(
     definition,
     group,
     hosts,
+    checkAddress: parse,
     dial: (address, handlers) => transport.dial(address, handlers),
     clock: options.clock ?? createSystemClock(),
     random: options.random ?? createSystemRandom(),

@@ -67,6 +67,16 @@ export function checkId(id: unknown): string {
   throw invalid("id", `must be a member id or a host id, got ${show(id)}`);
 }
 
+/** Methods of a port that was handed in; a wrong object must fail here and not under load. */
+export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
+  if (port === undefined) return;
+  const fields = port as Readonly<Record<string, unknown>> | null;
+  for (const method of methods) {
+    if (typeof fields?.[method] === "function") continue;
+    throw invalid(field, `must be an object with a method "${method}", got ${show(port)}`);
+  }
+}
+
 export function invalid(field: string, problem: string): RaftError {
   return new RaftError("invalidArgument", `${field} ${problem}`);
 }

@@ -291,7 +291,8 @@ function optionalFunction(label: string, field: string, candidate: unknown) {
 }
 
 function checkCodec(label: string, codec: unknown): object | null {
-  if (codec === undefined) return null;
+  // As a defined value has it that is defined anew, with changes.
+  if (codec === undefined || codec === null) return null;
   const fields =
     typeof codec === "object" && codec !== null ? (codec as Record<string, unknown>) : {};
   checkFunction(label, "codec.encode", fields["encode"]);

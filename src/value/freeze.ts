@@ -12,14 +12,21 @@ export function createFreezer(): Freezer {
   return { known: new WeakSet() };
 }
 
-/** Freezes everything that can be reached. Typed arrays and dates cannot be frozen and stay open. */
+/**
+ * Freezes everything that can be reached. Typed arrays and dates cannot be frozen and stay open, and so does
+ * what resists (a getter that throws, a proxy): outcomes must not depend on whether a member freezes.
+ */
 export function freezeDeep(freezer: Freezer, value: unknown): void {
   if (typeof value !== "object" || value === null) return;
   const open: object[] = [value];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (freezer.known.has(next)) continue;
     freezer.known.add(next);
-    freezeOne(next, open);
+    try {
+      freezeOne(next, open);
+    } catch {
+      // It stays as it is.
+    }
   }
 }
 

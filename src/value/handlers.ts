@@ -143,12 +143,15 @@ function ignore(): void {
   // The promise was refused already.
 }
 
-/** What somebody threw, as one text. Never throws, whatever it was. */
+/** What somebody threw, as one text. Never throws, whatever it was: every field may be anything. */
 export function messageOf(error: unknown): string {
   try {
-    if (error instanceof Error) return error.message === "" ? error.name : String(error.message);
-    return String(error);
+    if (!(error instanceof Error)) return String(error);
+    const { message, name } = error as { readonly message: unknown; readonly name: unknown };
+    const text = message === "" || message === undefined ? name : message;
+    if (text !== "" && text !== undefined) return String(text);
   } catch {
-    return "the handler threw something that has no text";
+    // What it has cannot even be looked at.
   }
+  return "the handler threw something that has no text";
 }

@@ -53,6 +53,14 @@ describe("a session that is piped in", () => {
     assert.deepEqual(order, expected);
   });
 
+  test("lives on when a call that nobody awaits is refused", async () => {
+    const command = () => Promise.reject(new RaftError("unknownCommand", "no such command"));
+    const { said, good } = await converse('for (const i of [1, 2]) command("nope", i)\n1\n', {
+      command,
+    });
+    assert.deepEqual([said, good], ["1\n", true]);
+  });
+
   test("shows an error with its code and goes on, but was not good", async () => {
     const command = () =>
       Promise.reject(new RaftError("timeout", "no answer", { applied: "maybe" }));

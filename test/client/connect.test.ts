@@ -35,11 +35,25 @@ describe("connect", () => {
     refuses({ maxOutstanding: 0 }, /^maxOutstanding must be/);
     refuses({ maxOutstandingBytes: 1.5 }, /^maxOutstandingBytes must be/);
     refuses({ tls: { key: "no key" } }, /^tls: key and cert go together/);
+    refuses({ tls: {}, transport: createTcpTransport() }, /^tls is for the default transport/);
+    refuses({ logger: {} }, /^logger must be an object with a method "debug"/);
+    refuses({ transport: {} }, /^transport must be an object with a method "dial"/);
+    refuses({ clock: { nowMs: () => 0 } }, /^clock must be an object with a method "wallMs"/);
+    refuses({ random: 5 }, /^random must be an object with a method "next", got 5/);
   });
 
   test("refuses a definition that defineValue did not make", () => {
     const open = (): unknown => connect({ name: "x" } as unknown as AnyDefinedValue, good);
     assert.throws(open, /definition must come from defineValue/);
+  });
+
+  test("refuses a host that is no address where an administrative call names one", async () => {
+    const admin = connectAdmin(good);
+    await assert.rejects(admin.status({ host: "nowhere" }), {
+      code: "invalidArgument",
+      message: /^host.*"nowhere".*host:port/,
+    });
+    await admin.close();
   });
 
   test("dials nothing before the first call, so an unused client keeps nothing alive", async () => {

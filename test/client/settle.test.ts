@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createCall } from "../../src/client/call.js";
 import { CallQueue } from "../../src/client/queue.js";
 import { emptyBytes } from "../../src/codec/bytes.js";
@@ -180,6 +182,29 @@ describe("what a settled call leaves behind", () => {
       queue.takeAll(),
       settled.filter(({ done }) => !done),
     );
+  });
+
+  test("is held by nobody when it was given up before it was sent", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 0));
+    const giveUp = async (item: number): Promise<WeakRef<Promise<unknown>>> => {
+      const controller = new AbortController();
+      const call = client.command("push", item, { signal: controller.signal });
+      controller.abort();
+      assert.equal((await world.error(call)).code, "aborted");
+      return new WeakRef(call);
+    };
+    const calls: WeakRef<Promise<unknown>>[] = [];
+    for (let item = 1; item <= 50; item++) calls.push(await giveUp(item));
+    await world.settle();
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    const held = calls.filter((call) => call.deref() !== undefined).length;
+    assert.ok(held <= 2, `${held} of 50 are held`);
+    assert.deepEqual(world.group.applied, [0]);
   });
 });
 

@@ -47,6 +47,7 @@ describe("usage (exit code 2)", { concurrency: 2 }, () => {
     [["status", ...to, "--verbose"], /--verbose/],
     [["remove", ...to], /ID of the member is missing/],
     [["transfer", ...to], /ID of the new leader is missing/],
+    [["transfer", "bar", "--cancel", ...to], /either ID or --cancel, not both/],
     [["force-remove", ...to], /ID of the lost member is missing/],
     [["status", "--group", "g", "--hosts", ","], /--hosts needs addresses/],
   ];

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { RaftError } from "../../src/errors.js";
 import type { Codec } from "../../src/ports.js";
 import { answer, applyEntry } from "../../src/value/applier.js";
+import { encodeQueryBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
 import { hashAt } from "../../src/value/reply-hashes.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
@@ -11,6 +12,7 @@ import { decodeUtf8 } from "../../src/value/utf8.js";
 import {
   ask,
   catchUp,
+  codec,
   copyBySnapshot,
   counter,
   fingerprint,
@@ -46,6 +48,17 @@ test("whatever is thrown has a text", () => {
     [Object.create(null), "the handler threw something that has no text"],
     [Symbol("s"), "Symbol(s)"],
     [{ toString: () => 1 / 0 }, "Infinity"],
+    [
+      Object.assign(new Error(""), { name: undefined }),
+      "the handler threw something that has no text",
+    ],
+    [Object.assign(new Error(""), { name: 7 }), "7"],
+    [
+      Object.assign(new Error("x"), { message: undefined, name: "" }),
+      "the handler threw something that has no text",
+    ],
+    [Object.assign(new Error("x"), { message: { at: 1 } }), "[object Object]"],
+    [Object.assign(new Error("x"), { message: Symbol("s") }), "Symbol(s)"],
   ];
   for (const [thrown, text] of odd) {
     const { shown } = runOne(
@@ -56,6 +69,26 @@ test("whatever is thrown has a text", () => {
     );
     assert.equal(shown, `commandFailed/no: ${text}`);
   }
+});
+
+test("whatever a query throws has a text, and costs the member nothing", () => {
+  const definition = defineValue({
+    name: "odd",
+    version: 1,
+    initial: () => 0,
+    commands: {},
+    queries: {
+      odd: () => {
+        throw Object.assign(new Error(""), { name: undefined });
+      },
+    },
+  });
+  const { status, body } = answer(
+    newApplier(definition),
+    encodeQueryBody(definition, codec, "odd", false, undefined),
+  );
+  assert.equal(status, "queryFailed");
+  assert.equal(new TextDecoder().decode(body), "the handler threw something that has no text");
 });
 
 test("a mutable value keeps what its handler changed before it threw, and says maybe", () => {

@@ -16,6 +16,24 @@ import {
   show,
 } from "./log.js";
 
+test("what resists freezing is left as it is: a handler's outcome does not depend on it", () => {
+  const resisting: (() => unknown)[] = [
+    () => Object.defineProperty({}, "x", { enumerable: true, get: () => assert.fail("looked at") }),
+    () => new Proxy({}, { preventExtensions: () => false }),
+    () => new Proxy({}, { ownKeys: () => assert.fail("looked at") }),
+  ];
+  for (const make of resisting) {
+    const definition = defineValue({
+      name: "resisting",
+      version: 1,
+      initial: (): unknown => 0,
+      commands: { put: () => ({ reply: "put", value: make() }) },
+      queries: {},
+    });
+    assert.equal(runOne(definition, "put").shown, "put");
+  }
+});
+
 test("freezing makes a pure handler that changes its value or argument fail at once", () => {
   const changes: ((v: { list: number[]; map: Map<string, number>; set: Set<number> }) => void)[] = [
     (v) => v.list.push(1),

@@ -1,7 +1,7 @@
 /** `transfer ID` */
 import { groupOptions, targetOf, withClient } from "../open-group.js";
 import { print, toJson } from "../output.js";
-import { requiredPositional, type Verb } from "../usage.js";
+import { requiredPositional, seeHelp, UsageError, type Verb } from "../usage.js";
 
 export const transferVerb: Verb = {
   name: "transfer",
@@ -14,7 +14,10 @@ export const transferVerb: Verb = {
   },
   notes: ["rafted-value transfer bar --hosts 127.0.0.1:7101 --group queue"],
   async run(input) {
-    const cancel = input.options["cancel"] === true && input.positionals.length === 0;
+    const cancel = input.options["cancel"] === true;
+    if (cancel && input.positionals.length > 0) {
+      throw new UsageError(`either ID or --cancel, not both${seeHelp(transferVerb)}`);
+    }
     const id = cancel ? null : requiredPositional(transferVerb, input, "ID of the new leader");
     const target = targetOf(transferVerb, input);
     await withClient(target, null, (client) =>
