@@ -87,10 +87,18 @@ export type GroupEvent =
 
 /** What a program does with a group, from inside (a member's host) or outside (a client). */
 export interface GroupClient<D extends AnyDefinedValue> {
+  /**
+   * Resolves with the handler's reply, once the command is committed and applied.
+   *
+   * One thing after the name is the argument if the handler declares one. If it declares none, or one with a
+   * default, an object with no other keys than `timeoutMs`, `signal` and `id` is taken for the options:
+   * where the argument itself may look like that, pass `{}` behind it.
+   */
   command<N extends CommandName<D>>(
     name: N,
     ...rest: [...args: CommandArgs<D, N>, options?: CommandOptions]
   ): Promise<CommandReply<D, N>>;
+  /** Linearizable. Arguments and options as for `command`, less `id`. */
   query<N extends QueryName<D>>(
     name: N,
     ...rest: [...args: QueryArgs<D, N>, options?: CallOptions]

@@ -154,8 +154,8 @@ type OptionShape = {
  * - Two things after the name: the argument, then the options.
  * - One thing, and the handler declares an argument (`handler.length >= 2`): the argument.
  * - One thing, and it does not (no argument, or one with a default, which JavaScript does not count):
- *   options if it is a plain object that holds nothing but `timeoutMs`, `signal` and, for commands,
- *   `id`, of the right types; otherwise the argument.
+ *   options if it is a plain object with no other keys than `timeoutMs`, `signal` and, for commands,
+ *   `id`, whose values are checked like those of all options; otherwise the argument.
  *
  * So only a handler whose argument has a default *and* may look like options needs care: pass
  * `{}` as the second thing. An argument of `undefined` is no argument. Refuses an unknown name
@@ -208,12 +208,9 @@ function looksLikeOptions(kind: "command" | "query", candidate: unknown): boolea
   if (typeof candidate !== "object" || candidate === null) return false;
   const prototype: unknown = Object.getPrototypeOf(candidate);
   if (prototype !== Object.prototype && prototype !== null) return false;
-  return Object.entries(candidate).every(([key, value]) => {
-    if (value === undefined) return key === "timeoutMs" || key === "signal" || key === "id";
-    if (key === "timeoutMs") return typeof value === "number";
-    if (key === "signal") return typeof value === "object" && value !== null && "aborted" in value;
-    return key === "id" && kind === "command" && typeof value === "string";
-  });
+  return Object.keys(candidate).every(
+    (key) => key === "timeoutMs" || key === "signal" || (key === "id" && kind === "command"),
+  );
 }
 
 function isVersion(candidate: unknown): candidate is number {

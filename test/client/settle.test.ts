@@ -311,6 +311,8 @@ describe("arguments", () => {
       [() => client.command("push", 1, { timeoutMs: NaN }), "invalidArgument", /timeoutMs/],
       [() => client.command("push", 1, { id: "" }), "invalidArgument", /id/],
       [() => anyClient["command"]!("push", 1, { signal: "no" }), "invalidArgument", /signal/],
+      [() => anyClient["query"]!("length", { timeoutMs: "5" }), "invalidArgument", /timeoutMs/],
+      [() => anyClient["query"]!("length", { signal: {} }), "invalidArgument", /signal/],
       [() => anyClient["command"]!("shove", 1), "unknownCommand", /"shove".*push/],
       [() => anyClient["query"]!("size"), "unknownQuery", /"size".*length/],
       [() => anyClient["command"]!("push", () => 1), "encodeFailed", /push/],
