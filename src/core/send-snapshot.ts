@@ -51,9 +51,9 @@ export function onSnapshotChunkRead(
   if (peer === undefined || sending === null) return;
   if (sending.meta.index !== event.index || sending.offset !== event.offset) return;
   if (event.data === null) {
-    // A newer snapshot took its place: begin with that one.
+    // A newer snapshot took its place: begin with that one. Else it is damaged here: the beat asks again after
+    // an election timeout, because storage says so at once, and at once again.
     if (core.snapshot !== sending.meta) beginSending(core, peer);
-    else becomeProbe(peer, peer.matchIndex + 1);
     return;
   }
   out.push({

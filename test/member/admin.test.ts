@@ -76,6 +76,36 @@ test("a membership change is refused until the one before is applied, and its ca
   assert.deepEqual(statuses(lab, 11, 12), [["ok"], ["uncommittedMembershipChange"]]);
 });
 
+test("a snapshot that storage cannot read for a follower is asked for again after a while only", async () => {
+  const lab = new Lab(counter);
+  await lab.restore({ trailingLogBytes: 0 });
+  lab.lead();
+  const session = lab.register();
+  lab.command(2, session, 1, "inc", 1);
+  lab.settle();
+  lab.acknowledge();
+  let reads = 0;
+  lab.storage.readSnapshotChunk = (_group, to, index, offset) => {
+    reads += 1;
+    assert.ok(reads < 20, "it goes round in circles");
+    lab.member.snapshotChunkRead(to, index, offset, null);
+  };
+  // c#1 has never answered: what it lacks is not in the log any more.
+  lab.admin(3, "snapshot", null);
+  lab.settle();
+  assert.deepEqual(statuses(lab, 3), [["ok"]]);
+  assert.equal(reads, 1);
+  const { core } = lab.member.replica;
+  const untilMs = lab.clock.nowMs() + core.config.electionTimeoutMs;
+  while (lab.clock.nowMs() <= untilMs) {
+    lab.fire();
+    const beaten = lab.sent.some(({ to }) => to === "b#1");
+    if (beaten) lab.acknowledge();
+  }
+  assert.equal(lab.member.role, "leader");
+  assert.equal(reads, 2);
+});
+
 describe("when the storage fails", () => {
   /** Takes everything and answers nothing. */
   const silent: Partial<Storage> = {
