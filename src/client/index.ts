@@ -13,6 +13,7 @@ import {
   checkGroup,
   checkHosts,
   checkLimit,
+  checkNames,
   checkPort,
   checkTimeout,
   defaultTimeoutMs,
@@ -117,6 +118,12 @@ const silent: Logger = {
   error: () => undefined,
 };
 
+const optionNames: readonly string[] = Object.keys({
+  ...{ group: true, hosts: true, tls: true, timeoutMs: true, logger: true },
+  ...{ maxOutstanding: true, maxOutstandingBytes: true },
+  ...{ transport: true, clock: true, random: true },
+} satisfies Record<keyof ConnectOptions, true>);
+
 function open<D extends AnyDefinedValue>(
   definition: D | null,
   options: ConnectOptions,
@@ -124,6 +131,7 @@ function open<D extends AnyDefinedValue>(
   if (typeof options !== "object" || options === null) {
     throw invalid("options", 'must be an object such as { group: "queue", hosts: [...] }');
   }
+  checkNames(options, optionNames);
   const { tls, logger = silent } = options;
   const foreign = options.transport !== undefined;
   if (foreign && tls !== undefined) {

@@ -67,6 +67,14 @@ export function checkId(id: unknown): string {
   throw invalid("id", `must be a member id or a host id, got ${show(id)}`);
 }
 
+/** A misspelt option would be as good as none. */
+export function checkNames(options: object, names: readonly string[]): void {
+  const strange = Object.keys(options).find((name) => !names.includes(name));
+  if (strange !== undefined) {
+    throw invalid(strange, `is no option; there are ${names.join(", ")}`);
+  }
+}
+
 /** Methods of a port that was handed in; a wrong object must fail here and not under load. */
 export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
   if (port === undefined) return;

@@ -94,6 +94,7 @@ export function defineValue<V, CommandArg, Reply, QueryArg, Answer>(
 export function defineValue(spec: unknown): AnyDefinedValue {
   const fields = checkObject(spec, "definition");
   const label = checkName(fields["name"]);
+  checkFields(label, fields);
   const mutable = checkMutable(label, fields["mutable"]);
   const { commands, queries } = checkHandlers(label, fields);
   const version = fields["version"];
@@ -234,6 +235,18 @@ function checkName(name: unknown): string {
   );
 }
 
+const fieldNames: readonly string[] = Object.freeze([
+  ...["name", "version", "mutable", "initial", "commands", "queries", "command", "query"],
+  ...["codec", "upgrade", "compatibleVersions", "partition"],
+]);
+
+/** A misspelt one would be as good as none, and show under load. */
+function checkFields(label: string, fields: Record<string, unknown>): void {
+  const strange = Object.keys(fields).find((field) => !fieldNames.includes(field));
+  if (strange === undefined) return;
+  throw invalid(label, strange, `is no field of a value; there are ${fieldNames.join(", ")}`);
+}
+
 function checkMutable(label: string, mutable: unknown): boolean {
   if (mutable === undefined || typeof mutable === "boolean") return mutable === true;
   throw invalid(label, "mutable", `must be true or false, got ${show(mutable)}`);
@@ -283,12 +296,13 @@ function checkFunction(label: string, field: string, candidate: unknown): () => 
   throw invalid(label, field, `must be a function, got ${show(candidate)}`);
 }
 
+/** null: as a defined value has it that is defined anew, with changes. */
 function optionalFunction(label: string, field: string, candidate: unknown) {
-  return candidate === undefined ? null : checkFunction(label, field, candidate);
+  if (candidate === undefined || candidate === null) return null;
+  return checkFunction(label, field, candidate);
 }
 
 function checkCodec(label: string, codec: unknown): object | null {
-  // As a defined value has it that is defined anew, with changes.
   if (codec === undefined || codec === null) return null;
   const fields =
     typeof codec === "object" && codec !== null ? (codec as Record<string, unknown>) : {};

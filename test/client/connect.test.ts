@@ -36,6 +36,7 @@ describe("connect", () => {
     refuses({ maxOutstandingBytes: 1.5 }, /^maxOutstandingBytes must be/);
     refuses({ tls: { key: "no key" } }, /^tls: key and cert go together/);
     refuses({ tls: {}, transport: createTcpTransport() }, /^tls is for the default transport/);
+    refuses({ timeout: 5 }, /^timeout is no option; there are group, hosts, /);
     refuses({ logger: {} }, /^logger must be an object with a method "debug"/);
     refuses({ transport: {} }, /^transport must be an object with a method "dial"/);
     refuses({ clock: { nowMs: () => 0 } }, /^clock must be an object with a method "wallMs"/);

@@ -1,0 +1,42 @@
+/** What `defineValue` refuses, by name, and that a defined value may be defined anew with changes. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { defineValue, isDefinedValue } from "../../src/value/define.js";
+
+const good = {
+  name: "counter",
+  version: 1,
+  initial: () => 0,
+  commands: { inc: (n: number) => ({ reply: n, value: n + 1 }) },
+  queries: { get: (n: number) => n },
+};
+
+const define = defineValue as (spec: unknown) => ReturnType<typeof defineValue>;
+
+describe("defineValue", () => {
+  const refusals: readonly [object, RegExp][] = [
+    [{ name: "a b" }, /^the value's name must be 1 to 64 letters.*"a b"/],
+    [{ version: 0 }, /^value "counter": version must be an integer >= 1, got 0/],
+    [{ mutable: "yes" }, /^value "counter": mutable must be true or false, got "yes"/],
+    [{ mutabel: true }, /^value "counter": mutabel is no field of a value; there are name, /],
+    [{ initial: 0 }, /^value "counter": initial must be a function, got 0/],
+    [{ commands: { inc: 1 } }, /^value "counter": commands.inc must be a function, got 1/],
+    [{ queries: { "a-b": () => 0 } }, /^value "counter": queries.a-b must be named/],
+    [{ command: () => 0 }, /^value "counter": command and query are one form/],
+    [{ codec: {} }, /^value "counter": codec.encode must be a function, got undefined/],
+    [{ upgrade: 1 }, /^value "counter": upgrade must be a function, got 1/],
+    [{ compatibleVersions: [0] }, /^value "counter": compatibleVersions must be an array/],
+  ];
+  for (const [change, message] of refusals) {
+    test(`refuses ${Object.keys(change)[0]}: ${JSON.stringify(Object.values(change)[0])}`, () => {
+      assert.throws(() => define({ ...good, ...change }), { code: "invalidValue", message });
+    });
+  }
+
+  test("takes a defined value with changes", () => {
+    const first = defineValue(good);
+    const second = define({ ...first, version: 2, compatibleVersions: [1] });
+    assert.ok(isDefinedValue(second));
+    assert.deepEqual(second, { ...first, version: 2, compatibleVersions: [1] });
+  });
+});
