@@ -19,6 +19,7 @@ import type { Connection, ConnectionHandlers } from "../ports.js";
 import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
+import { owedBytes } from "./owed.js";
 import { checkHello, checkOpenClient, checkOpenPeer } from "./remote-names.js";
 import { type PeerSource, Standing } from "./repeats.js";
 
@@ -80,7 +81,7 @@ export class AcceptedConnection implements ConnectionHandlers {
       if (channel === undefined) throw misplaced("requests on a channel that was not opened");
       channel?.requested(frame.requests, sizeBytes);
     } else if (frame.type === "ping" && kind !== undefined) {
-      if (!frame.reply) this.#connection.send(encodeFrame({ ...frame, reply: true }));
+      if (!frame.reply) this.#answer({ ...frame, reply: true });
     } else if (frame.type === "openPeer" && kind === "peer") this.#openPeer(frame);
     else if (frame.type === "openClient" && kind === "client") this.#openClient(frame);
     else if (frame.type === "hello" && kind === undefined) this.#onHello(frame);
@@ -185,6 +186,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     const channel = new ClientChannel(this.#context, this.#connection, group, frame.channel);
     this.#clients.set(frame.channel, channel);
     channel.opened();
+    this.#checkOwed();
   }
 
   #checkClient(frame: OpenClient): RaftError | null {
@@ -222,7 +224,19 @@ export class AcceptedConnection implements ConnectionHandlers {
         `host ${id} refused ${from} (${this.#connection.remote}) for group "${group}": ${message}`,
       );
     }
-    this.#connection.send(encodeFrame({ type: "channelRefused", channel, code, message }));
+    this.#answer({ type: "channelRefused", channel, code, message });
+  }
+
+  #answer(frame: Frame): void {
+    this.#connection.send(encodeFrame(frame));
+    this.#checkOwed();
+  }
+
+  /** A side that goes on asking and reads no answers must not fill the memory with them. */
+  #checkOwed(): void {
+    const { maxClientQueueBytes, maxPeerQueueBytes } = this.#context.limits;
+    const most = this.#hello?.kind === "peer" ? maxPeerQueueBytes : maxClientQueueBytes;
+    if (owedBytes(this.#connection) > most) this.#breakOff(`it leaves over ${most} bytes unread`);
   }
 
   /** Tells why, as far as the other side understands it, and closes. */

@@ -9,6 +9,7 @@ import type { ReplySink } from "../member/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 import { refuseAll, type Requester } from "./intake.js";
+import { owedBytes } from "./owed.js";
 import type { TurnFlusher } from "./turns.js";
 
 const maxSubscriptions = 64;
@@ -152,7 +153,7 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     this.#sendReplies();
     this.sendEvents();
     const { maxClientQueueBytes } = this.#context.limits;
-    if (this.#connection.queuedBytes <= maxClientQueueBytes) return;
+    if (owedBytes(this.#connection) <= maxClientQueueBytes) return;
     this.#context.logger.warn(
       { host: this.#context.id, remote: this.#connection.remote, group: this.group.name },
       `client ${this.#connection.remote} leaves over ${maxClientQueueBytes} bytes unread: closed`,

@@ -20,9 +20,12 @@ export type HostLimits = {
   readonly maxRequestsPerTurn: number;
   /** The same in bytes of their bodies; a single larger one passes. */
   readonly maxRequestBytesPerTurn: number;
-  /** Bytes that a client may leave unread before its connection is broken. */
+  /** Bytes that a client may leave unread before its connection is broken; a frame counts as 512 or more. */
   readonly maxClientQueueBytes: number;
-  /** Bytes that wait for one peer host; beyond, messages to it are dropped (Raft sends again). */
+  /**
+   * Bytes that wait for one peer host, where a frame counts as 512 or more; beyond, messages to it are
+   * dropped (Raft sends again), and a connection on which it only asks and does not read is broken.
+   */
   readonly maxPeerQueueBytes: number;
   /** Largest frame sent; a single reply over it becomes `encodeFailed`. */
   readonly maxFrameBytes: number;
