@@ -10,7 +10,7 @@ import {
   type PeerStanding,
   protocolVersion,
 } from "../codec/types.js";
-import { decodeFrame, encodeFrame } from "../codec/wire.js";
+import { decodeFrame, encodeFrame, frameTypeOf } from "../codec/wire.js";
 import { hostIdOf } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
 import { RaftError } from "../errors.js";
@@ -25,6 +25,12 @@ import { type PeerSource, Standing } from "./repeats.js";
 
 /** Ping intervals without a word from the other side, answers to our own pings included. */
 const maxSilentTicks = 4;
+
+/** What each kind of dialling side sends, after `hello`. */
+const sentBy: Readonly<Record<"peer" | "client", ReadonlySet<Frame["type"]>>> = {
+  peer: new Set(["peerMessage", "peerRepeats", "peerStanding", "ping", "openPeer"] as const),
+  client: new Set(["requests", "ping", "openClient"] as const),
+};
 
 export class AcceptedConnection implements ConnectionHandlers {
   readonly #context: HostContext;
@@ -61,6 +67,8 @@ export class AcceptedConnection implements ConnectionHandlers {
     this.#context.turns.payloadArrived();
     this.#silentTicks = 0;
     try {
+      // Before the rest is read: a stranger's frame may be large.
+      this.#checkType(frameTypeOf(payload));
       this.#onFrame(decodeFrame(payload), payload.length);
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
@@ -68,24 +76,29 @@ export class AcceptedConnection implements ConnectionHandlers {
     }
   }
 
+  #checkType(type: Frame["type"]): void {
+    const hello = this.#hello;
+    if (hello === null ? type === "hello" : sentBy[hello.kind].has(type)) return;
+    throw misplaced(`a frame "${type}", which does not belong here`);
+  }
+
+  /** Of a type that belongs here. */
   #onFrame(frame: Frame, sizeBytes: number): void {
-    const kind = this.#hello?.kind;
-    if (frame.type === "peerMessage" && kind === "peer") {
+    if (frame.type === "peerMessage") {
       const source = this.#peers.get(frame.channel);
       if (source === undefined) throw misplaced("a message on a channel that was not opened");
       source?.group.member.receive(source.from, frame.message, sizeBytes);
-    } else if (frame.type === "peerRepeats" && kind === "peer") this.#repeated(frame);
-    else if (frame.type === "peerStanding" && kind === "peer") this.#stand(frame);
-    else if (frame.type === "requests" && kind === "client") {
+    } else if (frame.type === "peerRepeats") this.#repeated(frame);
+    else if (frame.type === "peerStanding") this.#stand(frame);
+    else if (frame.type === "requests") {
       const channel = this.#clients.get(frame.channel);
       if (channel === undefined) throw misplaced("requests on a channel that was not opened");
       channel?.requested(frame.requests, sizeBytes);
-    } else if (frame.type === "ping" && kind !== undefined) {
+    } else if (frame.type === "ping") {
       if (!frame.reply) this.#answer({ ...frame, reply: true });
-    } else if (frame.type === "openPeer" && kind === "peer") this.#openPeer(frame);
-    else if (frame.type === "openClient" && kind === "client") this.#openClient(frame);
-    else if (frame.type === "hello" && kind === undefined) this.#onHello(frame);
-    else throw misplaced(`a frame "${frame.type}", which does not belong here`);
+    } else if (frame.type === "openPeer") this.#openPeer(frame);
+    else if (frame.type === "openClient") this.#openClient(frame);
+    else if (frame.type === "hello") this.#onHello(frame);
   }
 
   #stand({ slot, channel, message }: PeerStanding): void {

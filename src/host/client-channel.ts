@@ -1,4 +1,5 @@
 /** One client's channel to one group: requests in, replies, hints and events out. */
+import { maxItemsPerFrame } from "../codec/requests.js";
 import { sendFrame } from "../codec/send-frame.js";
 import { encodeFrame } from "../codec/wire.js";
 import type { GroupEvent } from "../client/types.js";
@@ -146,7 +147,7 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     this.#context.turns.atEnd(this);
   }
 
-  /** One frame with all replies of the turn, unless they are too many bytes for one. */
+  /** One frame with all replies of the turn, unless they are too many for one, in bytes or in count. */
   flushTurn(): void {
     this.#flushWanted = false;
     if (this.#closed) return;
@@ -170,7 +171,8 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     while (from < replies.length) {
       let to = from + 1;
       let bytes = sumBytes(16, replies[from]!);
-      while (to < replies.length && sumBytes(bytes, replies[to]!) <= maxFrameBytes) {
+      const end = Math.min(replies.length, from + maxItemsPerFrame);
+      while (to < end && sumBytes(bytes, replies[to]!) <= maxFrameBytes) {
         bytes = sumBytes(bytes, replies[to]!);
         to += 1;
       }

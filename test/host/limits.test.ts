@@ -5,6 +5,7 @@ import { SeededRandom } from "../../src/clock/virtual.js";
 import { createCborCodec } from "../../src/codec/values.js";
 import { encodeCommandBody, encodeQueryBody } from "../../src/value/body.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
+import { maxItemsPerFrame } from "../../src/codec/requests.js";
 import type { ClientRequest, Frame } from "../../src/codec/types.js";
 import { protocolVersion } from "../../src/codec/types.js";
 import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
@@ -93,6 +94,26 @@ describe("over a limit", () => {
     client.ask(command(200, session, 16));
     await cluster.until("answered again", () => client.replyTo(200) !== null);
     assert.equal(client.replyTo(200)!.status, "ok");
+    await cluster.close();
+  });
+
+  test("more refusals in a turn than a frame may hold leave in two frames", async () => {
+    const cluster = new Cluster();
+    await cluster.start("foo", { limits: { maxRequestsPerClient: 10 } });
+    await cluster.group("counter", counter, ["foo"]);
+    const [client] = await rawSession(cluster);
+    const before = client.replyFrames().length;
+    const count = maxItemsPerFrame / 2 + 100;
+    for (const first of [100, 100 + count]) {
+      const queries = Array.from({ length: count }, (_, at): ClientRequest => {
+        return { type: "query", request: first + at, stale: false, body: get };
+      });
+      client.ask(...queries);
+    }
+    await cluster.until("all are answered", () => client.replies().length === 1 + 2 * count);
+    const sizes = client.replyFrames().map((frame) => frame.replies.length);
+    assert.ok(sizes.length - before >= 2, `${sizes.length - before} frames`);
+    assert.equal(Math.max(...sizes), maxItemsPerFrame);
     await cluster.close();
   });
 
