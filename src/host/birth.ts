@@ -16,6 +16,8 @@ export type Birth = {
   readonly joinThrough: readonly string[] | null;
   /** A newcomer's storage begins when it knows the group's id. */
   readonly stored: boolean;
+  /** What it is restored from, or null. */
+  readonly restored: RecoveredGroup | null;
 };
 
 /** Restored if the storage holds something of the group, otherwise as `start` says. */
@@ -39,21 +41,38 @@ export async function beginBirth(
     valueName: definition.name,
   };
   const stored = found !== undefined;
-  // Whatever comes of this try, the next one must not take it for stored again.
-  if (blank) recovered.delete(name);
-  if (blank && start === "create") {
-    return { identity, start: { type: "create", config: checked }, joinThrough: null, stored };
-  }
   if (blank) {
-    const { join } = start as { readonly join: readonly string[] };
-    checkJoinAddresses(join);
-    return { identity, start: { type: "join" }, joinThrough: join, stored };
+    const joinThrough = start === "create" ? null : start.join;
+    if (joinThrough !== null) checkJoinAddresses(joinThrough);
+    // Whatever comes of this try, the next one must not take it for stored again.
+    recovered.delete(name);
+    const begin =
+      joinThrough === null
+        ? ({ type: "create", config: checked } as const)
+        : ({ type: "join" } as const);
+    return { identity, start: begin, joinThrough, stored, restored: null };
   }
   const { hardState, snapshot, entries } = found;
   const pieces = snapshot === null ? [] : await storage.loadSnapshot(name);
   recovered.delete(name);
   const restore = { type: "restore", hardState, snapshot, entries, pieces } as const;
-  return { identity, start: restore, joinThrough: null, stored };
+  return { identity, start: restore, joinThrough: null, stored, restored: found };
+}
+
+/**
+ * The definition was refused. Nothing is left of this try, and what the storage held is to be had again: the
+ * next one may come with the right definition.
+ */
+export function undoBirth(
+  { storage, turns }: HostContext,
+  recovered: Map<string, RecoveredGroup>,
+  { identity, stored, restored }: Birth,
+): void {
+  if (restored !== null) recovered.set(identity.group, restored);
+  else if (stored || identity.groupId !== "") {
+    storage.deleteGroup(identity.group);
+    turns.storageTouched();
+  }
 }
 
 /** What can be relied on of it: nothing, once a damaged copy was set aside as the options say. */

@@ -17,7 +17,7 @@ import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
 import { askAdmin } from "./asking.js";
 import { Addresses } from "./addresses.js";
-import { adopt, beginBirth, type Birth } from "./birth.js";
+import { adopt, beginBirth, type Birth, undoBirth } from "./birth.js";
 import type { HostContext } from "./context.js";
 import { createHandle, type GroupHandle } from "./handle.js";
 import { HostedGroup } from "./hosted-group.js";
@@ -182,7 +182,13 @@ export class Host {
     const { identity, start, joinThrough } = birth;
     if (this.#closing) throw new RaftError("closed", `host ${this.id} is closed`);
     if (!birth.stored && identity.groupId !== "") this.#context.storage.createGroup(identity);
-    const group = this.#host(definition, options, birth);
+    let group: HostedGroup;
+    try {
+      group = this.#host(definition, options, birth);
+    } catch (error) {
+      undoBirth(this.#context, this.#recovered, birth);
+      throw error;
+    }
     const accept = (connection: Connection): ConnectionHandlers =>
       this.#accepted.accept(connection);
     const opening = new AbortController();
