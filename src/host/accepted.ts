@@ -205,6 +205,10 @@ export class AcceptedConnection implements ConnectionHandlers {
   #checkClient(frame: OpenClient): RaftError | null {
     const { id, groups } = this.#context;
     const group = groups.get(frame.group);
+    if (group === undefined && isToCome(this.#context, frame.group)) {
+      const why = `host ${id} does not serve group "${frame.group}" yet`;
+      return new RaftError("unavailable", why);
+    }
     if (group === undefined) {
       const known = [...groups.keys()].map((name) => `"${name}"`).join(", ") || "none";
       const why = `host ${id} serves no group "${frame.group}"; it serves: ${known}`;
@@ -344,6 +348,11 @@ export class AcceptedConnection implements ConnectionHandlers {
   close(): void {
     this.#connection.close();
   }
+}
+
+/** A host that has just begun: its program has not opened the group yet, or a snapshot is being read. */
+function isToCome({ recovered, opening }: HostContext, group: string): boolean {
+  return recovered.has(group) || opening.has(group);
 }
 
 function misplaced(what: string): RaftError {

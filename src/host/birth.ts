@@ -23,16 +23,15 @@ export type Birth = {
 /** Restored if the storage holds something of the group, otherwise as `start` says. */
 export async function beginBirth(
   context: HostContext,
-  recovered: Map<string, RecoveredGroup>,
   name: string,
   definition: AnyDefinedValue,
   options: GroupOptions,
 ): Promise<Birth> {
   const { start, config } = options;
   const checked = validateGroupConfig(config ?? {});
-  const found = await findStored(context, recovered, name, definition, options);
+  const found = await findStored(context, name, definition, options);
   const blank = found === undefined || isBlank(found);
-  const { random, storage } = context;
+  const { random, storage, recovered } = context;
   const identity = found?.identity ?? {
     group: name,
     groupId: start === "create" ? random.id() : "",
@@ -64,8 +63,7 @@ export async function beginBirth(
  * next one may come with the right definition.
  */
 export function undoBirth(
-  { storage, turns }: HostContext,
-  recovered: Map<string, RecoveredGroup>,
+  { storage, turns, recovered }: HostContext,
   { identity, stored, restored }: Birth,
 ): void {
   if (restored !== null) recovered.set(identity.group, restored);
@@ -78,11 +76,11 @@ export function undoBirth(
 /** What can be relied on of it: nothing, once a damaged copy was set aside as the options say. */
 async function findStored(
   context: HostContext,
-  recovered: Map<string, RecoveredGroup>,
   name: string,
   definition: AnyDefinedValue,
   { start, onDamage }: GroupOptions,
 ): Promise<RecoveredGroup | undefined> {
+  const { recovered } = context;
   const found = recovered.get(name);
   if (found === undefined) return undefined;
   const { damage } = found;
