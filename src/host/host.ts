@@ -44,7 +44,7 @@ export class Host {
   readonly id: string;
   /** Where others reach this host: port 0 resolved, or `advertise`. */
   readonly address: string;
-  /** Resolves once everything is closed. */
+  /** Resolves once everything is closed, also if the storage did not close in order (`close` rejects then). */
   readonly closed: Promise<void>;
   readonly #context: HostContext;
   readonly #listener: Listener;
@@ -363,8 +363,11 @@ export class Host {
     await this.#accepted.close(closeGraceMs);
     await listenerClosed;
     turns.stop();
-    await storage.close();
-    this.#resolveClosed();
+    try {
+      await storage.close();
+    } finally {
+      this.#resolveClosed();
+    }
   }
 
   /** Lets the turn pass that carries the last answers. */
