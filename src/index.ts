@@ -22,10 +22,12 @@ import { createSystemClock, createSystemRandom } from "./clock/system.js";
 import { createCborCodec } from "./codec/values.js";
 import { RaftError } from "./errors.js";
 import type { Host } from "./host/host.js";
+import { transportLimits } from "./host/limits.js";
 import { checkHostOptions, type HostOptions, silentLogger } from "./host/options.js";
 import { startHostWith } from "./host/start.js";
 import { createMemoryStorage } from "./storage/memory.js";
 import { createTcpTransport } from "./transport/tcp.js";
+import { parseAddress } from "./transport/tcp-address.js";
 import type { TlsOptions } from "./transport/tls-options.js";
 
 export type StartHostOptions = HostOptions & {
@@ -47,11 +49,14 @@ export type StartHostOptions = HostOptions & {
  */
 export async function startHost(options: StartHostOptions): Promise<Host> {
   checkHostOptions(options);
-  const { tls, transport } = options;
+  const { tls, transport, advertise } = options;
   if (tls !== undefined && transport !== undefined) {
     const why = "tls: it is for the default transport; give it to your own `transport` instead";
     throw new RaftError("invalidArgument", why);
   }
+  // What others dial; `listen` is checked by the transport itself.
+  const checked = transport === undefined && typeof advertise === "string";
+  if (checked) parseAddress(advertise, "dial", "advertise");
   return await startHostWith(options, {
     clock: createSystemClock(),
     random: createSystemRandom(),
@@ -59,7 +64,8 @@ export async function startHost(options: StartHostOptions): Promise<Host> {
     logger: silentLogger,
     freeze: process.env["NODE_ENV"] !== "production",
     makeStorage: () => createMemoryStorage({ keepsLog: false }),
-    makeTransport: () => createTcpTransport({ tls, logger: options.logger }),
+    makeTransport: (limits) =>
+      createTcpTransport({ tls, logger: options.logger, limits: transportLimits(limits) }),
   });
 }
 

@@ -45,6 +45,8 @@ export interface Connection {
   readonly remote: string;
   /** Bytes accepted by `send` and not yet taken by the network. */
   readonly queuedBytes: number;
+  /** Optional: how many payloads wait, since short ones take more memory than their bytes. */
+  readonly queuedPayloads?: number;
   /**
    * Sends one payload. Payloads of one turn leave in one write. May be called before `onOpen`
    * (they wait). After `close` it does nothing. The bytes must not be changed afterwards.

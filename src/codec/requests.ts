@@ -14,6 +14,12 @@ import {
   utf8,
 } from "./bytes.js";
 
+/**
+ * So many items one frame has at most: to read and to answer them keeps a host busy for well under an
+ * election timeout. What a client of ours puts into one frame ends at 64 KiB of bodies of some bytes each.
+ */
+export const maxItemsPerFrame = 131_072;
+
 const codes = Object.freeze({ register: 0, command: 1, query: 2, admin: 3 } as const);
 const wideBit = 0x80;
 /** The first byte of a reply. */
@@ -160,10 +166,16 @@ export function writeRequests(writer: ByteWriter, frame: Requests): void {
 }
 
 export function readRequests(reader: ByteReader, channel: number): Requests {
-  const count = reader.count(14, "requests");
+  const count = readCount(reader, 14, "requests");
   const requests: ClientRequest[] = [];
   for (let i = 0; i < count; i++) requests.push(readRequest(reader));
   return { type: "requests", channel, requests };
+}
+
+function readCount(reader: ByteReader, leastBytes: number, field: string): number {
+  const count = reader.count(leastBytes, field);
+  if (count <= maxItemsPerFrame) return count;
+  return refuseBytes(`${field} declares ${count}, a frame has ${maxItemsPerFrame} at most`);
 }
 
 function writeReply(writer: ByteWriter, reply: ClientReply): void {
@@ -217,7 +229,7 @@ export function writeReplies(writer: ByteWriter, frame: Replies): void {
 }
 
 export function readReplies(reader: ByteReader, channel: number): Replies {
-  const count = reader.count(13, "replies");
+  const count = readCount(reader, 13, "replies");
   const replies: ClientReply[] = [];
   for (let i = 0; i < count; i++) replies.push(readReply(reader));
   return { type: "replies", channel, replies };

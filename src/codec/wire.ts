@@ -46,6 +46,10 @@ export const frameCodes = Object.freeze({
   peerRepeats: 15,
 } as const satisfies Record<Frame["type"], number>);
 
+const frameTypes: ReadonlyMap<number, Frame["type"]> = new Map(
+  Object.entries(frameCodes).map(([type, code]) => [code, type as Frame["type"]]),
+);
+
 /** u8 frame type and u32 channel. */
 const channelHeaderBytes = 5;
 
@@ -337,6 +341,12 @@ function readSmallFields(reader: ByteReader, code: number): Frame {
     default:
       return refuseBytes(`frame type ${code} is unknown`);
   }
+}
+
+/** What frame `payload` begins as, so that whoever has no use for it need not read it. */
+export function frameTypeOf(payload: Uint8Array): Frame["type"] {
+  const code = new ByteReader(payload).u8("frame type");
+  return frameTypes.get(code) ?? refuseBytes(`frame type ${code} is unknown`);
 }
 
 /** The frame that `payload` holds; bodies are views into it. Total: see the top of this file. */

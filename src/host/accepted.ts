@@ -10,7 +10,7 @@ import {
   type PeerStanding,
   protocolVersion,
 } from "../codec/types.js";
-import { decodeFrame, encodeFrame } from "../codec/wire.js";
+import { decodeFrame, encodeFrame, frameTypeOf } from "../codec/wire.js";
 import { hostIdOf } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
 import { RaftError } from "../errors.js";
@@ -19,11 +19,18 @@ import type { Connection, ConnectionHandlers } from "../ports.js";
 import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
+import { owedBytes } from "./owed.js";
 import { checkHello, checkOpenClient, checkOpenPeer } from "./remote-names.js";
 import { type PeerSource, Standing } from "./repeats.js";
 
 /** Ping intervals without a word from the other side, answers to our own pings included. */
 const maxSilentTicks = 4;
+
+/** What each kind of dialling side sends, after `hello`. */
+const sentBy: Readonly<Record<"peer" | "client", ReadonlySet<Frame["type"]>>> = {
+  peer: new Set(["peerMessage", "peerRepeats", "peerStanding", "ping", "openPeer"] as const),
+  client: new Set(["requests", "ping", "openClient"] as const),
+};
 
 export class AcceptedConnection implements ConnectionHandlers {
   readonly #context: HostContext;
@@ -60,6 +67,8 @@ export class AcceptedConnection implements ConnectionHandlers {
     this.#context.turns.payloadArrived();
     this.#silentTicks = 0;
     try {
+      // Before the rest is read: a stranger's frame may be large.
+      this.#checkType(frameTypeOf(payload));
       this.#onFrame(decodeFrame(payload), payload.length);
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
@@ -67,24 +76,29 @@ export class AcceptedConnection implements ConnectionHandlers {
     }
   }
 
+  #checkType(type: Frame["type"]): void {
+    const hello = this.#hello;
+    if (hello === null ? type === "hello" : sentBy[hello.kind].has(type)) return;
+    throw misplaced(`a frame "${type}", which does not belong here`);
+  }
+
+  /** Of a type that belongs here. */
   #onFrame(frame: Frame, sizeBytes: number): void {
-    const kind = this.#hello?.kind;
-    if (frame.type === "peerMessage" && kind === "peer") {
+    if (frame.type === "peerMessage") {
       const source = this.#peers.get(frame.channel);
       if (source === undefined) throw misplaced("a message on a channel that was not opened");
       source?.group.member.receive(source.from, frame.message, sizeBytes);
-    } else if (frame.type === "peerRepeats" && kind === "peer") this.#repeated(frame);
-    else if (frame.type === "peerStanding" && kind === "peer") this.#stand(frame);
-    else if (frame.type === "requests" && kind === "client") {
+    } else if (frame.type === "peerRepeats") this.#repeated(frame);
+    else if (frame.type === "peerStanding") this.#stand(frame);
+    else if (frame.type === "requests") {
       const channel = this.#clients.get(frame.channel);
       if (channel === undefined) throw misplaced("requests on a channel that was not opened");
       channel?.requested(frame.requests, sizeBytes);
-    } else if (frame.type === "ping" && kind !== undefined) {
-      if (!frame.reply) this.#connection.send(encodeFrame({ ...frame, reply: true }));
-    } else if (frame.type === "openPeer" && kind === "peer") this.#openPeer(frame);
-    else if (frame.type === "openClient" && kind === "client") this.#openClient(frame);
-    else if (frame.type === "hello" && kind === undefined) this.#onHello(frame);
-    else throw misplaced(`a frame "${frame.type}", which does not belong here`);
+    } else if (frame.type === "ping") {
+      if (!frame.reply) this.#answer({ ...frame, reply: true });
+    } else if (frame.type === "openPeer") this.#openPeer(frame);
+    else if (frame.type === "openClient") this.#openClient(frame);
+    else if (frame.type === "hello") this.#onHello(frame);
   }
 
   #stand({ slot, channel, message }: PeerStanding): void {
@@ -185,11 +199,16 @@ export class AcceptedConnection implements ConnectionHandlers {
     const channel = new ClientChannel(this.#context, this.#connection, group, frame.channel);
     this.#clients.set(frame.channel, channel);
     channel.opened();
+    this.#checkOwed();
   }
 
   #checkClient(frame: OpenClient): RaftError | null {
     const { id, groups } = this.#context;
     const group = groups.get(frame.group);
+    if (group === undefined && isToCome(this.#context, frame.group)) {
+      const why = `host ${id} does not serve group "${frame.group}" yet`;
+      return new RaftError("unavailable", why);
+    }
     if (group === undefined) {
       const known = [...groups.keys()].map((name) => `"${name}"`).join(", ") || "none";
       const why = `host ${id} serves no group "${frame.group}"; it serves: ${known}`;
@@ -222,7 +241,19 @@ export class AcceptedConnection implements ConnectionHandlers {
         `host ${id} refused ${from} (${this.#connection.remote}) for group "${group}": ${message}`,
       );
     }
-    this.#connection.send(encodeFrame({ type: "channelRefused", channel, code, message }));
+    this.#answer({ type: "channelRefused", channel, code, message });
+  }
+
+  #answer(frame: Frame): void {
+    this.#connection.send(encodeFrame(frame));
+    this.#checkOwed();
+  }
+
+  /** A side that goes on asking and reads no answers must not fill the memory with them. */
+  #checkOwed(): void {
+    const { maxClientQueueBytes, maxPeerQueueBytes } = this.#context.limits;
+    const most = this.#hello?.kind === "peer" ? maxPeerQueueBytes : maxClientQueueBytes;
+    if (owedBytes(this.#connection) > most) this.#breakOff(`it leaves over ${most} bytes unread`);
   }
 
   /** Tells why, as far as the other side understands it, and closes. */
@@ -317,6 +348,11 @@ export class AcceptedConnection implements ConnectionHandlers {
   close(): void {
     this.#connection.close();
   }
+}
+
+/** A host that has just begun: its program has not opened the group yet, or a snapshot is being read. */
+function isToCome({ recovered, opening }: HostContext, group: string): boolean {
+  return recovered.has(group) || opening.has(group);
 }
 
 function misplaced(what: string): RaftError {

@@ -16,21 +16,22 @@ export type Birth = {
   readonly joinThrough: readonly string[] | null;
   /** A newcomer's storage begins when it knows the group's id. */
   readonly stored: boolean;
+  /** What it is restored from, or null. */
+  readonly restored: RecoveredGroup | null;
 };
 
 /** Restored if the storage holds something of the group, otherwise as `start` says. */
 export async function beginBirth(
   context: HostContext,
-  recovered: Map<string, RecoveredGroup>,
   name: string,
   definition: AnyDefinedValue,
   options: GroupOptions,
 ): Promise<Birth> {
   const { start, config } = options;
   const checked = validateGroupConfig(config ?? {});
-  const found = await findStored(context, recovered, name, definition, options);
+  const found = await findStored(context, name, definition, options);
   const blank = found === undefined || isBlank(found);
-  const { random, storage } = context;
+  const { random, storage, recovered } = context;
   const identity = found?.identity ?? {
     group: name,
     groupId: start === "create" ? random.id() : "",
@@ -39,31 +40,47 @@ export async function beginBirth(
     valueName: definition.name,
   };
   const stored = found !== undefined;
-  // Whatever comes of this try, the next one must not take it for stored again.
-  if (blank) recovered.delete(name);
-  if (blank && start === "create") {
-    return { identity, start: { type: "create", config: checked }, joinThrough: null, stored };
-  }
   if (blank) {
-    const { join } = start as { readonly join: readonly string[] };
-    checkJoinAddresses(join);
-    return { identity, start: { type: "join" }, joinThrough: join, stored };
+    const joinThrough = start === "create" ? null : start.join;
+    if (joinThrough !== null) checkJoinAddresses(joinThrough);
+    // Whatever comes of this try, the next one must not take it for stored again.
+    recovered.delete(name);
+    const begin =
+      joinThrough === null
+        ? ({ type: "create", config: checked } as const)
+        : ({ type: "join" } as const);
+    return { identity, start: begin, joinThrough, stored, restored: null };
   }
   const { hardState, snapshot, entries } = found;
   const pieces = snapshot === null ? [] : await storage.loadSnapshot(name);
   recovered.delete(name);
   const restore = { type: "restore", hardState, snapshot, entries, pieces } as const;
-  return { identity, start: restore, joinThrough: null, stored };
+  return { identity, start: restore, joinThrough: null, stored, restored: found };
+}
+
+/**
+ * The definition was refused. Nothing is left of this try, and what the storage held is to be had again: the
+ * next one may come with the right definition.
+ */
+export function undoBirth(
+  { storage, turns, recovered }: HostContext,
+  { identity, stored, restored }: Birth,
+): void {
+  if (restored !== null) recovered.set(identity.group, restored);
+  else if (stored || identity.groupId !== "") {
+    storage.deleteGroup(identity.group);
+    turns.storageTouched();
+  }
 }
 
 /** What can be relied on of it: nothing, once a damaged copy was set aside as the options say. */
 async function findStored(
   context: HostContext,
-  recovered: Map<string, RecoveredGroup>,
   name: string,
   definition: AnyDefinedValue,
   { start, onDamage }: GroupOptions,
 ): Promise<RecoveredGroup | undefined> {
+  const { recovered } = context;
   const found = recovered.get(name);
   if (found === undefined) return undefined;
   const { damage } = found;

@@ -1,4 +1,5 @@
 /** One client's channel to one group: requests in, replies, hints and events out. */
+import { maxItemsPerFrame } from "../codec/requests.js";
 import { sendFrame } from "../codec/send-frame.js";
 import { encodeFrame } from "../codec/wire.js";
 import type { GroupEvent } from "../client/types.js";
@@ -9,6 +10,7 @@ import type { ReplySink } from "../member/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 import { refuseAll, type Requester } from "./intake.js";
+import { owedBytes } from "./owed.js";
 import type { TurnFlusher } from "./turns.js";
 
 const maxSubscriptions = 64;
@@ -145,14 +147,14 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     this.#context.turns.atEnd(this);
   }
 
-  /** One frame with all replies of the turn, unless they are too many bytes for one. */
+  /** One frame with all replies of the turn, unless they are too many for one, in bytes or in count. */
   flushTurn(): void {
     this.#flushWanted = false;
     if (this.#closed) return;
     this.#sendReplies();
     this.sendEvents();
     const { maxClientQueueBytes } = this.#context.limits;
-    if (this.#connection.queuedBytes <= maxClientQueueBytes) return;
+    if (owedBytes(this.#connection) <= maxClientQueueBytes) return;
     this.#context.logger.warn(
       { host: this.#context.id, remote: this.#connection.remote, group: this.group.name },
       `client ${this.#connection.remote} leaves over ${maxClientQueueBytes} bytes unread: closed`,
@@ -169,7 +171,8 @@ export class ClientChannel implements ReplySink, Requester, TurnFlusher {
     while (from < replies.length) {
       let to = from + 1;
       let bytes = sumBytes(16, replies[from]!);
-      while (to < replies.length && sumBytes(bytes, replies[to]!) <= maxFrameBytes) {
+      const end = Math.min(replies.length, from + maxItemsPerFrame);
+      while (to < end && sumBytes(bytes, replies[to]!) <= maxFrameBytes) {
         bytes = sumBytes(bytes, replies[to]!);
         to += 1;
       }

@@ -1,6 +1,6 @@
 /** What the parts of one host share. */
 import type { EntriesCache } from "../codec/entries.js";
-import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
+import type { Clock, Codec, Logger, Random, RecoveredGroup, Storage, Transport } from "../ports.js";
 import type { Addresses } from "./addresses.js";
 import type { HostedGroup } from "./hosted-group.js";
 import type { Intake } from "./intake.js";
@@ -26,6 +26,10 @@ export type HostContext = {
   readonly turns: Turns;
   readonly intake: Intake;
   readonly groups: Map<string, HostedGroup>;
+  /** What the storage held of groups that nobody has opened yet. */
+  readonly recovered: Map<string, RecoveredGroup>;
+  /** Names that are being created, joined or restored right now. */
+  readonly opening: Set<string>;
   readonly links: PeerLinks;
   readonly resting: Resting;
   readonly announced: Addresses;

@@ -6,18 +6,12 @@
 import { EntriesCache } from "../codec/entries.js";
 import { hostIdOf } from "../core/index.js";
 import { RaftError } from "../errors.js";
-import type {
-  Connection,
-  ConnectionHandlers,
-  Listener,
-  RecoveredGroup,
-  TimerHandle,
-} from "../ports.js";
+import type { Connection, ConnectionHandlers, Listener, TimerHandle } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
 import { askAdmin } from "./asking.js";
 import { Addresses } from "./addresses.js";
-import { adopt, beginBirth, type Birth } from "./birth.js";
+import { adopt, beginBirth, type Birth, undoBirth } from "./birth.js";
 import type { HostContext } from "./context.js";
 import { createHandle, type GroupHandle } from "./handle.js";
 import { HostedGroup } from "./hosted-group.js";
@@ -50,18 +44,15 @@ export class Host {
   readonly id: string;
   /** Where others reach this host: port 0 resolved, or `advertise`. */
   readonly address: string;
-  /** Resolves once everything is closed. */
+  /** Resolves once everything is closed, also if the storage did not close in order (`close` rejects then). */
   readonly closed: Promise<void>;
   readonly #context: HostContext;
   readonly #listener: Listener;
   readonly #accepted: AcceptedConnections;
-  readonly #recovered: Map<string, RecoveredGroup>;
   /** Ends of the handles, by group. */
   readonly #handles = new Map<string, () => Promise<void>>();
   /** Handles that are closing because their members have ended. */
   readonly #endings = new Set<Promise<void>>();
-  /** Names that are being created, joined or restored right now. */
-  readonly #opening = new Set<string>();
   /** Members of durable storage that have ended: only a restart reads them back. */
   readonly #spent = new Set<string>();
   /** One for each group that is being opened: a signal shared by all has more listeners than Node likes. */
@@ -74,19 +65,13 @@ export class Host {
   #maxAnnounced = maxAnnounced;
 
   /** Use `startHost`, or `Host.start` with every port given. */
-  private constructor(
-    context: HostContext,
-    listener: Listener,
-    accepted: AcceptedConnections,
-    recovered: readonly RecoveredGroup[],
-  ) {
+  private constructor(context: HostContext, listener: Listener, accepted: AcceptedConnections) {
     this.id = context.id;
     this.address = context.address;
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     this.#context = context;
     this.#listener = listener;
     this.#accepted = accepted;
-    this.#recovered = new Map(recovered.map((each) => [each.identity.group, each]));
     this.#armTick();
   }
 
@@ -110,6 +95,8 @@ export class Host {
       turns,
       intake: new Intake(turns, ports.limits),
       groups: new Map(),
+      recovered: new Map(),
+      opening: new Set(),
       links,
       resting: new Resting(turns),
       announced: new Addresses(),
@@ -119,12 +106,14 @@ export class Host {
     };
     links.bind(context);
     const accepted = new AcceptedConnections(context);
-    const recovered = await storage.open(id, storageHandlers(context));
+    for (const found of await storage.open(id, storageHandlers(context))) {
+      context.recovered.set(found.identity.group, found);
+    }
     try {
       const accept = (connection: Connection): ConnectionHandlers => accepted.accept(connection);
       const listener = await ports.transport.listen(ports.listen, accept);
       if (ports.advertise === null) context.address = listener.address;
-      return new Host(context, listener, accepted, recovered);
+      return new Host(context, listener, accepted);
     } catch (error) {
       await storage.close();
       throw error;
@@ -151,12 +140,12 @@ export class Host {
     checkDefinition(definition);
     checkGroupOptions(options);
     this.#checkFree(name);
-    this.#opening.add(name);
+    this.#context.opening.add(name);
     try {
-      const birth = await beginBirth(this.#context, this.#recovered, name, definition, options);
+      const birth = await beginBirth(this.#context, name, definition, options);
       return await this.#open(definition, options, birth);
     } finally {
-      this.#opening.delete(name);
+      this.#context.opening.delete(name);
     }
   }
 
@@ -164,7 +153,7 @@ export class Host {
     if (this.#closing) {
       throw new RaftError("closed", `host ${this.id} is closed`);
     }
-    if (this.#context.groups.has(name) || this.#opening.has(name)) {
+    if (this.#context.groups.has(name) || this.#context.opening.has(name)) {
       const why = `group name: host ${this.id} serves group "${name}" already`;
       throw new RaftError("invalidArgument", why);
     }
@@ -182,7 +171,13 @@ export class Host {
     const { identity, start, joinThrough } = birth;
     if (this.#closing) throw new RaftError("closed", `host ${this.id} is closed`);
     if (!birth.stored && identity.groupId !== "") this.#context.storage.createGroup(identity);
-    const group = this.#host(definition, options, birth);
+    let group: HostedGroup;
+    try {
+      group = this.#host(definition, options, birth);
+    } catch (error) {
+      undoBirth(this.#context, birth);
+      throw error;
+    }
     const accept = (connection: Connection): ConnectionHandlers =>
       this.#accepted.accept(connection);
     const opening = new AbortController();
@@ -251,7 +246,7 @@ export class Host {
     links.dropGroup(group);
     const why = error?.message ?? `member ${group.member.id} was closed`;
     this.#accepted.dropGroup(group, error?.code ?? "closed", why);
-    if (error?.code === "removed" || !storage.durable || this.#opening.has(group.name)) {
+    if (error?.code === "removed" || !storage.durable || this.#context.opening.has(group.name)) {
       if (group.member.groupId !== null) storage.deleteGroup(group.name);
       this.#context.turns.storageTouched();
     } else this.#spent.add(group.name);
@@ -368,8 +363,11 @@ export class Host {
     await this.#accepted.close(closeGraceMs);
     await listenerClosed;
     turns.stop();
-    await storage.close();
-    this.#resolveClosed();
+    try {
+      await storage.close();
+    } finally {
+      this.#resolveClosed();
+    }
   }
 
   /** Lets the turn pass that carries the last answers. */

@@ -10,7 +10,10 @@ export type HostLimits = {
    * beyond, callers hear `overloaded`.
    */
   readonly maxInboxBytes: number;
-  /** Connections accepted at a time; beyond, the newest is refused with `overloaded`. */
+  /**
+   * Connections accepted at a time; beyond, the newest is refused with `overloaded`. A transport of your own
+   * has to take some more than these, or it turns them away itself.
+   */
   readonly maxConnections: number;
   /** Groups that one connection may open channels to. */
   readonly maxChannelsPerConnection: number;
@@ -20,11 +23,17 @@ export type HostLimits = {
   readonly maxRequestsPerTurn: number;
   /** The same in bytes of their bodies; a single larger one passes. */
   readonly maxRequestBytesPerTurn: number;
-  /** Bytes that a client may leave unread before its connection is broken. */
+  /** Bytes that a client may leave unread before its connection is broken; a frame counts as 512 or more. */
   readonly maxClientQueueBytes: number;
-  /** Bytes that wait for one peer host; beyond, messages to it are dropped (Raft sends again). */
+  /**
+   * Bytes that wait for one peer host, where a frame counts as 512 or more; beyond, messages to it are
+   * dropped (Raft sends again), and a connection on which it only asks and does not read is broken.
+   */
   readonly maxPeerQueueBytes: number;
-  /** Largest frame sent; a single reply over it becomes `encodeFailed`. */
+  /**
+   * Largest frame sent; a single reply over it becomes `encodeFailed`. Raised, it has to be raised on all
+   * hosts, and clients need a `transport` that takes as much: `createTcpTransport({ limits: { maxFrameBytes } })`.
+   */
   readonly maxFrameBytes: number;
   /** How long a new connection may take to say hello. */
   readonly helloTimeoutMs: number;
@@ -50,6 +59,27 @@ export const defaultHostLimits: HostLimits = Object.freeze({
   minDialPauseMs: 20,
   maxDialPauseMs: 1000,
 });
+
+/** Connections that are being refused. */
+const spareConnections = 256;
+
+/** What a transport has to allow so that it is the host that refuses, politely. */
+export function transportLimits(limits: HostLimits): {
+  readonly maxFrameBytes: number;
+  readonly maxConnections: number;
+  readonly maxQueuedBytes: number;
+} {
+  // The others may send frames of the usual size, whatever this host keeps to.
+  const maxFrameBytes = Math.max(limits.maxFrameBytes, defaultHostLimits.maxFrameBytes);
+  const { maxClientQueueBytes, maxPeerQueueBytes } = limits;
+  // A queue is looked at before a frame is added, or after all replies of a turn were.
+  const queueBytes = 2 * Math.max(maxClientQueueBytes, maxPeerQueueBytes) + 2 * maxFrameBytes;
+  return {
+    maxFrameBytes,
+    maxConnections: Math.min(Number.MAX_SAFE_INTEGER, limits.maxConnections + spareConnections),
+    maxQueuedBytes: Math.min(Number.MAX_SAFE_INTEGER, Math.max(256 * MiB, queueBytes)),
+  };
+}
 
 /** The limits in force; refuses `invalidArgument` and names the field. */
 export function checkLimits(given: Partial<HostLimits> | undefined): HostLimits {

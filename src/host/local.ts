@@ -26,6 +26,10 @@ class LocalEnd implements Connection, TurnFlusher {
     this.#wantTurn = wantTurn;
   }
 
+  get queuedPayloads(): number {
+    return this.#payloads.length;
+  }
+
   send(payload: Uint8Array): void {
     if (this.#closing || this.#ended) return;
     this.#payloads.push(payload);

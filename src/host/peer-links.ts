@@ -12,6 +12,7 @@ import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
+import { owedBytes } from "./owed.js";
 import { createSaying, Repeats } from "./repeats.js";
 
 /** After a refusal a channel rests: first and longest pause. */
@@ -96,8 +97,8 @@ export class PeerLink implements ConnectionHandlers {
     return !this.#isFull(connection);
   }
 
-  #isFull({ queuedBytes }: Connection): boolean {
-    return queuedBytes > this.#context.limits.maxPeerQueueBytes;
+  #isFull(connection: Connection): boolean {
+    return owedBytes(connection) > this.#context.limits.maxPeerQueueBytes;
   }
 
   /** What was last sent on this channel, at another time. */
@@ -177,8 +178,7 @@ export class PeerLink implements ConnectionHandlers {
       case "refuse":
         return this.#giveUp(`it refused: ${frame.code}: ${frame.message}`);
       case "ping":
-        if (!frame.reply) this.#connection?.send(encodeFrame({ ...frame, reply: true }));
-        return;
+        return frame.reply ? undefined : this.#pinged(frame);
       case "hello":
       case "openPeer":
       case "peerMessage":
@@ -194,6 +194,13 @@ export class PeerLink implements ConnectionHandlers {
       default:
         frame satisfies never;
     }
+  }
+
+  #pinged(ping: Extract<Frame, { type: "ping" }>): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    if (this.#isFull(connection)) return this.#giveUp("it sends pings and reads no answers");
+    connection.send(encodeFrame({ ...ping, reply: true }));
   }
 
   #onWelcome(protocol: number, hostId: string): void {

@@ -1,7 +1,7 @@
 /** `startHost` without defaults for the ports: those are composed in index.ts. */
 import { RaftError } from "../errors.js";
 import { Host } from "./host.js";
-import { checkLimits } from "./limits.js";
+import { checkLimits, type HostLimits } from "./limits.js";
 import {
   checkAddress,
   checkHostId,
@@ -14,7 +14,7 @@ import {
 /** Ports that take the place of those that the options leave out. */
 export type DefaultPorts = Pick<HostPorts, "clock" | "random" | "codec" | "logger" | "freeze"> & {
   readonly makeStorage: () => HostPorts["storage"];
-  readonly makeTransport: () => HostPorts["transport"];
+  readonly makeTransport: (limits: HostLimits) => HostPorts["transport"];
 };
 
 /** Checks every field by name, then opens the storage and the port. */
@@ -37,7 +37,7 @@ export async function startHostWith(options: HostOptions, defaults: DefaultPorts
     listen,
     advertise: options.advertise ?? null,
     storage: storage ?? defaults.makeStorage(),
-    transport: transport ?? defaults.makeTransport(),
+    transport: transport ?? defaults.makeTransport(limits),
     clock: clock ?? defaults.clock,
     random: random ?? defaults.random,
     logger: logger ?? defaults.logger,
@@ -47,9 +47,12 @@ export async function startHostWith(options: HostOptions, defaults: DefaultPorts
   });
 }
 
+/** Nothing, `*` or all zeros before the port, in whatever spelling. */
+const wildcard = /^(\*|\[?(::ffff:)?[0:.]*\]?)?:\d+$/i;
+
 /** Nobody can dial "every address of this machine". */
 function checkWildcard({ listen, advertise }: HostOptions): void {
-  if (advertise !== undefined || !/^(0\.0\.0\.0|\[::\]|::|\*)?:\d+$/.test(listen)) return;
+  if (advertise !== undefined || !wildcard.test(listen)) return;
   throw new RaftError(
     "invalidArgument",
     `advertise: listen ${JSON.stringify(listen)} names every address of this machine; say in ` +

@@ -176,6 +176,10 @@ class MemoryConnection implements Connection {
     this.remote = remote;
   }
 
+  get queuedPayloads(): number {
+    return this.#queue.length;
+  }
+
   get peerNode(): string {
     return this.peer?.node ?? "";
   }

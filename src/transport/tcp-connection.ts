@@ -38,6 +38,8 @@ export type Side = "dialled" | "accepted";
 
 /** One write takes no more payloads once it has this many bytes; the rest follows behind it. */
 const writeBytes = 1024 * 1024;
+/** What a payload that waits takes at least: millions of short ones take gigabytes. */
+const leastPayloadBytes = 512;
 
 export class TcpConnection implements Connection {
   readonly remote: string;
@@ -89,6 +91,10 @@ export class TcpConnection implements Connection {
     return this.#queuedBytes;
   }
 
+  get queuedPayloads(): number {
+    return this.#queue.length;
+  }
+
   setHandlers(handlers: ConnectionHandlers): void {
     this.#handlers = handlers;
   }
@@ -112,14 +118,13 @@ export class TcpConnection implements Connection {
     }
     this.#queue.push(payload);
     this.#queuedBytes += bytes;
-    if (this.#queuedBytes > highWaterBytes) {
-      this.#full = true;
-      if (this.#queuedBytes > maxQueuedBytes) {
-        return this.#break(
-          "overloaded",
-          `${this.#queuedBytes} bytes wait to be sent, maxQueuedBytes is ${maxQueuedBytes}`,
-        );
-      }
+    if (this.#queuedBytes > highWaterBytes) this.#full = true;
+    const heldBytes = Math.max(this.#queuedBytes, leastPayloadBytes * this.#queue.length);
+    if (heldBytes > maxQueuedBytes) {
+      return this.#break(
+        "overloaded",
+        `${heldBytes} bytes wait to be sent, maxQueuedBytes is ${maxQueuedBytes}`,
+      );
     }
     this.#scheduleFlush();
   }

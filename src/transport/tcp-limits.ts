@@ -9,7 +9,10 @@ export type TcpLimits = {
   readonly highWaterBytes: number;
   /** `onDrain` comes at or below it. Default 1 MiB. */
   readonly lowWaterBytes: number;
-  /** A connection whose other side lets more than this pile up is broken. Default 256 MiB. */
+  /**
+   * A connection whose other side lets more than this pile up is broken, and so is one with more payloads
+   * than this, of 512 bytes each. Default 256 MiB.
+   */
   readonly maxQueuedBytes: number;
   /** Connections that a listener serves at a time; one more is closed at once. Default 4096. */
   readonly maxConnections: number;

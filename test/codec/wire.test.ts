@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Slab, concatenate } from "../../src/codec/bytes.js";
 import { EntriesCache } from "../../src/codec/entries.js";
-import { decodeFrame, encodeFrame, encodeFrameInParts } from "../../src/codec/wire.js";
+import { maxItemsPerFrame } from "../../src/codec/requests.js";
+import { decodeFrame, encodeFrame, encodeFrameInParts, frameTypeOf } from "../../src/codec/wire.js";
 import type { Frame } from "../../src/codec/types.js";
 import { RaftError } from "../../src/errors.js";
 import { frame, frameOf, frameTypes } from "./arbitraries.js";
@@ -204,6 +205,29 @@ describe("hostile bytes", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  test("more items than one frame may have are refused before they are read", () => {
+    for (const [code, what] of [
+      [9, "requests"],
+      [10, "replies"],
+    ] as const) {
+      const bytes = new Uint8Array(9 + 14 * (maxItemsPerFrame + 1));
+      bytes[0] = code;
+      new DataView(bytes.buffer).setUint32(5, maxItemsPerFrame + 1, true);
+      const why = new RegExp(`${what} declares 131073, a frame has 131072 at most`);
+      assert.throws(() => decodeFrame(bytes), why);
+    }
+  });
+
+  test("the type of a frame is known before the rest is read", () => {
+    fc.assert(
+      fc.property(frame, (given) => {
+        assert.equal(frameTypeOf(encodeFrame(given).subarray(0, 1)), given.type);
+      }),
+    );
+    assert.throws(() => frameTypeOf(new Uint8Array(0)), /frame type needs 1 bytes/);
+    assert.throws(() => frameTypeOf(new Uint8Array([99])), /frame type 99 is unknown/);
   });
 
   test("a refusal names the field", () => {

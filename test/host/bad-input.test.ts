@@ -32,6 +32,14 @@ describe("startHost refuses", () => {
     ["an empty address", { listen: "" }, "invalidArgument", /^listen: expected/],
     ["an empty advertise", { advertise: "" }, "invalidArgument", /^advertise: expected/],
     ["a wildcard alone", { listen: "0.0.0.0:0" }, "invalidArgument", /^advertise: .*10\.0\.0\.7/],
+    ...["[::0]:0", "[::]:7", "[0:0:0:0:0:0:0:0]:7", "[::ffff:0.0.0.0]:7", "0:7", "*:7", ":7"].map(
+      (listen): [string, Partial<HostOptions>, string, RegExp] => [
+        `the wildcard ${listen}`,
+        { listen },
+        "invalidArgument",
+        /^advertise: listen .* names every address/,
+      ],
+    ),
     ["an unknown limit", { limits: { maxFoo: 1 } as object }, "invalidArgument", /limits\.maxFoo/],
     [
       "a limit of zero",

@@ -149,6 +149,16 @@ describe("storage", () => {
     await cluster.close();
   });
 
+  test("that does not close makes close reject, and the host is closed all the same", async () => {
+    const cluster = new Cluster();
+    const storage = createMemoryStorage();
+    storage.close = () => Promise.reject(new Error("the disk is gone"));
+    const host = await cluster.start("foo", { storage });
+    await cluster.group("counter", counter, ["foo"]);
+    await assert.rejects(cluster.run(host.close()), /the disk is gone/);
+    await cluster.run(host.closed);
+  });
+
   test("a leader whose disk hangs makes way, and comes back when the disk does (hazard 83)", async () => {
     const cluster = new Cluster();
     const ids = ["foo", "bar", "baz"];

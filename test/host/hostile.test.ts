@@ -69,6 +69,26 @@ describe("a connection is closed, with one line that says why, that brings", () 
   test("requests before it has said hello", () =>
     isThrownOut([encodeFrame({ type: "requests", channel: 1, requests: [] })], /does not belong/));
 
+  test("what it is not to send, and nobody reads what it holds", async () => {
+    // The type of each is in its first byte; the rest makes no sense.
+    await isThrownOut([new Uint8Array([9, 77])], /"requests", which does not belong here/);
+    await isThrownOut(
+      [encodeFrame(helloClient), new Uint8Array([4, 77])],
+      /"peerMessage", which does not belong here/,
+    );
+  });
+
+  test("millions of requests in one frame", () => {
+    const count = 3_000_000;
+    const frame = new Uint8Array(9 + 14 * count);
+    frame[0] = 9;
+    new DataView(frame.buffer).setUint32(5, count, true);
+    return isThrownOut(
+      [encodeFrame(helloClient), frame],
+      /requests declares 3000000, a frame has 131072 at most/,
+    );
+  });
+
   test("requests on a channel that it never opened", () =>
     isThrownOut(
       [encodeFrame(helloClient), encodeFrame({ type: "requests", channel: 5, requests: [] })],

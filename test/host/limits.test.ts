@@ -3,8 +3,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SeededRandom } from "../../src/clock/virtual.js";
 import { createCborCodec } from "../../src/codec/values.js";
+import { checkLimits, defaultHostLimits, transportLimits } from "../../src/host/limits.js";
+import { silentLogger } from "../../src/host/options.js";
+import { startHostWith } from "../../src/host/start.js";
+import { createTcpTransport } from "../../src/transport/tcp.js";
 import { encodeCommandBody, encodeQueryBody } from "../../src/value/body.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
+import { maxItemsPerFrame } from "../../src/codec/requests.js";
 import type { ClientRequest, Frame } from "../../src/codec/types.js";
 import { protocolVersion } from "../../src/codec/types.js";
 import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
@@ -96,6 +101,26 @@ describe("over a limit", () => {
     await cluster.close();
   });
 
+  test("more refusals in a turn than a frame may hold leave in two frames", async () => {
+    const cluster = new Cluster();
+    await cluster.start("foo", { limits: { maxRequestsPerClient: 10 } });
+    await cluster.group("counter", counter, ["foo"]);
+    const [client] = await rawSession(cluster);
+    const before = client.replyFrames().length;
+    const count = maxItemsPerFrame / 2 + 100;
+    for (const first of [100, 100 + count]) {
+      const queries = Array.from({ length: count }, (_, at): ClientRequest => {
+        return { type: "query", request: first + at, stale: false, body: get };
+      });
+      client.ask(...queries);
+    }
+    await cluster.until("all are answered", () => client.replies().length === 1 + 2 * count);
+    const sizes = client.replyFrames().map((frame) => frame.replies.length);
+    assert.ok(sizes.length - before >= 2, `${sizes.length - before} frames`);
+    assert.equal(Math.max(...sizes), maxItemsPerFrame);
+    await cluster.close();
+  });
+
   test("what does not fit into a member's inbox is refused as overloaded", async () => {
     const cluster = new Cluster();
     await cluster.start("foo", { limits: { maxInboxBytes: 4000 } });
@@ -159,6 +184,46 @@ describe("over a limit", () => {
     await cluster.pass(30_000);
     assert.equal(client.closed, true);
     await cluster.close();
+  });
+});
+
+describe("what the default transport is asked to allow", () => {
+  test("lies beyond the host's own limits, and for frames not below the usual", () => {
+    for (const given of [
+      {},
+      { maxConnections: 5, maxFrameBytes: 1000, maxClientQueueBytes: 1000 },
+      { maxConnections: 100_000, maxFrameBytes: 1e9, maxClientQueueBytes: 1e9 },
+      { maxPeerQueueBytes: 1e9 },
+    ]) {
+      const limits = checkLimits(given);
+      const { maxConnections, maxFrameBytes, maxQueuedBytes } = transportLimits(limits);
+      assert.ok(maxConnections > limits.maxConnections);
+      assert.ok(maxFrameBytes >= limits.maxFrameBytes);
+      assert.ok(maxFrameBytes >= defaultHostLimits.maxFrameBytes);
+      assert.ok(maxQueuedBytes > limits.maxClientQueueBytes + limits.maxFrameBytes);
+      assert.ok(maxQueuedBytes > limits.maxPeerQueueBytes + limits.maxFrameBytes);
+      createTcpTransport({ limits: transportLimits(limits) });
+    }
+  });
+
+  test("is told to whoever makes it", async () => {
+    const cluster = new Cluster();
+    const told: number[] = [];
+    const options = { id: "foo", listen: "foo:1", limits: { maxConnections: 9000 } };
+    const host = await startHostWith(options, {
+      clock: cluster.clock,
+      random: cluster.random,
+      codec,
+      logger: silentLogger,
+      freeze: true,
+      makeStorage: () => createMemoryStorage(),
+      makeTransport(limits) {
+        told.push(limits.maxConnections);
+        return cluster.network.transport("foo");
+      },
+    });
+    assert.deepEqual(told, [9000]);
+    await cluster.run(host.close());
   });
 });
 

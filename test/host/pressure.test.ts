@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { GroupEvent } from "../../src/client/types.js";
 import { createCborCodec } from "../../src/codec/values.js";
-import type { Frame } from "../../src/codec/types.js";
-import { decodeFrame } from "../../src/codec/wire.js";
+import { type Frame, protocolVersion } from "../../src/codec/types.js";
+import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
 import type { Connection, ConnectionHandlers, Transport } from "../../src/ports.js";
 import { encodeQueryBody } from "../../src/value/body.js";
 import { Cluster, counter, createLogBook, queue } from "./cluster.js";
@@ -41,10 +41,14 @@ class CloggedTransport implements Transport {
 
   #wrap(connection: Connection): Connection {
     const queuedBytes = (): number => (this.clogged ? this.#queuedBytes : connection.queuedBytes);
+    const queuedPayloads = (): number => this.#waiting.length;
     return {
       remote: connection.remote,
       get queuedBytes() {
         return queuedBytes();
+      },
+      get queuedPayloads() {
+        return queuedPayloads();
       },
       send: (payload) => {
         if (!this.clogged) return connection.send(payload);
@@ -124,6 +128,96 @@ describe("a client that does not read", () => {
     assert.equal(events.length, 1);
     const [event] = events;
     assert.ok(event?.type === "config" && event.config.heartbeatMs === 299);
+    await cluster.close();
+  });
+});
+
+describe("a side that goes on asking and does not read is closed with one line", () => {
+  const hello: Frame = { type: "hello", protocol: protocolVersion, kind: "client", from: "raw" };
+  const openPeer: Frame = {
+    ...{ type: "openPeer", channel: 1, group: "counter", groupId: "id", from: "raw#1" },
+    ...{ fromAddress: "raw:1", to: "foo#1", valueName: "counter", valueVersion: 1 },
+    compatibleVersions: [],
+  };
+  const openClient: Frame = {
+    ...{ type: "openClient", channel: 1, group: "counter", valueName: null, valueVersion: 0 },
+    compatibleVersions: [],
+  };
+
+  for (const [what, kind, asked] of [
+    ["a client's pings", "client", { type: "ping", reply: false, sentAtMs: 1 }],
+    ["a peer's pings", "peer", { type: "ping", reply: false, sentAtMs: 1 }],
+    ["one channel opened again and again", "client", openClient],
+    ["a client's channel that is refused", "client", { ...openClient, group: "other" }],
+    ["a peer's channel that is refused", "peer", openPeer],
+  ] as [string, "client" | "peer", Frame][]) {
+    test(what, async () => {
+      const cluster = new Cluster();
+      const book = createLogBook();
+      const transport = new CloggedTransport(cluster.network.transport("foo"));
+      const limits = { maxClientQueueBytes: 50_000, maxPeerQueueBytes: 50_000 };
+      await cluster.start("foo", { transport, limits, logger: book.logger });
+      const [foo] = await cluster.group("counter", counter, ["foo"]);
+      let closed = false;
+      const connection = cluster.network.transport("raw").dial("foo:1", {
+        onOpen: () => undefined,
+        onPayload: () => undefined,
+        onDrain: () => undefined,
+        onClose: () => (closed = true),
+      });
+      connection.send(encodeFrame({ ...hello, kind }));
+      await cluster.pass(20);
+      transport.clogged = true;
+      for (let i = 0; i < 1000; i++) connection.send(encodeFrame(asked));
+      await cluster.pass(20);
+      assert.equal(closed, true);
+      assert.ok(transport.held.length < 200, `${transport.held.length} frames wait`);
+      const lines = book.lines.filter(({ message }) => /leaves over 50000 bytes/.test(message));
+      assert.equal(lines.length, 1);
+      transport.clogged = false;
+      assert.equal(await cluster.run(foo!.command("inc", 1)), 1);
+      await cluster.close();
+    });
+  }
+
+  test("a host that is dialled: its pings", async () => {
+    const cluster = new Cluster();
+    const inner = cluster.network.transport("foo");
+    const toMute = new CloggedTransport(inner);
+    const transport: Transport = {
+      listen: (address, accept) => inner.listen(address, accept),
+      dial: (address, handlers) => (address === "mute:1" ? toMute : inner).dial(address, handlers),
+    };
+    const book = createLogBook();
+    const limits = { maxPeerQueueBytes: 50_000 };
+    await cluster.start("foo", { transport, limits, logger: book.logger });
+    const accepted: Connection[] = [];
+    await cluster.network.transport("mute").listen("mute:1", (connection) => {
+      accepted.push(connection);
+      connection.send(encodeFrame({ type: "welcome", protocol: protocolVersion, hostId: "mute" }));
+      return {
+        onOpen: () => undefined,
+        onPayload: () => undefined,
+        onDrain: () => undefined,
+        onClose: () => undefined,
+      };
+    });
+    await cluster.group("counter", counter, ["foo"]);
+    const raw = new RawClient((handlers) => cluster.host("foo").dialLocal(handlers), "counter");
+    const body = codec.encode({
+      ...{ memberId: "mute#1", address: "mute:1", valueName: "counter", valueVersion: 1 },
+      compatibleVersions: [],
+    });
+    raw.ask({ type: "admin", request: 5, verb: "join", body });
+    await cluster.until("mute was dialled", () => accepted.length === 1);
+    await cluster.pass(20);
+    toMute.clogged = true;
+    const ping = encodeFrame({ type: "ping", reply: false, sentAtMs: 1 });
+    for (let i = 0; i < 1000; i++) accepted[0]!.send(ping);
+    await cluster.pass(20);
+    assert.ok(toMute.held.length < 200, `${toMute.held.length} frames wait`);
+    assert.ok(book.lines.some(({ message }) => /sends pings and reads no answers/.test(message)));
+    toMute.clogged = false;
     await cluster.close();
   });
 });

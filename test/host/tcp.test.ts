@@ -2,12 +2,21 @@
 import assert from "node:assert/strict";
 import { connect as dialTcp, createServer } from "node:net";
 import { describe, test } from "node:test";
-import { connect, type GroupHandle, type Host, RaftError, startHost } from "../../src/index.js";
+import {
+  connect,
+  createTcpTransport,
+  defineValue,
+  type GroupHandle,
+  type Host,
+  RaftError,
+  startHost,
+} from "../../src/index.js";
 import { makeAuthority } from "../tools/certificates.js";
 import { type Counter, counter, createLogBook, queue } from "./cluster.js";
 
 const config = { heartbeatMs: 50, electionTimeoutMs: 250 };
 const loopback = "127.0.0.1:0";
+const mebibyte = 1024 * 1024;
 
 async function trio(): Promise<{ hosts: Host[]; handles: GroupHandle<Counter>[] }> {
   const hosts = await Promise.all(
@@ -106,12 +115,36 @@ describe("over TCP", () => {
       const listening = startHost({ id: "bar", listen: address });
       await assert.rejects(listening, { code: "invalidArgument", message: /^listen: / });
     }
+    for (const advertise of ["nowhere", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999"]) {
+      const advertised = startHost({ id: "bar", listen: loopback, advertise });
+      await assert.rejects(advertised, { code: "invalidArgument", message: /^advertise: / });
+    }
     await host.close();
     await assert.rejects(startHost(undefined as never), { code: "invalidArgument" });
     const tls = { key: "k", cert: "c" };
     const transport = { listen: () => undefined, dial: () => undefined } as never;
     const both = startHost({ id: "foo", listen: loopback, tls, transport });
     await assert.rejects(both, { code: "invalidArgument", message: /^tls: / });
+  });
+
+  test("an answer above the usual limit of a frame passes where limits.maxFrameBytes allows it", async () => {
+    const blobs = defineValue({
+      name: "blobs",
+      version: 1,
+      initial: () => 0,
+      commands: {},
+      queries: { blob: (_n, size: number) => new Uint8Array(size) },
+    });
+    const maxFrameBytes = 44 * mebibyte;
+    const limits = { maxFrameBytes };
+    const host = await startHost({ id: "foo", listen: loopback, limits });
+    await host.group("blobs", blobs, { start: "create" });
+    const transport = createTcpTransport({ limits });
+    const client = connect(blobs, { group: "blobs", hosts: [host.address], transport });
+    const blob = await client.query("blob", 42 * mebibyte, { timeoutMs: 20_000 });
+    assert.equal(blob.length, 42 * mebibyte);
+    await client.close();
+    await host.close();
   });
 
   test("joining through a port of something else says what it looks like", async () => {

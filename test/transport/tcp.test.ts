@@ -174,6 +174,21 @@ describe("limits in bytes and count", () => {
     assert.equal(connection.queuedBytes, 0);
   });
 
+  test("and so do short payloads, which take more memory than their bytes", async (t) => {
+    const dialler = await dialRaw(t, { maxQueuedBytes: 4 * mebibyte }, (s) => s.pause());
+    const connection = dialler.connection!;
+    const piece = patterned(1);
+    for (let i = 0; i < 8192; i++) connection.send(piece);
+    assert.equal(connection.queuedPayloads, 8192);
+    assert.equal(connection.queuedBytes, 8192);
+    connection.send(piece);
+    assert.equal(connection.queuedBytes, 0);
+    assert.match(
+      hasCode(await dialler.closed(), "overloaded").message,
+      /4194816 bytes wait to be sent, maxQueuedBytes is 4194304/,
+    );
+  });
+
   test("what one that takes nothing has not taken stays in queuedBytes", async (t) => {
     const dialler = await dialRaw(t, {}, (socket) => socket.pause());
     const connection = dialler.connection!;

@@ -303,8 +303,8 @@ const callers: readonly Mutant[] = [
     hazards: [95],
     bug: "replies pile up for a client that does not read them",
     file: "src/host/client-channel.ts",
-    find: "if (this.#connection.queuedBytes <= maxClientQueueBytes) return;",
-    replace: "if (this.#connection.queuedBytes >= 0) return;",
+    find: "if (owedBytes(this.#connection) <= maxClientQueueBytes) return;",
+    replace: "if (owedBytes(this.#connection) >= 0) return;",
     catchers: [unit("test/host/pressure.test")],
   },
   {
