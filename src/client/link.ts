@@ -14,6 +14,7 @@ import type {
   OpenClient,
 } from "../codec/types.js";
 import { protocolVersion } from "../codec/types.js";
+import { maxItemsPerFrame } from "../codec/requests.js";
 import { sendFrame } from "../codec/send-frame.js";
 import { decodeFrame } from "../codec/wire.js";
 import type { MemberId } from "../core/types.js";
@@ -123,7 +124,11 @@ export class Link {
   send(requests: readonly ClientRequest[]): void {
     this.lastUsedMs = this.#clock.nowMs();
     this.#asked(this.lastUsedMs);
-    this.#sendFrame({ type: "requests", channel, requests });
+    for (let from = 0; from < requests.length; from += maxItemsPerFrame) {
+      const all = requests.length <= maxItemsPerFrame;
+      const part = all ? requests : requests.slice(from, from + maxItemsPerFrame);
+      this.#sendFrame({ type: "requests", channel, requests: part });
+    }
   }
 
   ping(): void {

@@ -345,7 +345,8 @@ function readSmallFields(reader: ByteReader, code: number): Frame {
 
 /** What frame `payload` begins as, so that whoever has no use for it need not read it. */
 export function frameTypeOf(payload: Uint8Array): Frame["type"] {
-  const code = new ByteReader(payload).u8("frame type");
+  const code = payload[0];
+  if (code === undefined) return refuseBytes("frame type needs 1 bytes, 0 are left");
   return frameTypes.get(code) ?? refuseBytes(`frame type ${code} is unknown`);
 }
 

@@ -7,6 +7,7 @@ import { runInNewContext } from "node:vm";
 import { createCall } from "../../src/client/call.js";
 import { CallQueue } from "../../src/client/queue.js";
 import { emptyBytes } from "../../src/codec/bytes.js";
+import { maxItemsPerFrame } from "../../src/codec/requests.js";
 import { World } from "./world.js";
 
 describe("the deadline of a call", () => {
@@ -290,6 +291,17 @@ describe("limits", () => {
     const error = await world.error(client.command("push", 4));
     assert.deepEqual([error.code, error.applied], ["overloaded", "no"]);
     assert.match(error.message, /maxOutstandingBytes/);
+  });
+
+  test("on what one frame may hold: more calls of one turn leave in two", async () => {
+    const world = await World.create(1);
+    const client = world.client({ maxOutstanding: 1_000_000 });
+    const calls = Array.from({ length: maxItemsPerFrame + 1 }, () => client.queryStale("length"));
+    const answered = calls.map(async (call) => (await call) === 0);
+    assert.deepEqual(
+      new Set((await world.value(Promise.all(answered))) as boolean[]),
+      new Set([true]),
+    );
   });
 
   test("on one command: what no group would take is refused here", async () => {
