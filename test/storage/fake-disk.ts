@@ -230,6 +230,28 @@ export class FakeDisk implements FileSystem {
     return image;
   }
 
+  /** As `killImage`, and what was not synced can still be lost, or be synced by the next process. */
+  killedImage(): FakeDisk {
+    const image = new FakeDisk();
+    const clones = new Map<Inode, Inode>();
+    const clone = (inode: Inode): Inode => {
+      const known = clones.get(inode);
+      if (known !== undefined) return known;
+      const { path, durable, content, pending } = inode;
+      const copy = {
+        path,
+        durable: durable.slice(),
+        content: content.slice(),
+        pending: [...pending],
+      };
+      clones.set(inode, copy);
+      return copy;
+    };
+    for (const [name, inode] of this.#names) image.#names.set(name, clone(inode));
+    for (const [name, inode] of this.#durableNames) image.#durableNames.set(name, clone(inode));
+    return image;
+  }
+
   /**
    * The loss of power: synced content, and of the rest what `fate` says. `namesKept`: whether
    * creations, renames and removals since the last sync of the directory are seen.
