@@ -6,7 +6,7 @@
 import type { LogIndex, SnapshotMeta } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
-import { isDiskFull, isMissing, storageError } from "./failure.js";
+import { isDiskFull, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { Gate, Lane } from "./lane.js";
 import { partialName, snapshotName, temporarySuffix } from "./names.js";
@@ -34,6 +34,8 @@ export class SnapshotStore implements SinkStore {
   readonly #writeGate = new Gate(1);
   readonly #readGate = new Gate(1);
   readonly #groups = new Map<number, GroupSnapshots>();
+  /** What goes on for groups that were deleted, until nothing of them is under way any more. */
+  readonly #leaving = new Set<Promise<void>>();
   #nextTemporary = 1;
   #closing = false;
 
@@ -74,9 +76,15 @@ export class SnapshotStore implements SinkStore {
     group.sink?.abort();
     this.#run(group.reading, "closing a snapshot", () => this.#closeReaders(group));
     this.#run(group.writing, "closing a snapshot", () => this.#closeIncoming(group));
-    void durable.then((gone) => {
-      if (gone) this.#run(group.writing, "removing a group's snapshots", () => this.#clear(group));
-    });
+    const leaving = this.#leave(group, durable).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
+  async #leave(group: GroupSnapshots, durable: Promise<boolean>): Promise<void> {
+    const gone = await durable;
+    if (gone) this.#run(group.writing, "removing a group's snapshots", () => this.#clear(group));
+    await group.writing.idle();
+    await group.reading.idle();
   }
 
   async #closeIncoming(group: GroupSnapshots): Promise<void> {
@@ -214,11 +222,7 @@ export class SnapshotStore implements SinkStore {
   }
 
   async #remove(name: string): Promise<void> {
-    try {
-      await this.#services.fs.remove(`${this.#services.dir}/${name}`);
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
+    await this.#services.fs.remove(`${this.#services.dir}/${name}`).catch(passOverMissing);
   }
 
   async removeTemporary(name: string): Promise<void> {
@@ -363,5 +367,10 @@ export class SnapshotStore implements SinkStore {
       await group.writing.idle();
       await group.reading.idle();
     }
+  }
+
+  /** Resolves when nothing goes on for deleted groups either. The log must have been drained before. */
+  async left(): Promise<void> {
+    await Promise.all(this.#leaving);
   }
 }
