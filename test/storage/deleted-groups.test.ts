@@ -60,3 +60,33 @@ test("a leftover that somebody else removes meanwhile does not keep a directory 
     await again.close();
   }
 });
+
+test("what was asked for before a group was deleted is not answered to the next one of its name", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.snapshot("queue", 40, 1, noise(200_000));
+  const beginAnew = (): void => {
+    opened.storage.deleteGroup("queue");
+    opened.storage.createGroup(identityOf("queue"));
+  };
+  disk.onOpen = (path, mode) => {
+    if (mode !== "read" || !path.endsWith(".snap")) return;
+    disk.onOpen = null;
+    beginAnew();
+  };
+  opened.storage.readSnapshotChunk("queue", "bar", 40, 0, 1000);
+  await settle(disk);
+  assert.equal(disk.onOpen, null);
+  const data = noise(1_000_000);
+  disk.before = ({ type, path }) => {
+    if (type !== "write" || !path.endsWith(".part")) return;
+    disk.before = null;
+    beginAnew();
+  };
+  opened.storage.writeSnapshotChunk("queue", metaOf(100, 2, data), 0, data);
+  await settle(disk);
+  assert.equal(disk.before, null);
+  const types = opened.answers.map(({ type }) => type);
+  assert.ok(!types.includes("read") && !types.includes("written"), types.join());
+  await opened.close();
+});

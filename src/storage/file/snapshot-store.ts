@@ -245,6 +245,8 @@ export class SnapshotStore implements SinkStore {
         if (writer.sizeBytes === offset) await writer.append(data);
         heldBytes = writer.sizeBytes;
       }
+      // It may have been deleted meanwhile, and its name be another's.
+      if (group.deleted) return;
       const { handlers } = this.#services;
       handlers.onSnapshotChunkWritten(group.name, meta.index, meta.term, heldBytes);
     });
@@ -299,6 +301,7 @@ export class SnapshotStore implements SinkStore {
     this.#run(group.reading, "reading a snapshot", async () => {
       if (group.deleted) return;
       const data = await this.#chunk(group, index, offset, maxBytes);
+      if (group.deleted) return;
       this.#services.handlers.onSnapshotChunkRead(group.name, to, index, offset, data);
     });
   }
