@@ -59,3 +59,39 @@ for (const end of ["closed", "killed"] as const) {
     await afterPowerLoss.close();
   });
 }
+
+/** Reads of the snapshot at `index` as a leader does that sends it; true if there was anything. */
+async function read(opened: Opened, index: number, offset: number): Promise<boolean> {
+  const from = opened.answers.length;
+  opened.storage.readSnapshotChunk("queue", "bar", index, offset, 100_000);
+  await opened.until((answer) => opened.answers.indexOf(answer) >= from && answer.type === "read");
+  const answer = opened.answers.findLast(({ type }) => type === "read");
+  return answer?.type === "read" && answer.data !== null;
+}
+
+test("a snapshot that was replaced is let go once nobody reads it any more (hazard 57)", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const { openFiles } = disk;
+  await opened.snapshot("queue", 10, 1, noise(300_000));
+  assert.ok(await read(opened, 10, 0));
+  await opened.snapshot("queue", 11, 1, noise(10));
+  // Read again and again, it outlives one after the other; the current one is not even open.
+  for (let index = 12; index < 16; index++) {
+    assert.ok(await read(opened, 10, 100_000));
+    await opened.snapshot("queue", index, 1, noise(10, index));
+  }
+  assert.equal(disk.openFiles, openFiles + 1);
+  assert.ok(await read(opened, 10, 200_000), "to its end");
+  await opened.snapshot("queue", 16, 1, noise(300_000));
+  assert.equal(await read(opened, 10, 0), false);
+  assert.equal(disk.openFiles, openFiles);
+  // Begun, and then nobody comes back.
+  assert.ok(await read(opened, 16, 0));
+  await opened.snapshot("queue", 17, 1, noise(300_000, 2));
+  assert.equal(disk.openFiles, openFiles + 1);
+  await opened.snapshot("queue", 18, 1, noise(10));
+  assert.equal(disk.openFiles, openFiles);
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});
