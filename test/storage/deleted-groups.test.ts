@@ -90,3 +90,30 @@ test("what was asked for before a group was deleted is not answered to the next 
   assert.ok(!types.includes("read") && !types.includes("written"), types.join());
   await opened.close();
 });
+
+test("a group that is deleted while its snapshot gets its name leaves no file", async () => {
+  for (const saved of ["own", "received"] as const) {
+    const disk = new FakeDisk();
+    const opened = await withGroup(disk);
+    await opened.snapshot("queue", 10, 1, noise(10));
+    const data = noise(100_000);
+    const meta = metaOf(40, 1, data);
+    disk.before = ({ type, path }) => {
+      if (type === "rename" && path.endsWith(".snap")) opened.storage.deleteGroup("queue");
+    };
+    if (saved === "own") {
+      const sink = opened.storage.beginSnapshot("queue");
+      sink.write(data);
+      sink.commit(meta);
+    } else {
+      opened.storage.writeSnapshotChunk("queue", meta, 0, data);
+      opened.storage.installSnapshot("queue", meta);
+    }
+    await settle(disk);
+    assert.equal(snapshotsOn(disk).length, 2, "the deletion is not durable yet");
+    opened.storage.flush();
+    await settle(disk);
+    assert.deepEqual(snapshotsOn(disk), [], saved);
+    await opened.close();
+  }
+});

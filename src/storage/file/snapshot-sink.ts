@@ -23,6 +23,8 @@ export type GroupSnapshots = {
   incoming: Incoming | null;
   /** The file that an earlier process has begun to receive, until it is gone on with or removed. */
   partial: string | null;
+  /** A whole file that the log will never name, as the group was deleted meanwhile. */
+  unnamed: string | null;
   deleted: boolean;
 };
 

@@ -64,6 +64,7 @@ export class SnapshotStore implements SinkStore {
       sink: null,
       incoming: null,
       partial,
+      unnamed: null,
       deleted: false,
     });
   }
@@ -116,6 +117,7 @@ export class SnapshotStore implements SinkStore {
   async #clear(group: GroupSnapshots): Promise<void> {
     await this.#removePartial(group);
     if (group.current !== null) await this.#remove(snapshotName(group.number, group.current));
+    if (group.unnamed !== null) await this.#remove(group.unnamed);
   }
 
   begin(number: number): SnapshotSink {
@@ -191,7 +193,11 @@ export class SnapshotStore implements SinkStore {
     const name = snapshotName(group.number, meta);
     await fs.rename(`${dir}/${temporary}`, `${dir}/${name}`);
     await fs.syncDirectory(dir);
-    if (!(await this.#services.record(group.number, meta))) return;
+    if (!(await this.#services.record(group.number, meta))) {
+      // Not removed yet: it may have the name of the current one, and the deletion may never be durable.
+      if (group.deleted) group.unnamed = name;
+      return;
+    }
     const before = group.current;
     group.current = meta;
     await group.reading.run(() => group.sent.turn());

@@ -119,8 +119,8 @@ const snapshotFiles: readonly Mutant[] = [
     hazards: [55],
     bug: "the last snapshot goes before the log names the next one durably",
     file: "src/storage/file/snapshot-store.ts",
-    find: "if (!(await this.#services.record(group.number, meta))) return;",
-    replace: "void this.#services.record(group.number, meta);",
+    find: "if (!(await this.#services.record(group.number, meta))) {",
+    replace: "void this.#services.record(group.number, meta);\n    if (false) {",
     catchers: [crash],
   },
   {
