@@ -10,7 +10,7 @@ type Pending = { readonly position: number; readonly bytes: Uint8Array };
 type Inode = { path: string; durable: Uint8Array; content: Uint8Array; pending: Pending[] };
 
 export type Operation = {
-  readonly type: "write" | "sync" | "create" | "rename" | "remove" | "syncDirectory";
+  readonly type: "write" | "sync" | "create" | "rename" | "link" | "remove" | "syncDirectory";
   readonly path: string;
 };
 
@@ -171,6 +171,15 @@ export class FakeDisk implements FileSystem {
       inode.path = to;
       this.#names.set(to, inode);
       this.#names.delete(from);
+    });
+  }
+
+  link(from: string, to: string): Promise<void> {
+    return this.#act({ type: "link", path: to }, () => {
+      const inode = this.#inode(from);
+      if (this.#names.has(to)) throw systemError("EEXIST");
+      inode.path = to;
+      this.#names.set(to, inode);
     });
   }
 
