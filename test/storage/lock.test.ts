@@ -79,6 +79,7 @@ test("who claims the place of a stale socket and does not come on is waited for,
     const path = join(dir, "lock");
     for (const claim of ["00000000", "ffffffff"]) {
       const server = net.createServer((socket) => socket.end("host 1"));
+      server.unref();
       await new Promise<void>((resolve) => server.listen(`${path}-${claim}.tmp`, resolve));
       await assert.rejects(
         bindInDirectory(dir, path, "host 2"),

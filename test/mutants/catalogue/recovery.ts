@@ -171,6 +171,15 @@ const snapshotFiles: readonly Mutant[] = [
     catchers: [snapshotTests],
   },
   {
+    id: "received-part-not-written-again",
+    hazards: [55, 77],
+    bug: "what was received before a restart is gone on with although its sync may have failed",
+    file: "src/storage/file/snapshot-writer.ts",
+    find: "await file.write(at, [bytes]);",
+    replace: "",
+    catchers: [unit("test/storage/sent-snapshots.test")],
+  },
+  {
     id: "received-part-forgotten",
     hazards: [57],
     bug: "a receiver that was restarted is sent everything once more",
