@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
 import { createBackup, openBackup } from "../../src/storage/file/backup-file.js";
 import { encodeSnapshotEnd } from "../../src/storage/file/snapshot-file.js";
-import { FakeDisk } from "./fake-disk.js";
-import { metaOf, noise } from "./support.js";
+import { FakeDisk, lost, systemError } from "./fake-disk.js";
+import { metaOf, noise, removeDirectory, temporaryDirectory } from "./support.js";
 
 const path = "/data/queue.backup";
 const description = {
@@ -128,6 +130,58 @@ test("a file that exists is never overwritten, and one that was begun and given 
   await other.abort();
   assert.deepEqual(disk.names(), [path]);
   assert.equal(disk.openFiles, 0);
+});
+
+for (const links of ["with", "without"] as const) {
+  test(`one that was finished meanwhile is not overwritten, on a file system ${links} links`, async () => {
+    const disk = new FakeDisk();
+    await disk.makeDirectory("/data");
+    disk.before = ({ type }) => {
+      if (type === "link" && links === "without") throw systemError("EPERM");
+    };
+    const data = noise(100_000);
+    const first = await createBackup(path, description, disk);
+    const second = await createBackup(path, { ...description, takenAtMs: 5678 }, disk);
+    await second.append(data);
+    await second.finish(metaOf(9, 3, data));
+    const before = disk.file(path);
+    await first.append(data);
+    await assert.rejects(first.finish(metaOf(7, 3, data)), isRefusal("invalidArgument"));
+    await first.abort();
+    assert.deepEqual(disk.file(path), before);
+    assert.deepEqual(disk.names(), [path]);
+    assert.ok(disk.crashImage(lost, false).names().includes(path), "its name is durable");
+  });
+}
+
+test("what a killed backup has left is in nobody's way, whatever its process id", async () => {
+  const disk = new FakeDisk();
+  await disk.makeDirectory("/data");
+  await (await createBackup(path, description, disk)).append(noise(10));
+  const left = disk.killImage();
+  const next = await createBackup(path, description, left);
+  await next.append(noise(10));
+  await next.finish(metaOf(7, 3, noise(10)));
+  assert.equal((await readAll(left)).length, 10);
+});
+
+test("on a real disk a backup has one name, and is not overwritten", async () => {
+  const dir = temporaryDirectory();
+  try {
+    const file = join(dir, "queue.backup");
+    const [first, second] = [
+      await createBackup(file, description),
+      await createBackup(file, description),
+    ];
+    for (const writer of [first, second]) await writer.append(noise(10));
+    await first.finish(metaOf(7, 3, noise(10)));
+    await assert.rejects(second.finish(metaOf(7, 3, noise(10))), isRefusal("invalidArgument"));
+    await second.abort();
+    assert.deepEqual(readdirSync(dir), ["queue.backup"]);
+    assert.equal(statSync(file).nlink, 1);
+  } finally {
+    removeDirectory(dir);
+  }
 });
 
 test("a full disk ends a backup with diskFull, and its name is not taken", async () => {

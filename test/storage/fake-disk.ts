@@ -10,7 +10,7 @@ type Pending = { readonly position: number; readonly bytes: Uint8Array };
 type Inode = { path: string; durable: Uint8Array; content: Uint8Array; pending: Pending[] };
 
 export type Operation = {
-  readonly type: "write" | "sync" | "create" | "rename" | "remove" | "syncDirectory";
+  readonly type: "write" | "sync" | "create" | "rename" | "link" | "remove" | "syncDirectory";
   readonly path: string;
 };
 
@@ -174,6 +174,15 @@ export class FakeDisk implements FileSystem {
     });
   }
 
+  link(from: string, to: string): Promise<void> {
+    return this.#act({ type: "link", path: to }, () => {
+      const inode = this.#inode(from);
+      if (this.#names.has(to)) throw systemError("EEXIST");
+      inode.path = to;
+      this.#names.set(to, inode);
+    });
+  }
+
   #renameDirectory(from: string, to: string): void {
     this.#directories.add(to);
     for (const [name, inode] of [...this.#names]) {
@@ -227,6 +236,28 @@ export class FakeDisk implements FileSystem {
   killImage(): FakeDisk {
     const image = new FakeDisk();
     for (const [name, inode] of this.#names) image.setFile(name, inode.content);
+    return image;
+  }
+
+  /** As `killImage`, and what was not synced can still be lost, or be synced by the next process. */
+  killedImage(): FakeDisk {
+    const image = new FakeDisk();
+    const clones = new Map<Inode, Inode>();
+    const clone = (inode: Inode): Inode => {
+      const known = clones.get(inode);
+      if (known !== undefined) return known;
+      const { path, durable, content, pending } = inode;
+      const copy = {
+        path,
+        durable: durable.slice(),
+        content: content.slice(),
+        pending: [...pending],
+      };
+      clones.set(inode, copy);
+      return copy;
+    };
+    for (const [name, inode] of this.#names) image.#names.set(name, clone(inode));
+    for (const [name, inode] of this.#durableNames) image.#durableNames.set(name, clone(inode));
     return image;
   }
 

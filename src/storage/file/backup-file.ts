@@ -6,14 +6,16 @@
  *    24  the description: JSON
  *     …  frames and end as in the file of a snapshot (snapshot-file.ts)
  *
- * Written under another name, synced, renamed: a file that bears the name is whole.
+ * Written under another name and synced before it gets its own: a file that bears the name is whole.
  */
+import { randomBytes } from "node:crypto";
+import { link } from "node:fs/promises";
 import { dirname } from "node:path";
 import { crc32 } from "../../codec/crc32.js";
 import { textOf, utf8 } from "../../codec/bytes.js";
 import type { SnapshotMeta } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
-import { attempt, isMissing, systemCode } from "./failure.js";
+import { attempt, passOverMissing, systemCode } from "./failure.js";
 import { type File, type FileSystem, nodeFileSystem } from "./fs.js";
 import {
   decodeMeta,
@@ -65,13 +67,20 @@ function encodeHead(description: BackupDescription): Uint8Array {
 // ---------------------------------------------------------------------------------------------
 // Writing
 
+export type BackupFileSystem = FileSystem & {
+  /** A second name for a file; rejects with EEXIST if there is one of that name. */
+  link(from: string, to: string): Promise<void>;
+};
+
+const nodeBackupFileSystem: BackupFileSystem = Object.freeze({ ...nodeFileSystem, link });
+
 export class BackupWriter {
-  readonly #fs: FileSystem;
+  readonly #fs: BackupFileSystem;
   readonly #path: string;
   readonly #temporary: string;
   readonly #writer: SnapshotWriter;
 
-  constructor(fs: FileSystem, path: string, temporary: string, writer: SnapshotWriter) {
+  constructor(fs: BackupFileSystem, path: string, temporary: string, writer: SnapshotWriter) {
     this.#fs = fs;
     this.#path = path;
     this.#temporary = temporary;
@@ -82,7 +91,10 @@ export class BackupWriter {
     return attempt(`writing ${this.#path}`, () => this.#writer.append(data));
   }
 
-  /** Rejects with `storageCorrupt` unless what was written is what `meta` says. */
+  /**
+   * Rejects with `storageCorrupt` unless what was written is what `meta` says, with `invalidArgument` if
+   * another backup of that name was finished meanwhile.
+   */
   async finish(meta: SnapshotMeta): Promise<void> {
     const { sizeBytes, crc } = this.#writer;
     if (sizeBytes !== meta.sizeBytes || crc !== meta.checksum) {
@@ -94,17 +106,29 @@ export class BackupWriter {
     }
     await attempt(`writing ${this.#path}`, async () => {
       await this.#writer.finish(meta);
-      await this.#fs.rename(this.#temporary, this.#path);
+      await this.#giveName();
       await this.#fs.syncDirectory(dirname(this.#path));
     });
+  }
+
+  /** A rename would take the place of whatever has come there since `refuseExisting`. */
+  async #giveName(): Promise<void> {
+    try {
+      await this.#fs.link(this.#temporary, this.#path);
+    } catch (error) {
+      if (systemCode(error) === "EEXIST") throw exists(this.#path);
+      // A file system without links: all that is left is to look once more.
+      await refuseExisting(this.#path, this.#fs);
+      await this.#fs.rename(this.#temporary, this.#path);
+      return;
+    }
+    await this.#fs.remove(this.#temporary);
   }
 
   /** Leaves nothing behind. For a backup that is not finished. */
   async abort(): Promise<void> {
     await this.#writer.close();
-    await this.#fs.remove(this.#temporary).catch((error: unknown) => {
-      if (!isMissing(error)) throw error;
-    });
+    await this.#fs.remove(this.#temporary).catch(passOverMissing);
   }
 }
 
@@ -112,10 +136,11 @@ export class BackupWriter {
 export async function createBackup(
   path: string,
   description: BackupDescription,
-  fs: FileSystem = nodeFileSystem,
+  fs: BackupFileSystem = nodeBackupFileSystem,
 ): Promise<BackupWriter> {
   await refuseExisting(path, fs);
-  const temporary = `${path}.${process.pid}.partial`;
+  // Not by process id: in containers it is the same each time, and one that was killed has left its own.
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.partial`;
   return attempt(`writing ${path}`, async () => {
     const file = await fs.open(temporary, "create");
     try {
@@ -132,14 +157,18 @@ export async function createBackup(
 
 /** An older backup is never overwritten: it may be the only good one. */
 export async function refuseExisting(path: string, fs: FileSystem = nodeFileSystem): Promise<void> {
-  const exists = await fs.sizeOf(path).then(
+  const isThere = await fs.sizeOf(path).then(
     () => true,
     (error: unknown) => {
       if (systemCode(error) === "ENOENT") return false;
       return attempt(`writing ${path}`, () => Promise.reject(error as Error));
     },
   );
-  if (exists) throw new RaftError("invalidArgument", `${path} exists: name a file that does not`);
+  if (isThere) throw exists(path);
+}
+
+function exists(path: string): RaftError {
+  return new RaftError("invalidArgument", `${path} exists: name a file that does not`);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -15,6 +15,11 @@ export function isMissing(error: unknown): boolean {
   return systemCode(error) === "ENOENT";
 }
 
+/** For `catch` of a removal: what is gone already need not be removed. */
+export function passOverMissing(error: unknown): void {
+  if (!isMissing(error)) throw error;
+}
+
 const remedies: Readonly<Record<string, string>> = Object.freeze({
   EACCES: "give this process the right to read and write there",
   EPERM: "give this process the right to read and write there",

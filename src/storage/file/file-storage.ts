@@ -335,6 +335,7 @@ class FileStorage implements Storage {
       await relocation.close();
       await snapshots.close();
       await wal.drain();
+      await snapshots.left();
       await space.close();
       await wal.close(true);
     } catch (error) {

@@ -9,14 +9,19 @@
  * - As well, a socket `lock` in the directory itself: it is found from other network namespaces
  *   (containers that share a volume), which do not share abstract names. It is stale exactly when
  *   nobody answers there.
+ * - Replacing a stale one takes several steps, for which one claims the right: with a socket under a
+ *   name of its own, before one looks for those of others.
  * - Elsewhere the socket in the directory for temporary files, or a named pipe, stands alone.
  * The holder tells whoever connects who it is.
  */
+import { randomBytes } from "node:crypto";
 import * as nodeFs from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
+import { basename, dirname } from "node:path";
 import { RaftError } from "../../errors.js";
 import { storageError, systemCode } from "./failure.js";
+import { temporarySuffix } from "./names.js";
 
 export type LockHolder = { readonly hostId: string };
 
@@ -112,8 +117,68 @@ async function bindAtomic(
   }
 }
 
-/** Null: the file system has no sockets; the other lock has to do. */
-async function bindInDirectory(
+/**
+ * Null: the file system has no sockets; the other lock has to do.
+ *
+ * Between seeing that nobody answers and taking the socket's place, another process may have taken it,
+ * whose socket would be removed. So that is done by one at a time, whose claim answers meanwhile. Everybody
+ * claims before looking for other claims: of any two, one sees the other.
+ */
+export async function bindInDirectory(
+  directory: string,
+  path: string,
+  greeting: string,
+): Promise<Bound | null> {
+  const holder = await askHolder(path);
+  if (holder !== null) return refuse(directory, holder);
+  const claimPath = `${path}-${randomBytes(4).toString("hex")}${temporarySuffix}`;
+  let claim: Bound;
+  try {
+    claim = await bind(claimPath, greeting);
+  } catch {
+    return null;
+  }
+  try {
+    const dead = await outlastClaims(directory, path, claimPath);
+    // One that did not answer yet, as it was being bound, may have been removed with the dead ones.
+    if (!nodeFs.existsSync(claimPath)) return refuse(directory, "");
+    for (const other of dead) nodeFs.rmSync(other, { force: true });
+    return await replaceStale(directory, path, greeting);
+  } finally {
+    await release(claim);
+  }
+}
+
+/** Resolves when no other claim answers; gives those that killed processes have left. */
+async function outlastClaims(
+  directory: string,
+  path: string,
+  claimPath: string,
+): Promise<readonly string[]> {
+  const dead: string[] = [];
+  const start = `${basename(path)}-`;
+  for (const name of nodeFs.readdirSync(dirname(path))) {
+    const other = `${dirname(path)}/${name}`;
+    const isClaim = name.startsWith(start) && name.endsWith(temporarySuffix);
+    if (!isClaim || other === claimPath) continue;
+    const holder = await askHolder(other);
+    if (holder === null) dead.push(other);
+    // Of two that see each other, the lesser name stays; the other may also be further, and soon done.
+    else if (other < claimPath || !(await isGoneSoon(other))) refuse(directory, holder);
+  }
+  return dead;
+}
+
+async function isGoneSoon(path: string): Promise<boolean> {
+  const sinceMs = performance.now();
+  while ((await askHolder(path)) !== null) {
+    if (performance.now() - sinceMs > answerPatienceMs) return false;
+  }
+  return true;
+}
+
+/** For who has claimed it. */
+async function replaceStale(
   directory: string,
   path: string,
   greeting: string,

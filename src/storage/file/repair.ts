@@ -2,6 +2,7 @@
  * Makes a log that was read ready to be written: what was torn is overwritten with zeros, the last
  * block is written once more, what nothing refers to is removed. Of a damaged log nothing is touched.
  */
+import { passOverMissing } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { MarkFile, markBytes, noMarkFound } from "./mark.js";
 import { markName, segmentName, temporarySuffix } from "./names.js";
@@ -64,7 +65,7 @@ export async function readyLog(
   const { end } = scan;
   if (isDamaged(log)) return readyDamaged(fs, dir, log, opened);
   for (const litter of scan.litter) await clearLitter(fs, dir, litter);
-  for (const name of log.orphans) await fs.remove(`${dir}/${name}`);
+  for (const name of log.orphans) await fs.remove(`${dir}/${name}`).catch(passOverMissing);
   const unused = await readyUnused(fs, dir, scan, opened);
   const nextSequence = Math.max(scan.expected, 1);
   if (end === null) return { used: [], unused, active: null, nextSequence };
@@ -92,7 +93,7 @@ async function readyDamaged(
 ): Promise<ReadyLog> {
   const { scan } = log;
   for (const name of log.orphans) {
-    if (name.endsWith(temporarySuffix)) await fs.remove(`${dir}/${name}`);
+    if (name.endsWith(temporarySuffix)) await fs.remove(`${dir}/${name}`).catch(passOverMissing);
   }
   const used = scan.segments.map(({ segment, sizeBytes }) => ({ segment, sizeBytes }));
   const nextSequence = Math.max(scan.expected, scan.mark.sequence + 1);

@@ -1,9 +1,9 @@
 /** A member's own snapshot on its way to the disk, and what belongs to its group beside it. */
-import type { LogIndex, SnapshotMeta } from "../../core/types.js";
+import type { SnapshotMeta } from "../../core/types.js";
 import type { GroupName, SnapshotSink } from "../../ports.js";
 import type { Lane } from "./lane.js";
-import type { SnapshotReader } from "./snapshot-reader.js";
 import { type SnapshotPlace, type SnapshotWriter, createSnapshot } from "./snapshot-writer.js";
+import type { SnapshotsSent } from "./snapshots-sent.js";
 
 type Incoming = {
   readonly meta: SnapshotMeta;
@@ -17,18 +17,14 @@ export type GroupSnapshots = {
   readonly name: GroupName;
   readonly writing: Lane;
   readonly reading: Lane;
+  readonly sent: SnapshotsSent;
   current: SnapshotMeta | null;
-  reader: SnapshotReader | null;
-  /** Somebody is still reading the one before: its open file outlives its name (hazard 57). */
-  pinned: SnapshotReader | null;
-  /** The reader's file was begun and not read to its end. */
-  readUnfinished: boolean;
-  /** Index of the current one if it was found damaged, or 0: it is not read again and again. */
-  brokenIndex: LogIndex;
   sink: Sink | null;
   incoming: Incoming | null;
   /** The file that an earlier process has begun to receive, until it is gone on with or removed. */
   partial: string | null;
+  /** A whole file that the log will never name, as the group was deleted meanwhile. */
+  unnamed: string | null;
   deleted: boolean;
 };
 

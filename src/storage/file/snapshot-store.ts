@@ -4,9 +4,9 @@
  * The one before is removed after that.
  */
 import type { LogIndex, SnapshotMeta } from "../../core/types.js";
-import { RaftError } from "../../errors.js";
+import type { RaftError } from "../../errors.js";
 import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
-import { isDiskFull, isMissing, storageError } from "./failure.js";
+import { isDiskFull, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { Gate, Lane } from "./lane.js";
 import { partialName, snapshotName, temporarySuffix } from "./names.js";
@@ -14,6 +14,7 @@ import { isSameSnapshot } from "./snapshot-file.js";
 import { type SnapshotReader, openSnapshot } from "./snapshot-reader.js";
 import { type GroupSnapshots, Sink, type SinkStore } from "./snapshot-sink.js";
 import { type SnapshotPlace, createSnapshot, resumeSnapshot } from "./snapshot-writer.js";
+import { SnapshotsSent } from "./snapshots-sent.js";
 
 /** What the snapshots need of the storage around them. */
 export interface SnapshotServices {
@@ -34,6 +35,8 @@ export class SnapshotStore implements SinkStore {
   readonly #writeGate = new Gate(1);
   readonly #readGate = new Gate(1);
   readonly #groups = new Map<number, GroupSnapshots>();
+  /** What goes on for groups that were deleted, until nothing of them is under way any more. */
+  readonly #leaving = new Set<Promise<void>>();
   #nextTemporary = 1;
   #closing = false;
 
@@ -53,14 +56,15 @@ export class SnapshotStore implements SinkStore {
       name,
       writing: new Lane(this.#writeGate),
       reading: new Lane(this.#readGate),
+      sent: new SnapshotsSent({
+        open: (snapshot) => this.#open(number, snapshot),
+        warn: (message) => this.#services.handlers.onWarning(`group "${name}": ${message}`),
+      }),
       current,
-      reader: null,
-      pinned: null,
-      readUnfinished: false,
-      brokenIndex: 0,
       sink: null,
       incoming: null,
       partial,
+      unnamed: null,
       deleted: false,
     });
   }
@@ -72,11 +76,17 @@ export class SnapshotStore implements SinkStore {
     group.deleted = true;
     this.#groups.delete(number);
     group.sink?.abort();
-    this.#run(group.reading, "closing a snapshot", () => this.#closeReaders(group));
+    this.#run(group.reading, "closing a snapshot", () => group.sent.close());
     this.#run(group.writing, "closing a snapshot", () => this.#closeIncoming(group));
-    void durable.then((gone) => {
-      if (gone) this.#run(group.writing, "removing a group's snapshots", () => this.#clear(group));
-    });
+    const leaving = this.#leave(group, durable).finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+  }
+
+  async #leave(group: GroupSnapshots, durable: Promise<boolean>): Promise<void> {
+    const gone = await durable;
+    if (gone) this.#run(group.writing, "removing a group's snapshots", () => this.#clear(group));
+    await group.writing.idle();
+    await group.reading.idle();
   }
 
   async #closeIncoming(group: GroupSnapshots): Promise<void> {
@@ -107,6 +117,7 @@ export class SnapshotStore implements SinkStore {
   async #clear(group: GroupSnapshots): Promise<void> {
     await this.#removePartial(group);
     if (group.current !== null) await this.#remove(snapshotName(group.number, group.current));
+    if (group.unnamed !== null) await this.#remove(group.unnamed);
   }
 
   begin(number: number): SnapshotSink {
@@ -182,10 +193,14 @@ export class SnapshotStore implements SinkStore {
     const name = snapshotName(group.number, meta);
     await fs.rename(`${dir}/${temporary}`, `${dir}/${name}`);
     await fs.syncDirectory(dir);
-    if (!(await this.#services.record(group.number, meta))) return;
+    if (!(await this.#services.record(group.number, meta))) {
+      // Not removed yet: it may have the name of the current one, and the deletion may never be durable.
+      if (group.deleted) group.unnamed = name;
+      return;
+    }
     const before = group.current;
     group.current = meta;
-    await group.reading.run(() => this.#turnReader(group));
+    await group.reading.run(() => group.sent.turn());
     const old = before === null ? name : snapshotName(group.number, before);
     if (old !== name) await this.#remove(old);
     await this.#removePartial(group);
@@ -193,32 +208,8 @@ export class SnapshotStore implements SinkStore {
     this.#answerSaved(group, meta, true);
   }
 
-  async #turnReader(group: GroupSnapshots): Promise<void> {
-    const { reader } = group;
-    if (reader === null) return;
-    group.reader = null;
-    if (group.readUnfinished) {
-      await group.pinned?.close();
-      group.pinned = reader;
-    } else {
-      await reader.close();
-    }
-  }
-
-  async #closeReaders(group: GroupSnapshots): Promise<void> {
-    const { reader, pinned } = group;
-    group.reader = null;
-    group.pinned = null;
-    await reader?.close();
-    await pinned?.close();
-  }
-
   async #remove(name: string): Promise<void> {
-    try {
-      await this.#services.fs.remove(`${this.#services.dir}/${name}`);
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
+    await this.#services.fs.remove(`${this.#services.dir}/${name}`).catch(passOverMissing);
   }
 
   async removeTemporary(name: string): Promise<void> {
@@ -241,6 +232,8 @@ export class SnapshotStore implements SinkStore {
         if (writer.sizeBytes === offset) await writer.append(data);
         heldBytes = writer.sizeBytes;
       }
+      // It may have been deleted meanwhile, and its name be another's.
+      if (group.deleted) return;
       const { handlers } = this.#services;
       handlers.onSnapshotChunkWritten(group.name, meta.index, meta.term, heldBytes);
     });
@@ -294,53 +287,22 @@ export class SnapshotStore implements SinkStore {
     const group = this.#groups.get(number)!;
     this.#run(group.reading, "reading a snapshot", async () => {
       if (group.deleted) return;
-      const data = await this.#chunk(group, index, offset, maxBytes);
+      const data = await group.sent.chunk(group.current, index, offset, maxBytes);
+      if (group.deleted) return;
       this.#services.handlers.onSnapshotChunkRead(group.name, to, index, offset, data);
     });
   }
 
-  async #chunk(
-    group: GroupSnapshots,
-    index: LogIndex,
-    offset: number,
-    maxBytes: number,
-  ): Promise<Uint8Array | null> {
-    if (group.brokenIndex === index) return null;
-    try {
-      const reader = await this.#readerOf(group, index);
-      if (reader === null) return null;
-      const data = await reader.read(offset, maxBytes);
-      if (reader === group.reader) {
-        group.readUnfinished = offset + (data?.length ?? 0) < reader.meta.sizeBytes;
-      }
-      return data;
-    } catch (error) {
-      if (!(error instanceof RaftError)) throw error;
-      group.brokenIndex = index;
-      this.#services.handlers.onWarning(`group "${group.name}": ${error.message}`);
-      return null;
-    }
-  }
-
-  async #readerOf(group: GroupSnapshots, index: LogIndex): Promise<SnapshotReader | null> {
-    if (group.current?.index === index) {
-      group.reader ??= await this.#open(group);
-      return group.reader;
-    }
-    return group.pinned?.meta.index === index ? group.pinned : null;
-  }
-
-  #open(group: GroupSnapshots): Promise<SnapshotReader> {
+  #open(group: number, snapshot: SnapshotMeta): Promise<SnapshotReader> {
     const { fs, dir } = this.#services;
-    const current = group.current!;
-    return openSnapshot(fs, `${dir}/${snapshotName(group.number, current)}`, current);
+    return openSnapshot(fs, `${dir}/${snapshotName(group, snapshot)}`, snapshot);
   }
 
   load(number: number): Promise<readonly Uint8Array[]> {
     const group = this.#groups.get(number)!;
     return group.reading.run(async () => {
       if (group.current === null) return [];
-      const reader = await this.#open(group);
+      const reader = await this.#open(number, group.current);
       const pieces: Uint8Array[] = [];
       try {
         for await (const piece of reader.pieces()) pieces.push(piece);
@@ -357,11 +319,16 @@ export class SnapshotStore implements SinkStore {
     for (const group of this.#groups.values()) {
       group.sink?.abort();
       this.#run(group.writing, "closing a snapshot", () => this.#parkIncoming(group));
-      this.#run(group.reading, "closing a snapshot", () => this.#closeReaders(group));
+      this.#run(group.reading, "closing a snapshot", () => group.sent.close());
     }
     for (const group of this.#groups.values()) {
       await group.writing.idle();
       await group.reading.idle();
     }
+  }
+
+  /** Resolves when nothing goes on for deleted groups either. The log must have been drained before. */
+  async left(): Promise<void> {
+    await Promise.all(this.#leaving);
   }
 }

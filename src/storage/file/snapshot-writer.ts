@@ -136,8 +136,9 @@ const wholeFrameBytes = frameHeaderBytes + frameDataBytes;
 const readFrames = 16;
 
 /**
- * Goes on with a file that an earlier process has begun, every byte of it under its checksum; null if
- * there is none, or it is anything but whole frames (the power went, or a write was cut short).
+ * Goes on with a file that an earlier process has begun, every byte of it under its checksum and written
+ * once more; null if there is none, or it is anything but whole frames (the power went, or a write was
+ * cut short).
  */
 export async function resumeSnapshot(place: SnapshotPlace): Promise<SnapshotWriter | null> {
   const fileBytes = await place.fs.sizeOf(place.path).catch((error: unknown) => {
@@ -148,7 +149,7 @@ export async function resumeSnapshot(place: SnapshotPlace): Promise<SnapshotWrit
   if (framesBytes <= 0 || framesBytes % wholeFrameBytes !== 0) return null;
   const file = await place.fs.open(place.path, "write");
   try {
-    const crc = (await isBegunAs(file, place)) ? await crcOfFrames(file, fileBytes) : null;
+    const crc = (await isBegunAs(file, place)) ? await rewriteFrames(file, fileBytes) : null;
     if (crc !== null) {
       const sizeBytes = (framesBytes / wholeFrameBytes) * frameDataBytes;
       return new SnapshotWriter(file, fileBytes, { sizeBytes, crc });
@@ -166,14 +167,29 @@ async function isBegunAs(file: File, { directoryId, group }: SnapshotPlace): Pro
   return header?.group === group && Buffer.compare(header.directoryId, directoryId) === 0;
 }
 
-async function crcOfFrames(file: File, fileBytes: number): Promise<number | null> {
+/**
+ * Checks what is there, writes it again and syncs; null if it does not match. The sync of any of it may
+ * have failed: then it can be read (the system has it in memory) although it is not on the disk, and a
+ * sync alone would do nothing (as in repair.ts).
+ */
+async function rewriteFrames(file: File, fileBytes: number): Promise<number | null> {
   let crc = 0;
+  let unsyncedBytes = 0;
+  await file.write(0, [await file.read(0, snapshotHeaderBytes)]);
   for (let at = snapshotHeaderBytes; at < fileBytes;) {
     const want = Math.min(readFrames * wholeFrameBytes, fileBytes - at);
-    const read = unframe(await file.read(at, want), crc, frameDataBytes);
+    const bytes = await file.read(at, want);
+    const read = unframe(bytes, crc, frameDataBytes);
     if (read.type === "bad") return null;
+    await file.write(at, [bytes]);
     crc = read.crc;
     at += want;
+    unsyncedBytes += want;
+    if (unsyncedBytes >= syncEveryBytes) {
+      await file.sync();
+      unsyncedBytes = 0;
+    }
   }
+  await file.sync();
   return crc;
 }

@@ -17,6 +17,15 @@ const ownership: readonly Mutant[] = [
     catchers: [processes],
   },
   {
+    id: "stale-lock-replaced-without-a-claim",
+    hazards: [84],
+    bug: "of two processes that find a stale socket, the second removes what the first has bound meanwhile",
+    file: "src/storage/file/lock.ts",
+    find: "const dead = await outlastClaims(directory, path, claimPath);",
+    replace: "const dead: string[] = [];",
+    catchers: [unit("test/storage/lock.test")],
+  },
+  {
     id: "lock-of-one-container-only",
     hazards: [84],
     bug: "a process in another network namespace does not see that the directory is held",
@@ -175,6 +184,15 @@ const operators: readonly Mutant[] = [
     find: `await client.admin("barrier", null, options);`,
     replace: "",
     catchers: [unit("test/client/backup.test")],
+  },
+  {
+    id: "backup-over-another",
+    hazards: [],
+    bug: "a backup takes the place of one that was finished since it was begun",
+    file: "src/storage/file/backup-file.ts",
+    find: "await this.#fs.link(this.#temporary, this.#path);",
+    replace: "await this.#fs.rename(this.#temporary, this.#path);\n      return;",
+    catchers: [unit("test/storage/backup-file.test")],
   },
   {
     id: "backup-not-compared-with-its-meta",

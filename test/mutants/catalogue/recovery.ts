@@ -119,8 +119,8 @@ const snapshotFiles: readonly Mutant[] = [
     hazards: [55],
     bug: "the last snapshot goes before the log names the next one durably",
     file: "src/storage/file/snapshot-store.ts",
-    find: "if (!(await this.#services.record(group.number, meta))) return;",
-    replace: "void this.#services.record(group.number, meta);",
+    find: "if (!(await this.#services.record(group.number, meta))) {",
+    replace: "void this.#services.record(group.number, meta);\n    if (false) {",
     catchers: [crash],
   },
   {
@@ -139,8 +139,8 @@ const snapshotFiles: readonly Mutant[] = [
     hazards: [55],
     bug: "a group's snapshot goes although its deletion may never become durable",
     file: "src/storage/file/snapshot-store.ts",
-    find: "void durable.then((gone) => {\n      if (gone)",
-    replace: "void Promise.resolve().then(() => {\n      if (true)",
+    find: "const gone = await durable;",
+    replace: "const gone = true;",
     catchers: [snapshotTests],
   },
   {
@@ -169,6 +169,15 @@ const snapshotFiles: readonly Mutant[] = [
     find: `if (read.type === "bad") return null;`,
     replace: `if (read.type === "bad") return 0;`,
     catchers: [snapshotTests],
+  },
+  {
+    id: "received-part-not-written-again",
+    hazards: [55, 77],
+    bug: "what was received before a restart is gone on with although its sync may have failed",
+    file: "src/storage/file/snapshot-writer.ts",
+    find: "await file.write(at, [bytes]);",
+    replace: "",
+    catchers: [unit("test/storage/sent-snapshots.test")],
   },
   {
     id: "received-part-forgotten",

@@ -1,0 +1,91 @@
+/**
+ * The socket in the directory, by which processes meet that do not share abstract names. Here they are of
+ * one process: what they do is the same.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, renameSync } from "node:fs";
+import * as net from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { RaftError } from "../../src/errors.js";
+import { askHolder, bindInDirectory } from "../../src/storage/file/lock.js";
+import { removeDirectory, temporaryDirectory } from "./support.js";
+
+type Bound = NonNullable<Awaited<ReturnType<typeof bindInDirectory>>>;
+
+async function inDirectory(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = temporaryDirectory();
+  try {
+    await work(dir);
+  } finally {
+    removeDirectory(dir);
+  }
+}
+
+function closed(server: net.Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** What a process leaves that is killed. */
+async function leaveStale(path: string): Promise<void> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(`${path}-bound`, resolve));
+  // Under another name it is not removed when it is closed.
+  renameSync(`${path}-bound`, path);
+  await closed(server);
+  assert.ok(existsSync(path));
+  assert.equal(await askHolder(path), null);
+}
+
+test("of many that find a stale socket at once, exactly one takes its place (hazard 84)", () =>
+  inDirectory(async (dir) => {
+    const path = join(dir, "lock");
+    for (let round = 0; round < 30; round++) {
+      await leaveStale(path);
+      const names = Array.from({ length: 2 + (round % 4) }, (_, at) => `host ${at}`);
+      const taken = await Promise.allSettled(names.map((name) => bindInDirectory(dir, path, name)));
+      const held: Bound[] = [];
+      for (const one of taken) {
+        if (one.status === "fulfilled") {
+          assert.ok(one.value !== null);
+          held.push(one.value);
+        } else {
+          const { reason } = one as { readonly reason: unknown };
+          assert.ok(reason instanceof RaftError && reason.code === "storageLocked", String(reason));
+        }
+      }
+      assert.equal(held.length, 1, `round ${round}`);
+      const holder = taken.findIndex(({ status }) => status === "fulfilled");
+      assert.equal(await askHolder(path), names[holder], "and it can be found");
+      assert.deepEqual(readdirSync(dir), ["lock"], "no claim stays");
+      await closed(held[0]!.server);
+    }
+  }));
+
+test("claims that killed processes have left are in nobody's way, and go", () =>
+  inDirectory(async (dir) => {
+    const path = join(dir, "lock");
+    await leaveStale(path);
+    await leaveStale(`${path}-00000000.tmp`);
+    await leaveStale(`${path}-ffffffff.tmp`);
+    const bound = await bindInDirectory(dir, path, "host 1");
+    assert.deepEqual(readdirSync(dir), ["lock"]);
+    await closed(bound!.server);
+    assert.deepEqual(readdirSync(dir), []);
+  }));
+
+test("who claims the place of a stale socket and does not come on is waited for, but not for ever", () =>
+  inDirectory(async (dir) => {
+    const path = join(dir, "lock");
+    for (const claim of ["00000000", "ffffffff"]) {
+      const server = net.createServer((socket) => socket.end("host 1"));
+      server.unref();
+      await new Promise<void>((resolve) => server.listen(`${path}-${claim}.tmp`, resolve));
+      await assert.rejects(
+        bindInDirectory(dir, path, "host 2"),
+        (error) => error instanceof RaftError && /in use by host 1/.test(error.message),
+      );
+      assert.equal(existsSync(path), false);
+      await closed(server);
+    }
+  }));

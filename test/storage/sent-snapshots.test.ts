@@ -1,0 +1,97 @@
+/** Snapshots on their way between members: what was received of one, and what is still being sent. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeDisk, lost, systemError } from "./fake-disk.js";
+import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise } from "./support.js";
+
+const options = { segmentBytes: 65_536, firstSegmentBytes: 65_536 };
+
+async function withGroup(disk: FakeDisk): Promise<Opened> {
+  const opened = await Opened.open("/data", { ...options, fs: disk });
+  opened.storage.createGroup(identityOf("queue"));
+  const ticket = opened.store("queue", entriesOf(1, 10), { hardState: hardStateOf(1) });
+  await opened.stored("queue", ticket);
+  return opened;
+}
+
+// More than goes out between two syncs.
+const big = noise(9 * 1024 * 1024, 7);
+const bigMeta = metaOf(100, 3, big);
+
+function send(opened: Opened, from: number): void {
+  const chunkBytes = 512 * 1024;
+  for (let at = from; at < big.length; at += chunkBytes) {
+    opened.storage.writeSnapshotChunk("queue", bigMeta, at, big.subarray(at, at + chunkBytes));
+  }
+}
+
+for (const end of ["closed", "killed"] as const) {
+  test(`a received part whose sync had failed is on the disk before it counts, when the process was ${end}`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withGroup(disk);
+    disk.before = ({ type, path }) => {
+      if (type !== "sync" || !path.endsWith(".part")) return;
+      // As Linux does: the pages are dropped from what is to be written, and stay readable.
+      disk.forgetUnsynced(path);
+      throw systemError("EIO");
+    };
+    send(opened, 0);
+    await opened.until((answer) => answer.type === "failed");
+    disk.before = null;
+    if (end === "closed") await opened.close();
+    const left = end === "closed" ? disk : disk.killedImage();
+    const again = await Opened.open("/data", { ...options, fs: left });
+    again.storage.writeSnapshotChunk("queue", bigMeta, 0, big.subarray(0, 1));
+    const held = await again.until((answer) => answer.type === "written");
+    assert.ok(held.type === "written" && held.sizeBytes > 1_000_000, "it is gone on with");
+    send(again, held.sizeBytes);
+    again.storage.installSnapshot("queue", bigMeta);
+    const saved = await again.until((answer) => answer.type === "saved");
+    assert.ok(saved.type === "saved" && saved.ok);
+    await again.close();
+    const afterPowerLoss = await Opened.open("/data", {
+      ...options,
+      fs: left.crashImage(lost, true),
+    });
+    assert.equal(afterPowerLoss.group("queue")!.damage, null);
+    const pieces = await afterPowerLoss.storage.loadSnapshot("queue");
+    assert.equal(Buffer.compare(Buffer.concat(pieces), big), 0);
+    await afterPowerLoss.close();
+  });
+}
+
+/** Reads of the snapshot at `index` as a leader does that sends it; true if there was anything. */
+async function read(opened: Opened, index: number, offset: number): Promise<boolean> {
+  const from = opened.answers.length;
+  opened.storage.readSnapshotChunk("queue", "bar", index, offset, 100_000);
+  await opened.until((answer) => opened.answers.indexOf(answer) >= from && answer.type === "read");
+  const answer = opened.answers.findLast(({ type }) => type === "read");
+  return answer?.type === "read" && answer.data !== null;
+}
+
+test("a snapshot that was replaced is let go once nobody reads it any more (hazard 57)", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const { openFiles } = disk;
+  await opened.snapshot("queue", 10, 1, noise(300_000));
+  assert.ok(await read(opened, 10, 0));
+  await opened.snapshot("queue", 11, 1, noise(10));
+  // Read again and again, it outlives one after the other; the current one is not even open.
+  for (let index = 12; index < 16; index++) {
+    assert.ok(await read(opened, 10, 100_000));
+    await opened.snapshot("queue", index, 1, noise(10, index));
+  }
+  assert.equal(disk.openFiles, openFiles + 1);
+  assert.ok(await read(opened, 10, 200_000), "to its end");
+  await opened.snapshot("queue", 16, 1, noise(300_000));
+  assert.equal(await read(opened, 10, 0), false);
+  assert.equal(disk.openFiles, openFiles);
+  // Begun, and then nobody comes back.
+  assert.ok(await read(opened, 16, 0));
+  await opened.snapshot("queue", 17, 1, noise(300_000, 2));
+  assert.equal(disk.openFiles, openFiles + 1);
+  await opened.snapshot("queue", 18, 1, noise(10));
+  assert.equal(disk.openFiles, openFiles);
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});
