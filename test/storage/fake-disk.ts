@@ -52,8 +52,8 @@ export class FakeDisk implements FileSystem {
   openFiles = 0;
   /** Called before each of them; what it throws is how the operation fails. */
   before: ((operation: Operation) => void) | null = null;
-  /** Called when a file is opened. */
-  onOpen: ((path: string, mode: OpenMode) => void) | null = null;
+  /** Called when a file is opened, which waits for it. */
+  onOpen: ((path: string, mode: OpenMode) => unknown) | null = null;
   /** From this operation on (counted from 0) nothing happens and nothing answers. */
   stopAt = Infinity;
   capacityBytes = Infinity;
@@ -102,7 +102,7 @@ export class FakeDisk implements FileSystem {
   }
 
   async open(path: string, mode: OpenMode): Promise<File> {
-    this.onOpen?.(path, mode);
+    await this.onOpen?.(path, mode);
     if (mode === "create") {
       if (this.#names.has(path)) throw systemError("EEXIST");
       await this.#act({ type: "create", path }, () => {

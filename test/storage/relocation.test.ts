@@ -1,7 +1,7 @@
 /** What is written again when the log is too large, while the disk or other work interferes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk, flipBitAt } from "./fake-disk.js";
+import { FakeDisk, flipBitAt, isLog } from "./fake-disk.js";
 import { Opened, entriesOf, identityOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 8192, firstSegmentBytes: 4096 };
@@ -79,4 +79,60 @@ test("a segment in which only what nobody needs has changed is let go", async ()
     textsOf(entriesOf(1, 20, 1, "entry of slow")),
   );
   await again.close();
+});
+
+test(
+  "a segment that is freed and removed while it is about to be written again is no failure",
+  { timeout: 20_000 },
+  async (t) => {
+    const disk = new FakeDisk();
+    const opened = await Opened.open("/data", { ...options, maxLogBytes: 60_000, fs: disk });
+    for (const name of ["busy", "slow"]) opened.storage.createGroup(identityOf(name));
+    await fill(opened, "slow", 1, 20);
+    let removed = false;
+    disk.onOpen = async (path, mode) => {
+      if (mode !== "read" || path !== firstSegment) return;
+      disk.onOpen = null;
+      await opened.snapshot("slow", 20, 1, noise(10));
+      opened.storage.compactLog("slow", 21);
+      await opened.stored("slow", opened.store("slow", entriesOf(21, 1)));
+      while (disk.names().includes(firstSegment)) {
+        t.signal.throwIfAborted();
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      removed = true;
+    };
+    await drive(opened, 1, 3001);
+    assert.ok(removed, "the segment was not removed meanwhile");
+    await opened.close();
+    assert.deepEqual(
+      opened.answers.filter(({ type }) => type === "failed" || type === "warning"),
+      [],
+    );
+    const again = await Opened.open("/data", { ...options, fs: disk });
+    assert.deepEqual(textsOf(again.group("slow")!.entries), ["entry 21"]);
+    await again.close();
+  },
+);
+
+test("what is just being removed is not read for what might be needed of it", async () => {
+  const disk = new FakeDisk();
+  const opened = await Opened.open("/data", { ...options, maxLogBytes: 20_000, fs: disk });
+  opened.storage.createGroup(identityOf("a"));
+  const read: string[] = [];
+  disk.onOpen = (path, mode) => {
+    if (mode === "read" && path.includes("/wal-")) read.push(path);
+  };
+  for (let first = 1; first < 1000; first += 10) {
+    await opened.stored("a", opened.store("a", entriesOf(first, 10)));
+    await opened.snapshot("a", first + 9, 1, noise(10, first));
+    // It goes out with the next entries, and where those begin a segment it frees the one before.
+    opened.storage.compactLog("a", first + 10);
+  }
+  await opened.close();
+  const removed = disk.operations.filter((operation) => {
+    return operation.type === "remove" && isLog(operation);
+  });
+  assert.ok(removed.length > 5, `only ${removed.length} segments were removed`);
+  assert.deepEqual(read, []);
 });

@@ -7,8 +7,8 @@ import { ByteReader } from "../../codec/bytes.js";
 import { wideEntryBytes } from "../../codec/entries.js";
 import { unpackAll } from "../../packed-entries.js";
 import { PlaceSeeds, checksum } from "./checksum.js";
-import { storageError } from "./failure.js";
-import type { FileSystem } from "./fs.js";
+import { isMissing, storageError } from "./failure.js";
+import type { File, FileSystem } from "./fs.js";
 import { type GroupState, bytesIn, termAt } from "./group-state.js";
 import { segmentName } from "./names.js";
 import { readMoved, readStored, sectionType } from "./records.js";
@@ -63,6 +63,8 @@ export class Relocation {
 
   async #relieve(): Promise<void> {
     const { wal, maxLogBytes } = this.#services;
+    // What is about to be removed needs no moving, and would not be there any more.
+    await wal.tidied();
     while (!this.#closing && wal.failed === null && wal.segments.totalBytes > maxLogBytes) {
       const oldest = wal.segments.used[0]!;
       if (oldest === wal.segments.used.at(-1) || !this.#isWorthwhile(oldest)) return;
@@ -115,12 +117,19 @@ export class Relocation {
   }
 
   /**
-   * The entries of each group that are needed from `segment`, in order. Null if one of them is not intact there: to
-   * write the others again and remove the segment would remove the only trace of it.
+   * The entries of each group that are needed from `segment`, in order. Null if the segment is gone, and if one of
+   * them is not intact there: to write the others again and remove the segment would remove the only trace of it.
    */
   async #entriesOf({ segment, sizeBytes }: Segment): Promise<Map<number, Entry[]> | null> {
     const { fs, dir, directoryId, wal } = this.#services;
-    const file = await fs.open(`${dir}/${segmentName(segment)}`, "read");
+    let file: File;
+    try {
+      file = await fs.open(`${dir}/${segmentName(segment)}`, "read");
+    } catch (error) {
+      // A compaction meanwhile has freed it.
+      if (isMissing(error) && wal.segments.used[0]!.segment > segment) return null;
+      throw error;
+    }
     let found: Found;
     try {
       const reader = new SegmentReader(file, segment, sizeBytes, new PlaceSeeds(directoryId));
