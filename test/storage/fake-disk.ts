@@ -223,10 +223,19 @@ export class FakeDisk implements FileSystem {
   // -------------------------------------------------------------------------------------------
   // What is left of it
 
-  /** The death of the process alone: the system still has everything that was written. */
+  /** The death of the process alone: the system still has everything that was written, on the disk or not. */
   killImage(): FakeDisk {
     const image = new FakeDisk();
-    for (const [name, inode] of this.#names) image.setFile(name, inode.content);
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode): Inode => {
+      const { path, pending } = inode;
+      const [durable, content] = [inode.durable.slice(), inode.content.slice()];
+      const copy = copies.get(inode) ?? { path, durable, content, pending: [...pending] };
+      copies.set(inode, copy);
+      return copy;
+    };
+    for (const [name, inode] of this.#names) image.#names.set(name, copyOf(inode));
+    for (const [name, inode] of this.#durableNames) image.#durableNames.set(name, copyOf(inode));
     return image;
   }
 
