@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Entry } from "../../src/core/types.js";
-import { packEntries } from "../../src/packed-entries.js";
+import { packEntries, packedRun } from "../../src/packed-entries.js";
 import { EntryRuns } from "../../src/storage/file/entry-runs.js";
 import { entriesOf, plain } from "./support.js";
 
@@ -92,4 +92,56 @@ test("entries that are read back are the same, packed or not, with holes and wit
     { numRuns: 150 },
   );
   assert.ok(compared > 10_000, `only ${compared} entries were compared`);
+});
+
+/** How many entries (and runs) `work` goes through, again and again: what it iterates or spreads. */
+function walked(work: () => void): number {
+  let count = 0;
+  const { values } = Array.prototype;
+  const own = Object.getOwnPropertyDescriptor(Array.prototype, Symbol.iterator)!;
+  const counting = function (this: unknown[]): IterableIterator<unknown> {
+    count += this.length;
+    return values.call(this);
+  };
+  Reflect.defineProperty(Array.prototype, Symbol.iterator, { ...own, value: counting });
+  try {
+    work();
+  } finally {
+    Reflect.defineProperty(Array.prototype, Symbol.iterator, own);
+  }
+  return count;
+}
+
+const many = 100 * packedRun + 10;
+
+function readMany(): EntryRuns {
+  const runs = new EntryRuns(1);
+  runs.placePacked(packEntries(entriesOf(1, many), 0, many), 0);
+  return runs;
+}
+
+for (const [what, from, most] of [
+  ["all of it", 0, 0],
+  ["what is behind a run", 3 * packedRun + 1, 0],
+  ["what is behind the middle of a run", 3 * packedRun + 101, packedRun + 1],
+] as const) {
+  test(`dropping ${what} of a long log goes through no more than a run`, () => {
+    const runs = readMany();
+    const count = walked(() => runs.dropFrom(from));
+    assert.ok(count <= most, `${count} entries`);
+    const left = Math.max(from - 1, 0);
+    assert.deepEqual(plain([...runs.list(1, left + 1)]), entriesOf(1, left));
+    assert.equal(runs.termAt(left + 1), null);
+    runs.place(entriesOf(left + 1, 10, 2));
+    assert.equal(runs.firstOtherThan(left + 1, left + 10, 2), 0);
+    assert.equal(runs.termAt(left + 11), null);
+  });
+}
+
+test("an entry put before a long log goes through each of the others a few times at most", () => {
+  const runs = new EntryRuns(1);
+  runs.placePacked(packEntries(entriesOf(101, many), 0, many), 0);
+  const count = walked(() => runs.place(entriesOf(1, 100)));
+  assert.ok(count <= 4 * many, `${count} of ${many} entries`);
+  assert.deepEqual(plain([...runs.list(1, many + 101)]), entriesOf(1, many + 100));
 });

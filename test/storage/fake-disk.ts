@@ -52,8 +52,8 @@ export class FakeDisk implements FileSystem {
   openFiles = 0;
   /** Called before each of them; what it throws is how the operation fails. */
   before: ((operation: Operation) => void) | null = null;
-  /** Called when a file is opened. */
-  onOpen: ((path: string, mode: OpenMode) => void) | null = null;
+  /** Called when a file is opened, which waits for it. */
+  onOpen: ((path: string, mode: OpenMode) => unknown) | null = null;
   /** From this operation on (counted from 0) nothing happens and nothing answers. */
   stopAt = Infinity;
   capacityBytes = Infinity;
@@ -102,7 +102,7 @@ export class FakeDisk implements FileSystem {
   }
 
   async open(path: string, mode: OpenMode): Promise<File> {
-    this.onOpen?.(path, mode);
+    await this.onOpen?.(path, mode);
     if (mode === "create") {
       if (this.#names.has(path)) throw systemError("EEXIST");
       await this.#act({ type: "create", path }, () => {
@@ -232,32 +232,19 @@ export class FakeDisk implements FileSystem {
   // -------------------------------------------------------------------------------------------
   // What is left of it
 
-  /** The death of the process alone: the system still has everything that was written. */
+  /** The death of the process alone: the system still has everything that was written, on the disk or not. */
   killImage(): FakeDisk {
     const image = new FakeDisk();
-    for (const [name, inode] of this.#names) image.setFile(name, inode.content);
-    return image;
-  }
-
-  /** As `killImage`, and what was not synced can still be lost, or be synced by the next process. */
-  killedImage(): FakeDisk {
-    const image = new FakeDisk();
-    const clones = new Map<Inode, Inode>();
-    const clone = (inode: Inode): Inode => {
-      const known = clones.get(inode);
-      if (known !== undefined) return known;
-      const { path, durable, content, pending } = inode;
-      const copy = {
-        path,
-        durable: durable.slice(),
-        content: content.slice(),
-        pending: [...pending],
-      };
-      clones.set(inode, copy);
+    const copies = new Map<Inode, Inode>();
+    const copyOf = (inode: Inode): Inode => {
+      const { path, pending } = inode;
+      const [durable, content] = [inode.durable.slice(), inode.content.slice()];
+      const copy = copies.get(inode) ?? { path, durable, content, pending: [...pending] };
+      copies.set(inode, copy);
       return copy;
     };
-    for (const [name, inode] of this.#names) image.#names.set(name, clone(inode));
-    for (const [name, inode] of this.#durableNames) image.#durableNames.set(name, clone(inode));
+    for (const [name, inode] of this.#names) image.#names.set(name, copyOf(inode));
+    for (const [name, inode] of this.#durableNames) image.#durableNames.set(name, copyOf(inode));
     return image;
   }
 

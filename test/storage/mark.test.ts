@@ -30,9 +30,12 @@ async function storeOneByOne(opened: Opened, first: number, count: number): Prom
 /** The sequence of the last block that the mark vouches for, by its newer slot; here that of its entry. */
 function markedSequence(disk: FakeDisk): number {
   const bytes = disk.file("/data/mark");
-  const view = new DataView(bytes.buffer);
-  const generation = (slot: number): number => view.getFloat64(slot * 512 + 32, true);
-  return view.getFloat64((generation(1) > generation(0) ? 512 : 0) + 8, true);
+  const newer = slotGeneration(bytes, 1) > slotGeneration(bytes, 0) ? 512 : 0;
+  return new DataView(bytes.buffer).getFloat64(newer + 8, true);
+}
+
+function slotGeneration(mark: Uint8Array, slot: number): number {
+  return new DataView(mark.buffer).getFloat64(slot * 512 + 32, true);
 }
 
 /** The process is killed, one bit of the block with that text changes: what a restart makes of it. */
@@ -104,6 +107,47 @@ test("when the log fails, the mark is told at once of what was synced before", a
   const { damage } = await restartDamagedAt(disk, "entry 4");
   assert.notEqual(damage, null);
   await opened.close();
+});
+
+test("a mark that is too short keeps its intact slot: it may prove that the last block was synced", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, 0);
+  await storeOneByOne(opened, 2, 5);
+  await settle(disk);
+  for (const more of [0, 1]) {
+    await storeOneByOne(opened, 7 + more, 1);
+    await settle(disk);
+    const mark = disk.file("/data/mark");
+    const newer = slotGeneration(mark, 1) > slotGeneration(mark, 0) ? 1 : 0;
+    const image = disk.killImage();
+    image.setFile("/data/mark", mark.slice(0, newer * 512 + 100));
+    const whole = await Opened.open("/data", { ...options, fs: image.killImage() });
+    assert.equal(whole.group("queue")!.damage, null);
+    await whole.close();
+    flipBitAt(image, "/data/wal-00000001.log", `entry ${7 + more}`);
+    for (let round = 0; round < 3; round++) {
+      const damaged = await Opened.open("/data", { ...options, fs: image });
+      assert.notEqual(damaged.group("queue")!.damage, null, `slot ${newer}, round ${round}`);
+      await damaged.close();
+      assert.equal(image.file("/data/mark").length, 1024);
+    }
+  }
+  await opened.close();
+});
+
+test("a mark that is too short is whole again after the next write", async () => {
+  for (const length of [0, 20, 500, 530, 1023]) {
+    const disk = new FakeDisk();
+    await (await begin(disk, 0)).close();
+    disk.setFile("/data/mark", disk.file("/data/mark").slice(0, length));
+    const opened = await Opened.open("/data", { ...options, fs: disk });
+    await storeOneByOne(opened, 2, 2);
+    await opened.close();
+    assert.equal(markedSequence(disk), 3, `cut at ${length}`);
+    const again = await Opened.open("/data", { ...options, fs: disk });
+    await again.close();
+    assert.deepEqual(again.warnings(), []);
+  }
 });
 
 test("a lag that is no count of milliseconds is refused by name", async () => {

@@ -39,7 +39,7 @@ for (const end of ["closed", "killed"] as const) {
     await opened.until((answer) => answer.type === "failed");
     disk.before = null;
     if (end === "closed") await opened.close();
-    const left = end === "closed" ? disk : disk.killedImage();
+    const left = end === "closed" ? disk : disk.killImage();
     const again = await Opened.open("/data", { ...options, fs: left });
     again.storage.writeSnapshotChunk("queue", bigMeta, 0, big.subarray(0, 1));
     const held = await again.until((answer) => answer.type === "written");

@@ -77,6 +77,13 @@ export class EntryRuns {
   /** Entries at and after `index` are gone. */
   dropFrom(index: LogIndex): void {
     if (index >= this.#end) return;
+    if (index < this.#tailBase) {
+      // Whole runs go as they are: a log that a snapshot replaces may have a million entries.
+      this.#filling.take();
+      this.#tail = [];
+      this.#holes = 0;
+      this.#runs.length = Math.max(Math.ceil((index - this.#base) / packedRun), 0);
+    }
     this.#unpackFrom(index);
     const keep = Math.max(index - this.#tailBase, 0);
     if (keep >= this.#tail.length) return;
@@ -87,9 +94,14 @@ export class EntryRuns {
   /** Afterwards `index` lies in the tail, or before everything that is here. */
   #unpackFrom(index: LogIndex): void {
     this.#emptyFilling();
-    while (this.#runs.length > 0 && this.#tailBase > index) {
-      this.#tail = [...unpackAll(this.#runs.pop()!), ...this.#tail];
+    if (index >= this.#tailBase) return;
+    const keep = Math.max(Math.floor((index - this.#base) / packedRun), 0);
+    const unpacked: (Entry | undefined)[] = [];
+    for (const run of this.#runs.splice(keep)) {
+      for (const entry of unpackAll(run)) unpacked.push(entry);
     }
+    for (const entry of this.#tail) unpacked.push(entry);
+    this.#tail = unpacked;
   }
 
   #emptyFilling(): void {

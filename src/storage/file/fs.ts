@@ -5,6 +5,7 @@
  */
 import * as nodeFs from "node:fs";
 import { dirname, resolve } from "node:path";
+import { isMissing, systemCode } from "./failure.js";
 import { type Lock, type LockHolder, lockDirectory, lockHolderOf } from "./lock.js";
 
 export interface File {
@@ -24,7 +25,7 @@ export interface File {
 export type OpenMode = "read" | "write" | "create";
 
 export interface FileSystem {
-  /** With its parents, durably; what is there already is fine if it is a directory. */
+  /** With its parents, durably; what is there already is fine if it is a directory, and made durable too. */
   makeDirectory(path: string): Promise<void>;
   list(path: string): Promise<readonly string[]>;
   open(path: string, mode: OpenMode): Promise<File>;
@@ -141,14 +142,30 @@ class NodeFile implements File {
   }
 }
 
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await nodeFs.promises.stat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * A directory is in its parent's list of names only once the parent is synced, and a process that made it may have
+ * been killed before that. So the parent is synced whoever made it, and a new one comes only into such a one.
+ */
 async function makeDirectory(path: string): Promise<void> {
-  const first = await nodeFs.promises.mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  // A new directory is in its parent's list of names only once the parent is synced.
-  const top = dirname(resolve(first));
-  for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
+  const parent = dirname(resolve(path));
+  const existed = await isThere(path);
+  if (!existed && parent !== resolve(path)) await makeDirectory(parent);
+  await nodeFs.promises.mkdir(path, { recursive: true });
+  try {
     await syncDirectory(parent);
-    if (parent === top || parent === dirname(parent)) return;
+  } catch (error) {
+    // What is in a directory that this user may not even read was made by another one.
+    if (!existed || !["EACCES", "EPERM"].includes(systemCode(error))) throw error;
   }
 }
 

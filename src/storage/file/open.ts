@@ -56,7 +56,12 @@ async function readyIdentity(
   // Listed again under the lock: a process that just ended may have changed it.
   const names = await fs.list(dir);
   const found = checkIdentity(await readIdentity(fs, dir, names), dir, hostId);
-  if (found !== null) return { identity: found, names };
+  if (found !== null) {
+    // A process that was killed may have left names that are in the system's memory only: of a segment, a
+    // snapshot, the identity itself. What is acknowledged from now on relies on them.
+    await fs.syncDirectory(dir);
+    return { identity: found, names };
+  }
   const identity = newIdentity(hostId);
   await writeIdentity(fs, dir, identity);
   return { identity, names: await fs.list(dir) };

@@ -6,9 +6,9 @@ import type { Entry, LogIndex } from "../../core/types.js";
 import { ByteReader } from "../../codec/bytes.js";
 import { wideEntryBytes } from "../../codec/entries.js";
 import { unpackAll } from "../../packed-entries.js";
-import { PlaceSeeds } from "./checksum.js";
-import { storageError } from "./failure.js";
-import type { FileSystem } from "./fs.js";
+import { PlaceSeeds, checksum } from "./checksum.js";
+import { isMissing, storageError } from "./failure.js";
+import type { File, FileSystem } from "./fs.js";
 import { type GroupState, bytesIn, termAt } from "./group-state.js";
 import { segmentName } from "./names.js";
 import { readMoved, readStored, sectionType } from "./records.js";
@@ -28,6 +28,9 @@ export type RelocationServices = {
   readonly warn: (message: string) => void;
 };
 
+/** By group number. */
+type Found = Map<number, Map<LogIndex, Entry>>;
+
 /** What is moved in one block: more would hold up the commands behind it. */
 const portionBytes = 512 * 1024;
 
@@ -35,6 +38,8 @@ export class Relocation {
   readonly #services: RelocationServices;
   #moving: Promise<void> | null = null;
   #warned = false;
+  /** A segment that stays because of what is lost in it, and was warned of; or 0. */
+  #kept = 0;
   #closing = false;
 
   constructor(services: RelocationServices) {
@@ -58,6 +63,8 @@ export class Relocation {
 
   async #relieve(): Promise<void> {
     const { wal, maxLogBytes } = this.#services;
+    // What is about to be removed needs no moving, and would not be there any more.
+    await wal.tidied();
     while (!this.#closing && wal.failed === null && wal.segments.totalBytes > maxLogBytes) {
       const oldest = wal.segments.used[0]!;
       if (oldest === wal.segments.used.at(-1) || !this.#isWorthwhile(oldest)) return;
@@ -94,6 +101,7 @@ export class Relocation {
   async #move(segment: Segment): Promise<void> {
     const { wal, isAlive } = this.#services;
     const found = await this.#entriesOf(segment);
+    if (found === null) return;
     for (const [number, entries] of found) {
       for (const portion of portionsOf(entries)) {
         const group = wal.groups.get(number);
@@ -108,41 +116,74 @@ export class Relocation {
     }
   }
 
-  /** The entries of each group that are needed from `segment`, in order. */
-  async #entriesOf({ segment, sizeBytes }: Segment): Promise<Map<number, Entry[]>> {
+  /**
+   * The entries of each group that are needed from `segment`, in order. Null if the segment is gone, and if one of
+   * them is not intact there: to write the others again and remove the segment would remove the only trace of it.
+   */
+  async #entriesOf({ segment, sizeBytes }: Segment): Promise<Map<number, Entry[]> | null> {
     const { fs, dir, directoryId, wal } = this.#services;
-    const file = await fs.open(`${dir}/${segmentName(segment)}`, "read");
-    const found = new Map<number, Map<LogIndex, Entry>>();
+    let file: File;
+    try {
+      file = await fs.open(`${dir}/${segmentName(segment)}`, "read");
+    } catch (error) {
+      // A compaction meanwhile has freed it.
+      if (isMissing(error) && wal.segments.used[0]!.segment > segment) return null;
+      throw error;
+    }
+    let found: Found;
     try {
       const reader = new SegmentReader(file, segment, sizeBytes, new PlaceSeeds(directoryId));
-      for (let offset = segmentHeaderBytes; ;) {
-        const header = await reader.header(offset);
-        if (header === null) break;
-        const bodies = await reader.view(offset + header.headerBytes, header.bodyBytes);
-        let at = 0;
-        for (const { group, type, bytes } of header.sections) {
-          const state = wal.groups.get(group);
-          if (state !== undefined && bytesIn(state, segment) > 0) {
-            collect(found, state, type, bodies.subarray(at, at + bytes));
-          }
-          at += bytes;
-        }
-        offset += header.headerBytes + header.bodyBytes;
-      }
+      found = await this.#intactIn(reader);
     } finally {
       await file.close();
     }
     const sorted = new Map<number, Entry[]>();
-    for (const [group, entries] of found) {
-      const state = wal.groups.get(group);
-      if (state === undefined) continue;
-      const needed = [...entries.values()].filter((entry) => isIn(state, segment, entry.index));
-      sorted.set(
-        group,
-        needed.sort((a, b) => a.index - b.index),
-      );
+    for (const [number, state] of wal.groups) {
+      const entries = [...(found.get(number)?.values() ?? [])];
+      const needed = entries.filter((entry) => isIn(state, segment, entry.index));
+      if (needed.length < countIn(state, segment)) {
+        this.#keep(segment, state);
+        return null;
+      }
+      if (needed.length === 0) continue;
+      needed.sort((a, b) => a.index - b.index);
+      sorted.set(number, needed);
     }
     return sorted;
+  }
+
+  /** What matches its checksum only: it would get a new one, and nobody would ever know. */
+  async #intactIn(reader: SegmentReader): Promise<Found> {
+    const { wal } = this.#services;
+    const found: Found = new Map();
+    for (let offset = segmentHeaderBytes; ;) {
+      const header = await reader.header(offset);
+      if (header === null) return found;
+      const bodies = await reader.view(offset + header.headerBytes, header.bodyBytes);
+      let at = 0;
+      for (const { group, type, bytes, crc } of header.sections) {
+        const body = bodies.subarray(at, at + bytes);
+        at += bytes;
+        const state = wal.groups.get(group);
+        if (state === undefined || bytesIn(state, reader.segment) === 0) continue;
+        if (body.length === bytes && checksum(body) === crc) collect(found, state, type, body);
+      }
+      offset += header.headerBytes + header.bodyBytes;
+    }
+  }
+
+  /**
+   * No failure of the storage, which would end the other groups too: the members have these entries in memory, a
+   * snapshot may still cover them, and if not the next opening finds the damage where it is.
+   */
+  #keep(segment: number, { identity }: GroupState): void {
+    if (this.#kept === segment) return;
+    this.#kept = segment;
+    this.#services.warn(
+      `${segmentName(segment)}: entries of group "${identity.group}" are not intact there: it is kept, and the ` +
+        "log grows above maxLogBytes, until a snapshot of that group covers them; a restart before that " +
+        "finds the group damaged",
+    );
   }
 
   async close(): Promise<void> {
@@ -157,13 +198,17 @@ function isIn(group: GroupState, segment: number, index: LogIndex): boolean {
   );
 }
 
+/** Entries of the group that are needed from `segment`. */
+function countIn(group: GroupState, segment: number): number {
+  let count = 0;
+  for (const place of group.places) {
+    if (place.segment === segment) count += place.last - place.first + 1;
+  }
+  return count;
+}
+
 /** What was cut off since it was written has another term than what the log has at its index now. */
-function collect(
-  found: Map<number, Map<LogIndex, Entry>>,
-  group: GroupState,
-  type: number,
-  body: Uint8Array,
-): void {
+function collect(found: Found, group: GroupState, type: number, body: Uint8Array): void {
   if (type !== sectionType.stored && type !== sectionType.moved) return;
   const reader = new ByteReader(body);
   const entries =

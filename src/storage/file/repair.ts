@@ -4,7 +4,7 @@
  */
 import { passOverMissing } from "./failure.js";
 import type { FileSystem } from "./fs.js";
-import { MarkFile, markBytes, noMarkFound } from "./mark.js";
+import { MarkFile, markBytes } from "./mark.js";
 import { markName, segmentName, temporarySuffix } from "./names.js";
 import type { ReadLog } from "./read-log.js";
 import type { Litter, Scan } from "./scan.js";
@@ -130,18 +130,21 @@ async function readyUnused(
   return unused;
 }
 
-/** Opens the mark, made anew if it is missing or too short. */
+/**
+ * Opens the mark, made if it is missing and made longer if it is too short. The slot that is left of
+ * it stays: it may be what shows that the log is damaged.
+ */
 export async function readyMark(fs: FileSystem, dir: string, log: ReadLog): Promise<MarkFile> {
   const path = `${dir}/${markName}`;
   const { directoryId } = log.scan;
   const sizeBytes = await fs.sizeOf(path).catch(() => -1);
   const file = await fs.open(path, sizeBytes < 0 ? "create" : "write");
+  const from = Math.max(sizeBytes, 0);
   try {
-    if (sizeBytes < markBytes) {
-      await file.write(0, [new Uint8Array(markBytes)]);
+    if (from < markBytes) {
+      await file.write(from, [new Uint8Array(markBytes - from)]);
       await file.sync();
       await fs.syncDirectory(dir);
-      return new MarkFile(file, directoryId, noMarkFound);
     }
     return new MarkFile(file, directoryId, log.foundMark);
   } catch (error) {

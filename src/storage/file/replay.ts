@@ -163,6 +163,13 @@ function applyMoved(group: ReplayedGroup, reader: ByteReader, segment: number): 
   }
 }
 
+/** A name is given again only after its group was deleted: the record of that may be lost. */
+function dropNamed(replay: Replay, name: string): void {
+  for (const [number, { state }] of replay.groups) {
+    if (state.identity.group === name) replay.groups.delete(number);
+  }
+}
+
 /** Applies one intact section. Throws when its content does not decode. */
 export function applySection(
   replay: Replay,
@@ -175,6 +182,7 @@ export function applySection(
   const reader = new ByteReader(body);
   if (section.type === sectionType.created) {
     const state = createGroupState(section.group, readIdentityBody(reader));
+    dropNamed(replay, state.identity.group);
     replay.nextGroup = Math.max(replay.nextGroup, section.group + 1);
     replay.groups.set(section.group, {
       state,

@@ -133,9 +133,14 @@ function confirmDamage(scan: Scan): void {
   }
 }
 
+/** Right behind the header of the first segment there is, which does not say what it begins with any more. */
+function isFirst(scan: Scan, offset: number): boolean {
+  return scan.expected === 0 && scan.segments.length === 1 && offset === segmentHeaderBytes;
+}
+
 /** An intact block was found: judges what is pending before it. */
 function resolvePending(scan: Scan, header: BlockHeader, segment: number, offset: number): void {
-  const gap = header.sequence !== scan.expected;
+  const gap = header.sequence !== scan.expected && !isFirst(scan, offset);
   const junk = scan.pending.every((bad) => bad.block === null);
   if (!gap && junk) {
     // No block is missing, so nothing was there: a flipped bit in unused room, or what an earlier
@@ -145,9 +150,9 @@ function resolvePending(scan: Scan, header: BlockHeader, segment: number, offset
   }
   confirmDamage(scan);
   if (!gap) return;
-  const message =
-    `${segmentName(segment)} at offset ${offset}: blocks ${scan.expected} to ` +
-    `${header.sequence - 1} before it are missing`;
+  const which =
+    scan.expected === 0 ? "blocks" : `blocks ${scan.expected} to ${header.sequence - 1}`;
+  const message = `${segmentName(segment)} at offset ${offset}: ${which} before it are missing`;
   report(scan, "damage", { segment, offset, message });
   suspectAll(scan.replay, message);
   // Unless it begins with a checkpoint, which makes the groups known again.
