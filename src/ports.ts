@@ -235,8 +235,8 @@ export interface Codec {
   /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
   encode(value: unknown): Uint8Array;
   /**
-   * Optional: `head`, then the bytes of `encode`, in one piece: what would be copied behind something else
-   * anyway is written there at once. It may lie in a larger buffer, but nobody writes to it again.
+   * Optional: `head`, then the bytes of `encode`, in one buffer of its own: what would be copied behind
+   * something else anyway is written there at once.
    */
   encodeBehind?(head: Uint8Array, value: unknown): Uint8Array;
   /** The inverse. What it returns aliases nothing that it was given. */

@@ -43,6 +43,10 @@ export function isU32(value: number): boolean {
   return value >>> 0 === value;
 }
 
+const slabBytes = 4096;
+/** Above it, a buffer of its own costs less than what it would keep alive. */
+const mostFromSlab = 512;
+
 /**
  * Where somebody's small frames are written one behind the other: a buffer for each costs more than what is
  * written into it. What was handed out is never written to again. One for each connection: whoever does
@@ -51,21 +55,13 @@ export function isU32(value: number): boolean {
 export class Slab {
   bytes = new Uint8Array(0);
   view = new DataView(this.bytes.buffer);
-  readonly #sizeBytes: number;
-  readonly #mostBytes: number;
   #used = 0;
-
-  /** Above `mostBytes`, a buffer of its own costs less than what it would keep alive. */
-  constructor(sizeBytes = 4096, mostBytes = 512) {
-    this.#sizeBytes = sizeBytes;
-    this.#mostBytes = mostBytes;
-  }
 
   /** Where `sizeBytes` of `bytes` are free, and now taken; -1 if they are too many for it. */
   take(sizeBytes: number): number {
-    if (sizeBytes > this.#mostBytes) return -1;
+    if (sizeBytes > mostFromSlab) return -1;
     if (this.#used + sizeBytes > this.bytes.length) {
-      this.bytes = new Uint8Array(this.#sizeBytes);
+      this.bytes = new Uint8Array(slabBytes);
       this.view = new DataView(this.bytes.buffer);
       this.#used = 0;
     }

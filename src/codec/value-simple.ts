@@ -4,17 +4,11 @@
  * the one that has to be. The bytes are the same.
  */
 
-import type { Slab } from "./bytes.js";
-
 /** Not one of these: the codec proper has to look at it. */
 export const notSimple: unique symbol = Symbol("not simple");
 
-/** Null for everything that is not simple. Behind `head`, all in one piece of its own, of `slab` if it is large. */
-export function encodeSimple(
-  value: unknown,
-  head: Uint8Array,
-  slab: Slab | null,
-): Uint8Array | null {
+/** Null for everything that is not simple. Behind `head`, all in one buffer of its own. */
+export function encodeSimple(value: unknown, head: Uint8Array): Uint8Array | null {
   if (typeof value === "number") {
     return isCount(value) ? encodeCount(value, head) : null;
   }
@@ -22,30 +16,22 @@ export function encodeSimple(
   if (value === undefined) return oneByte(0xf7, head);
   if (typeof value === "boolean") return oneByte(value ? 0xf5 : 0xf4, head);
   if (typeof value === "object" && Object.getPrototypeOf(value) === Uint8Array.prototype) {
-    return encodeBytes(value as Uint8Array, head, slab);
+    return encodeBytes(value as Uint8Array, head);
   }
   return null;
 }
 
-/** Up to so many bytes lie in V8's own heap, where a buffer costs next to nothing. */
-const mostInHeap = 64;
-
 /** `sizeBytes` behind `head`, to be filled. */
-export function roomBehind(head: Uint8Array, sizeBytes: number, slab: Slab | null): Uint8Array {
-  const bytes = room(head.length + sizeBytes, slab);
+function roomBehind(head: Uint8Array, sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(head.length + sizeBytes);
   for (let i = 0; i < head.length; i++) bytes[i] = head[i]!;
   return bytes;
 }
 
-function room(sizeBytes: number, slab: Slab | null): Uint8Array {
-  const from = slab === null || sizeBytes <= mostInHeap ? -1 : slab.take(sizeBytes);
-  return from < 0 ? new Uint8Array(sizeBytes) : new Uint8Array(slab!.bytes.buffer, from, sizeBytes);
-}
-
 /** Tag 64 of RFC 8746, then a byte string. */
-function encodeBytes(value: Uint8Array, head: Uint8Array, slab: Slab | null): Uint8Array {
+function encodeBytes(value: Uint8Array, head: Uint8Array): Uint8Array {
   const { length } = value;
-  const bytes = roomBehind(head, 2 + headBytes(length) + length, slab);
+  const bytes = roomBehind(head, 2 + headBytes(length) + length);
   const at = head.length;
   bytes[at] = 0xd8;
   bytes[at + 1] = 64;
@@ -73,13 +59,13 @@ export function writeHead(bytes: Uint8Array, at: number, major: number, argument
 }
 
 function oneByte(byte: number, head: Uint8Array): Uint8Array {
-  const bytes = roomBehind(head, 1, null);
+  const bytes = roomBehind(head, 1);
   bytes[head.length] = byte;
   return bytes;
 }
 
 function encodeCount(value: number, head: Uint8Array): Uint8Array {
-  const bytes = roomBehind(head, headBytes(value), null);
+  const bytes = roomBehind(head, headBytes(value));
   writeHead(bytes, head.length, 0, value);
   return bytes;
 }

@@ -2,21 +2,18 @@
 import { Decoder } from "cbor-x/decode";
 import { Encoder } from "cbor-x/encode";
 import type { Codec } from "../ports.js";
-import { concatenate, Slab } from "./bytes.js";
+import { concatenate } from "./bytes.js";
 import { captureValue } from "./value-capture.js";
 import { explain } from "./value-explain.js";
 import { UnencodableError, weigh, wholeWeight } from "./value-forms.js";
 import { restore } from "./value-restore.js";
 import { scan } from "./value-scan.js";
-import { decodeSimple, encodeSimple, notSimple, roomBehind } from "./value-simple.js";
+import { decodeSimple, encodeSimple, notSimple } from "./value-simple.js";
 import { encodeInSlices } from "./value-slices.js";
 import { decodeInSlices } from "./value-unslice.js";
 
 /** cbor-x: go back to where this encoding began, because the bytes are copied at once. */
 const resetAfterwards = 1024;
-/** A buffer for each command of a kilobyte takes a microsecond; of more than 4 KiB it is worth it. */
-const slabBytes = 32 * 1024;
-const mostFromSlab = 4096;
 const noHead = new Uint8Array(0);
 /** Missing in its types. */
 type EncodeWith = (value: unknown, options: number) => Uint8Array;
@@ -57,9 +54,6 @@ export function createCborCodec(): Required<Codec> {
   const encodeWhole = (value: unknown): Uint8Array =>
     encodeWith.call(encoder, value, resetAfterwards);
 
-  /** Of what is written behind a head: it is on its way, and nobody keeps it for long. */
-  const slab = new Slab(slabBytes, mostFromSlab);
-
   const encodeOther = (value: unknown): Uint8Array =>
     isSmall(value)
       ? new Uint8Array(encodeWhole(value))
@@ -79,17 +73,11 @@ export function createCborCodec(): Required<Codec> {
     canonical: true,
 
     encode(value: unknown): Uint8Array {
-      return encodeSimple(value, noHead, null) ?? encodeOther(value);
+      return encodeSimple(value, noHead) ?? encodeOther(value);
     },
 
     encodeBehind(head: Uint8Array, value: unknown): Uint8Array {
-      const simple = encodeSimple(value, head, slab);
-      if (simple !== null) return simple;
-      if (!isSmall(value)) return concatenate([head, ...encodeInSlices(value, encodeWhole)]);
-      const bytes = encodeWhole(value);
-      const whole = roomBehind(head, bytes.length, slab);
-      whole.set(bytes, head.length);
-      return whole;
+      return encodeSimple(value, head) ?? concatenate([head, encodeOther(value)]);
     },
 
     decode(bytes: Uint8Array): unknown {
