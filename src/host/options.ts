@@ -104,9 +104,26 @@ function refuse(message: string): never {
   throw new RaftError("invalidArgument", message);
 }
 
+const hostOptionNames: readonly string[] = Object.keys({
+  ...{ id: true, listen: true, advertise: true, storage: true, transport: true, clock: true },
+  ...{ random: true, logger: true, limits: true, freeze: true, tls: true },
+} satisfies Record<keyof HostOptions | "tls", true>);
+
+const groupOptionNames: readonly string[] = Object.keys({
+  ...{ start: true, config: true, hooks: true, timeoutMs: true, onDamage: true },
+} satisfies Record<keyof GroupOptions, true>);
+
 export function checkHostOptions(options: unknown): asserts options is HostOptions {
-  if (typeof options === "object" && options !== null) return;
-  refuse(`options: expected an object such as { id: "foo", listen: "127.0.0.1:7101" }`);
+  if (typeof options !== "object" || options === null) {
+    refuse(`options: expected an object such as { id: "foo", listen: "127.0.0.1:7101" }`);
+  }
+  checkNames(options, hostOptionNames);
+}
+
+/** A misspelt option would be as good as none. */
+function checkNames(options: object, names: readonly string[]): void {
+  const strange = Object.keys(options).find((name) => !names.includes(name));
+  if (strange !== undefined) refuse(`${strange}: no such option; there are ${names.join(", ")}`);
 }
 
 export function checkHostId(id: unknown): void {
@@ -151,6 +168,7 @@ export function checkGroupOptions(options: unknown): asserts options is GroupOpt
   if (typeof options !== "object" || options === null) {
     refuse(`options: expected an object such as { start: "create" }, got ${show(options)}`);
   }
+  checkNames(options, groupOptionNames);
   const given = options as Partial<Record<keyof GroupOptions, unknown>>;
   const { start, hooks, timeoutMs, onDamage } = given;
   checkStart(start);

@@ -48,6 +48,12 @@ describe("startHost refuses", () => {
       /limits\.maxConnections: expected a whole number/,
     ],
     ["a storage that is none", { storage: {} as never }, "invalidArgument", /^storage: .*"open"/],
+    [
+      "a misspelt option",
+      { storge: 1 } as object,
+      "invalidArgument",
+      /^storge: no such option; there are id, listen, .*storage/,
+    ],
     ["a logger that is none", { logger: {} as never }, "invalidArgument", /^logger: .*"debug"/],
   ];
   for (const [what, options, code, message] of cases) {
@@ -77,6 +83,14 @@ describe("host.group refuses", () => {
     ["a bad name", "a b", counter, { start: "create" }, "invalidArgument", /^group name: expected/],
     ["no value", "g", {}, { start: "create" }, "invalidValue", /^value: expected what defineValue/],
     ["no options", "g", counter, undefined, "invalidArgument", /^options: expected/],
+    [
+      "a misspelt option",
+      "g",
+      counter,
+      { start: "create", onDamaged: "rejoin" },
+      "invalidArgument",
+      /^onDamaged: no such option; there are start, .*onDamage/,
+    ],
     ["no start", "g", counter, {}, "invalidArgument", /^start: expected "create" or/],
     [
       "no address",
