@@ -3,6 +3,16 @@ import { type Mutant, scenario, simulator, unit } from "../types.js";
 
 export const snapshots: readonly Mutant[] = [
   {
+    id: "unreadable-snapshot-asked-for-at-once",
+    hazards: [96],
+    bug: "a leader whose snapshot cannot be read asks its disk for it again and again without a pause",
+    file: "src/core/send-snapshot.ts",
+    find: "if (core.snapshot !== sending.meta) beginSending(core, peer);",
+    replace:
+      "if (core.snapshot !== sending.meta) beginSending(core, peer);\n    else sending.busy = false;",
+    catchers: [unit("test/member/admin.test")],
+  },
+  {
     id: "snapshot-keeps-a-conflicting-log",
     hazards: [48],
     bug: "entries behind an installed snapshot stay although they belong to another history",
