@@ -205,11 +205,13 @@ export class Turns {
       this.#turn(this.#clock.nowMs());
     } catch (error) {
       this.#onDefect(error);
+    } finally {
+      // Also when the logger throws, which is told of the defect.
+      this.#onTurnEnd();
+      this.#running = false;
+      this.#arm();
+      if (this.#wantsTurn()) this.schedule();
     }
-    this.#onTurnEnd();
-    this.#running = false;
-    this.#arm();
-    if (this.#wantsTurn()) this.schedule();
   }
 
   #turn(nowMs: number): void {
@@ -230,6 +232,7 @@ export class Turns {
   #wantsTurn(): boolean {
     return (
       this.#drain !== null ||
+      this.#storageTouched ||
       this.#woken.length > 0 ||
       this.#later.length > 0 ||
       this.#unfinished.length > 0 ||
@@ -244,15 +247,13 @@ export class Turns {
     const unfinished = this.#unfinished;
     if (unfinished.length === 0) return;
     this.#unfinished = [];
+    for (const taker of unfinished) taker.unfinished = false;
     try {
       this.#transport.flush?.();
     } catch (error) {
       this.#onDefect(error);
     }
-    for (const taker of unfinished) {
-      taker.unfinished = false;
-      taker.finishTurn();
-    }
+    for (const taker of unfinished) taker.finishTurn();
     this.#settle();
     this.#flush();
   }

@@ -199,6 +199,29 @@ describe("the turns of a host", () => {
     }
   });
 
+  test("go on when whoever is told of a defect throws as well", () => {
+    const loop = new Loop();
+    const turns = new Turns({
+      clock: loop,
+      storage: { flush: () => undefined } as Partial<Storage> as Storage,
+      transport: {} as Transport,
+      onDefect: () => assert.fail("the logger is broken"),
+      onTurnEnd: () => undefined,
+    });
+    const taker = new Taker(Infinity);
+    let turnsTaken = 0;
+    taker.turn = () => {
+      turnsTaken += 1;
+      if (turnsTaken === 1) throw new Error("a defect");
+    };
+    turns.add(taker);
+    turns.wake(taker);
+    assert.throws(() => loop.round(), /the logger is broken/);
+    turns.wake(taker);
+    loop.round();
+    assert.equal(turnsTaken, 2);
+  });
+
   test("tell of a stall also when what came meanwhile has moved all deadlines, and then rest", () => {
     const { loop, turns, taker } = start();
     loop.now = 1100;
