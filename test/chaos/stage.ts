@@ -49,6 +49,8 @@ type Member = {
   down: boolean;
   /** Somebody has asked for its removal and does not know what became of it. */
   mayBeRemoved: boolean;
+  /** Whoever asks for its removal right now starts it anew. */
+  beingRemoved: boolean;
 };
 
 export function memberIds(count: number): string[] {
@@ -97,6 +99,7 @@ export class Stage {
         life: 1,
         down: true,
         mayBeRemoved: false,
+        beingRemoved: false,
       });
     }
   }
@@ -181,7 +184,11 @@ export class Stage {
   /** A member ends when somebody ends it, and by itself only when it was taken out. */
   async #watch(member: Member, child: Child<FromMember>): Promise<void> {
     const how = await child.gone;
-    if (member.child !== child || member.down) return;
+    if (member.child !== child || member.down || member.beingRemoved) return;
+    await this.#endedByItself(member, how);
+  }
+
+  async #endedByItself(member: Member, how: string | null): Promise<void> {
     if (how !== null || !member.mayBeRemoved) {
       this.problems.push(`${member.id} ended by itself: ${how ?? "in good order"}`);
       return;
@@ -228,17 +235,25 @@ export class Stage {
     const member = this.members.get(id)!;
     const { members } = await this.status();
     const memberId = members.find(({ hostId }) => hostId === id)!.id;
+    const { child } = member;
     member.mayBeRemoved = true;
+    member.beingRemoved = true;
     try {
       await this.observer.removeMember(memberId, { timeoutMs: 20_000 });
     } catch (error) {
       const certain = error instanceof RaftError && error.applied === "no";
       if (certain) member.mayBeRemoved = false;
+      member.beingRemoved = false;
+      // It may have ended before we knew, and nobody has started it.
+      if (child?.alive === false && member.child === child && !member.down) {
+        await this.#endedByItself(member, await child.gone);
+      }
       return false;
     }
     await this.stop(id, "SIGTERM");
     this.loseMemory(id);
     member.mayBeRemoved = false;
+    member.beingRemoved = false;
     await this.start(id);
     return true;
   }
