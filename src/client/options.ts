@@ -1,5 +1,6 @@
 /** Checks of what callers hand in: every refusal is `invalidArgument` and names the field. */
 import { RaftError } from "../errors.js";
+import { unknownName } from "../value/define.js";
 import type { CallOptions } from "./types.js";
 
 export const defaultTimeoutMs = 5000;
@@ -67,22 +68,24 @@ export function checkId(id: unknown): string {
   throw invalid("id", `must be a member id or a host id, got ${show(id)}`);
 }
 
-/** A misspelt option would be as good as none. */
 export function checkNames(options: object, names: readonly string[]): void {
-  const strange = Object.keys(options).find((name) => !names.includes(name));
+  const strange = unknownName(options, names);
   if (strange !== undefined) {
     throw invalid(strange, `is no option; there are ${names.join(", ")}`);
   }
 }
 
-/** Methods of a port that was handed in; a wrong object must fail here and not under load. */
+/** What a port that was handed in lacks; a wrong object must fail at once and not under load. */
+export function missingMethod(port: unknown, methods: readonly string[]): string | undefined {
+  const fields = port as Readonly<Record<string, unknown>> | null | undefined;
+  return methods.find((method) => typeof fields?.[method] !== "function");
+}
+
 export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
   if (port === undefined) return;
-  const fields = port as Readonly<Record<string, unknown>> | null;
-  for (const method of methods) {
-    if (typeof fields?.[method] === "function") continue;
-    throw invalid(field, `must be an object with a method "${method}", got ${show(port)}`);
-  }
+  const missing = missingMethod(port, methods);
+  if (missing === undefined) return;
+  throw invalid(field, `must be an object with a method "${missing}", got ${show(port)}`);
 }
 
 export function invalid(field: string, problem: string): RaftError {

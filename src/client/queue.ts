@@ -34,7 +34,7 @@ export class CallQueue {
   /** Nothing can be sent for now: what ran out of time meanwhile must not pile up. */
   dropSettled(outstanding: number): void {
     const few = this.#calls.length < fewCalls || this.#calls.length < 2 * outstanding;
-    if (this.#calls.length === 0 || (few && outstanding > 0)) return;
+    if (few && outstanding > 0) return;
     this.#calls = this.#calls.filter((call) => !call.done);
   }
 }

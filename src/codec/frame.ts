@@ -269,3 +269,11 @@ export class FrameReader {
     this.#onPayload(payload);
   }
 }
+
+/** What a payload that waits to be sent takes at least: a short one takes far more than its bytes. */
+const leastPayloadBytes = 512;
+
+/** The memory that payloads which wait to be sent take, about. */
+export function heldBytes(payloadBytes: number, payloads: number): number {
+  return Math.max(payloadBytes, leastPayloadBytes * payloads);
+}

@@ -1,9 +1,10 @@
 /** What `startHost` and `host.group` are given, checked by name. */
 import type { GroupConfig } from "../core/types.js";
+import { missingMethod } from "../client/options.js";
 import { RaftError } from "../errors.js";
 import type { GroupHooks } from "../member/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
-import { isDefinedValue } from "../value/define.js";
+import { isDefinedValue, unknownName } from "../value/define.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { HostLimits } from "./limits.js";
 
@@ -120,9 +121,8 @@ export function checkHostOptions(options: unknown): asserts options is HostOptio
   checkNames(options, hostOptionNames);
 }
 
-/** A misspelt option would be as good as none. */
 function checkNames(options: object, names: readonly string[]): void {
-  const strange = Object.keys(options).find((name) => !names.includes(name));
+  const strange = unknownName(options, names);
   if (strange !== undefined) refuse(`${strange}: no such option; there are ${names.join(", ")}`);
 }
 
@@ -142,13 +142,10 @@ export function checkJoinAddresses(join: readonly string[]): void {
   refuse("start.join: the storage holds no member of the group, so an address to join is needed");
 }
 
-/** Methods of a port that was handed in; a wrong object must fail here and not under load. */
 export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
-  for (const method of methods) {
-    const fields = port as Readonly<Record<string, unknown>> | null | undefined;
-    if (typeof fields?.[method] === "function") continue;
-    refuse(`${field}: expected an object with a method "${method}", got ${show(port)}`);
-  }
+  const missing = missingMethod(port, methods);
+  if (missing === undefined) return;
+  refuse(`${field}: expected an object with a method "${missing}", got ${show(port)}`);
 }
 
 export function checkGroupName(name: unknown): void {

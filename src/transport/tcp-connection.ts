@@ -9,7 +9,7 @@
  */
 import type { Socket } from "node:net";
 import type { Checksum } from "../codec/crc32.js";
-import { FrameReader, makeFarewell, makePreamble } from "../codec/frame.js";
+import { FrameReader, heldBytes, makeFarewell, makePreamble } from "../codec/frame.js";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
 import type { HeapLimit } from "./heap-limit.js";
@@ -38,8 +38,6 @@ export type Side = "dialled" | "accepted";
 
 /** One write takes no more payloads once it has this many bytes; the rest follows behind it. */
 const writeBytes = 1024 * 1024;
-/** What a payload that waits takes at least: millions of short ones take gigabytes. */
-const leastPayloadBytes = 512;
 
 export class TcpConnection implements Connection {
   readonly remote: string;
@@ -119,11 +117,11 @@ export class TcpConnection implements Connection {
     this.#queue.push(payload);
     this.#queuedBytes += bytes;
     if (this.#queuedBytes > highWaterBytes) this.#full = true;
-    const heldBytes = Math.max(this.#queuedBytes, leastPayloadBytes * this.#queue.length);
-    if (heldBytes > maxQueuedBytes) {
+    const held = heldBytes(this.#queuedBytes, this.#queue.length);
+    if (held > maxQueuedBytes) {
       return this.#break(
         "overloaded",
-        `${heldBytes} bytes wait to be sent, maxQueuedBytes is ${maxQueuedBytes}`,
+        `${held} bytes wait to be sent, maxQueuedBytes is ${maxQueuedBytes}`,
       );
     }
     this.#scheduleFlush();

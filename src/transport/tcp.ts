@@ -128,14 +128,10 @@ class TcpTransport implements Transport, TcpShared {
   }
 
   flushLater(connection: TcpConnection): void {
-    if (this.#unsent.push(connection) === 1) process.nextTick(this.#flushUnsent);
+    if (this.#unsent.push(connection) === 1) process.nextTick(this.flush);
   }
 
-  flush(): void {
-    this.#flushUnsent();
-  }
-
-  readonly #flushUnsent = (): void => {
+  readonly flush = (): void => {
     const unsent = this.#unsent;
     if (unsent.length === 0) return;
     this.#unsent = [];

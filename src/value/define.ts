@@ -240,9 +240,13 @@ const fieldNames: readonly string[] = Object.freeze([
   ...["codec", "upgrade", "compatibleVersions", "partition"],
 ]);
 
-/** A misspelt one would be as good as none, and show under load. */
+/** One that is none of `names`: a misspelt field or option would be as good as none, and show under load. */
+export function unknownName(fields: object, names: readonly string[]): string | undefined {
+  return Object.keys(fields).find((name) => !names.includes(name));
+}
+
 function checkFields(label: string, fields: Record<string, unknown>): void {
-  const strange = Object.keys(fields).find((field) => !fieldNames.includes(field));
+  const strange = unknownName(fields, fieldNames);
   if (strange === undefined) return;
   throw invalid(label, strange, `is no field of a value; there are ${fieldNames.join(", ")}`);
 }

@@ -1,7 +1,7 @@
 /** When a host acts on its timers: after its sockets were read, and not too long after (hazard 94). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type TurnTaker, Turns } from "../../src/host/turns.js";
+import { type TurnTaker, Turns, type TurnsOptions } from "../../src/host/turns.js";
 import type { Clock, Storage, Transport } from "../../src/ports.js";
 
 /** A loop whose rounds are run by hand. */
@@ -64,17 +64,19 @@ class Taker implements TurnTaker {
   }
 }
 
-function start(done: string[] = []): { loop: Loop; turns: Turns; taker: Taker } {
+/** What is done is noted; `change` takes the place of some of it. */
+function start(
+  done: string[] = [],
+  change: Partial<TurnsOptions> = {},
+): { loop: Loop; turns: Turns; taker: Taker } {
   const loop = new Loop();
-  const storage = { flush: () => void done.push("stored") } as unknown as Storage;
-  const onDefect = (error: unknown): void => assert.fail(String(error));
-  const transport = { flush: () => void done.push("left") } as Partial<Transport> as Transport;
   const turns = new Turns({
     clock: loop,
-    storage,
-    transport,
-    onDefect,
+    storage: { flush: () => void done.push("stored") } as Partial<Storage> as Storage,
+    transport: { flush: () => void done.push("left") } as Partial<Transport> as Transport,
+    onDefect: (error) => assert.fail(String(error)),
     onTurnEnd: () => undefined,
+    ...change,
   });
   const taker = new Taker();
   turns.add(taker);
@@ -178,14 +180,10 @@ describe("the turns of a host", () => {
 
   test("go on when the transport cannot let it leave", () => {
     const defects: string[] = [];
-    const loop = new Loop();
     const flush = (): void => assert.fail("no memory");
-    const turns = new Turns({
-      clock: loop,
-      storage: { flush: () => undefined } as Partial<Storage> as Storage,
+    const { loop, turns } = start([], {
       transport: { flush } as Partial<Transport> as Transport,
       onDefect: (error) => void defects.push(String(error)),
-      onTurnEnd: () => undefined,
     });
     const follower = new Taker(Infinity);
     let finished = 0;
@@ -200,14 +198,7 @@ describe("the turns of a host", () => {
   });
 
   test("go on when whoever is told of a defect throws as well", () => {
-    const loop = new Loop();
-    const turns = new Turns({
-      clock: loop,
-      storage: { flush: () => undefined } as Partial<Storage> as Storage,
-      transport: {} as Transport,
-      onDefect: () => assert.fail("the logger is broken"),
-      onTurnEnd: () => undefined,
-    });
+    const { loop, turns } = start([], { onDefect: () => assert.fail("the logger is broken") });
     const taker = new Taker(Infinity);
     let turnsTaken = 0;
     taker.turn = () => {

@@ -2,16 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Storage } from "../../src/ports.js";
-import { defineValue } from "../../src/value/define.js";
-import { Lab, longLog } from "./harness.js";
-
-const counter = defineValue({
-  name: "counter",
-  version: 1,
-  initial: () => 0,
-  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
-  queries: { get: (n) => n },
-});
+import { counter, Lab, longLog } from "./harness.js";
 
 async function startLab(change: { maxUncommittedBytes?: number } = {}): Promise<Lab> {
   const lab = new Lab(counter);

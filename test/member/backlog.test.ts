@@ -1,16 +1,7 @@
 /** A long log to be applied, as after a restart: in slices, and nothing is answered too early. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { defineValue } from "../../src/value/define.js";
-import { Lab, longLog } from "./harness.js";
-
-const counter = defineValue({
-  name: "counter",
-  version: 1,
-  initial: () => 0,
-  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
-  queries: { get: (n) => n },
-});
+import { counter, Lab, longLog } from "./harness.js";
 
 const count = 30_000;
 /** Behind the beginning of the group and the session's own entry. */

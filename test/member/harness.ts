@@ -10,9 +10,18 @@ import { Member } from "../../src/member/member.js";
 import type { GroupHooks, MemberServices, ReplySink } from "../../src/member/types.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
 import { encodeCommandBody, encodeQueryBody } from "../../src/value/body.js";
+import { defineValue } from "../../src/value/define.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
 
 export const codec = createCborCodec();
+
+export const counter = defineValue({
+  name: "counter",
+  version: 1,
+  initial: () => 0,
+  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
+  queries: { get: (n) => n },
+});
 
 export type Reply = {
   readonly request: number;

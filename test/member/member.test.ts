@@ -6,15 +6,7 @@ import { lastIndex } from "../../src/core/log.js";
 import type { Entry } from "../../src/core/types.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
-import { codec, Lab } from "./harness.js";
-
-const counter = defineValue({
-  name: "counter",
-  version: 1,
-  initial: () => 0,
-  commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
-  queries: { get: (n) => n },
-});
+import { codec, counter, Lab } from "./harness.js";
 
 /** What another leader may have written at that place. */
 function foreign(index: number, term: number, session: number, sequence: number): Entry {

@@ -9,19 +9,9 @@ import {
   identityOf,
   imageOf,
   noise,
-  removeDirectory,
-  temporaryDirectory,
   textsOf,
+  inDirectory,
 } from "./support.js";
-
-async function inDirectory(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = temporaryDirectory();
-  try {
-    await work(dir);
-  } finally {
-    removeDirectory(dir);
-  }
-}
 
 test("what was acknowledged is there after a restart: identity, hard state and entries", () =>
   inDirectory(async (dir) => {

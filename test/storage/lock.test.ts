@@ -9,18 +9,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { RaftError } from "../../src/errors.js";
 import { askHolder, bindInDirectory } from "../../src/storage/file/lock.js";
-import { removeDirectory, temporaryDirectory } from "./support.js";
+import { inDirectory } from "./support.js";
 
 type Bound = NonNullable<Awaited<ReturnType<typeof bindInDirectory>>>;
-
-async function inDirectory(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = temporaryDirectory();
-  try {
-    await work(dir);
-  } finally {
-    removeDirectory(dir);
-  }
-}
 
 function closed(server: net.Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));

@@ -226,3 +226,12 @@ export function imageOf(dir: string): Map<string, Buffer> {
 export function textsOf(entries: readonly Entry[]): string[] {
   return entries.map((entry) => Buffer.from(entry.body).toString());
 }
+
+export async function inDirectory(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = temporaryDirectory();
+  try {
+    await work(dir);
+  } finally {
+    removeDirectory(dir);
+  }
+}

@@ -129,8 +129,7 @@ export async function bindInDirectory(
   path: string,
   greeting: string,
 ): Promise<Bound | null> {
-  const holder = await askHolder(path);
-  if (holder !== null) return refuse(directory, holder);
+  await refuseIfHeld(directory, path);
   const claimPath = `${path}-${randomBytes(4).toString("hex")}${temporarySuffix}`;
   let claim: Bound;
   try {
@@ -147,6 +146,11 @@ export async function bindInDirectory(
   } finally {
     await release(claim);
   }
+}
+
+async function refuseIfHeld(directory: string, path: string): Promise<void> {
+  const holder = await askHolder(path);
+  if (holder !== null) refuse(directory, holder);
 }
 
 /** Resolves when no other claim answers; gives those that killed processes have left. */
@@ -183,8 +187,7 @@ async function replaceStale(
   path: string,
   greeting: string,
 ): Promise<Bound | null> {
-  const holder = await askHolder(path);
-  if (holder !== null) return refuse(directory, holder);
+  await refuseIfHeld(directory, path);
   nodeFs.rmSync(path, { force: true });
   try {
     return await bind(path, greeting);
