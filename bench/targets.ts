@@ -231,16 +231,20 @@ function failoverFindings({ settings }: FailoverResult): Finding[] {
 }
 
 function joinFindings(result: JoinResult): Finding[] {
-  const { rounds, encodeMs, decodeMs, enteredMedianMs } = result;
+  const { rounds, alone, beside, enteredMedianMs } = result;
   const most = (values: readonly number[]): string => Math.max(...values).toFixed(0);
-  const mostMs = 500 + encodeMs + decodeMs;
+  // Under the load under which it enters: five processes share the machine's cores.
+  const codecMs = beside.encodeMs + beside.decodeMs;
+  const aloneMs = alone.encodeMs + alone.decodeMs;
   const during = median(rounds.map((round) => round.writesPerSecond));
   return [
     {
       what: "a newcomer takes in 1,000,000 map entries under 64 writers",
-      target: `at most the original's 500 ms and the codec's ${(encodeMs + decodeMs).toFixed(0)} ms`,
+      target:
+        `at most the original's 500 ms and the codec's ${codecMs.toFixed(0)} ms beside the writers ` +
+        `(${aloneMs.toFixed(0)} ms without them)`,
       measured: `${enteredMedianMs.toFixed(0)} ms`,
-      holds: enteredMedianMs <= mostMs,
+      holds: enteredMedianMs <= 500 + codecMs,
     },
     {
       what: "writes while it does",

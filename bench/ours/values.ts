@@ -24,6 +24,9 @@ export const payload = defineValue({
   queries: { length: (state) => state.length },
 });
 
+/** Of the map that a newcomer takes in. */
+export const mapEntries = 1_000_000;
+
 /** A map that may hold a million entries. */
 export const bigMap = defineValue({
   name: "bench-map",

@@ -1,9 +1,10 @@
 /** A newcomer takes in a value of a million map entries while clients go on writing. */
-import { connect, createCborCodec } from "../package.js";
+import { connect } from "../package.js";
 import { median } from "../compare.js";
+import type { CodecReply } from "../ours/codec.js";
 import type { WatchedReply } from "../ours/member.js";
-import { bigMap } from "../ours/values.js";
-import { ask, stopWorkers, type Worker } from "../processes.js";
+import { bigMap, mapEntries } from "../ours/values.js";
+import { ask, startWorker, stopWorkers, type Worker } from "../processes.js";
 import { defaults, type Ours, removeWhenSettled, startMember, startOurs } from "../systems.js";
 
 export type JoinRound = {
@@ -26,18 +27,19 @@ export type JoinResult = {
   readonly enteredMedianMs: number;
   readonly writesBefore: number;
   readonly leadershipLost: boolean;
-  /** What the codec alone takes for the same value, once each, in a process that does nothing else. */
-  readonly encodeMs: number;
-  readonly decodeMs: number;
+  /** What the codec alone takes for the same value in a process of its own, without and beside the writers. */
+  readonly alone: CodecCost;
+  readonly beside: CodecCost;
 };
+export type CodecCost = { readonly encodeMs: number; readonly decodeMs: number };
 
-const mapEntries = 1_000_000;
 const fillBatch = 20_000;
 const writers = 64;
+const warmUpMs = 2000;
 const beforeMs = 2000;
 
 export async function joinSuite(rounds: number): Promise<JoinResult> {
-  const codec = codecCost();
+  const alone = await codecCost(rounds);
   // Nothing before the snapshot stays in the log, or the newcomer would be sent the few entries that fill the map.
   const config = { trailingLogBytes: 0 };
   const ours = await startOurs({ members: 3, value: "bigMap", config });
@@ -51,18 +53,21 @@ export async function joinSuite(rounds: number): Promise<JoinResult> {
     const { term, firstLogIndex } = await client.status();
     if (firstLogIndex === 1) throw new Error("the log still reaches back to its beginning");
     const writing = startWriters(client);
+    await new Promise((resolve) => setTimeout(resolve, warmUpMs));
+    writing.reset();
     await new Promise((resolve) => setTimeout(resolve, beforeMs));
     const writesBefore = writing.reset().writesPerSecond;
     const results: JoinRound[] = [];
     for (let round = 0; round < rounds; round++) {
       results.push(await letIn(ours, client, writing, 4 + round));
     }
+    const beside = await codecCost(rounds);
     await writing.stop();
     const result: JoinResult = {
       ...{ suite: "join", mapEntries, snapshotBytes: sizeBytes, rounds: results, writesBefore },
       enteredMedianMs: median(results.map((round) => round.enteredMs)),
       leadershipLost: (await client.status()).term !== term,
-      ...codec,
+      ...{ alone, beside },
     };
     print(result);
     return result;
@@ -135,14 +140,22 @@ function startWriters(client: BigMapClient) {
   };
 }
 
-function codecCost() {
-  const map = new Map(Array.from({ length: mapEntries }, (_, i) => [`key-${i}`, i]));
-  const codec = createCborCodec();
-  const encodingAt = performance.now();
-  const bytes = codec.encode(map);
-  const decodingAt = performance.now();
-  codec.decode(bytes);
-  return { encodeMs: decodingAt - encodingAt, decodeMs: performance.now() - decodingAt };
+/** Medians; each in a process that has just begun, as a newcomer's has. */
+async function codecCost(rounds: number): Promise<CodecCost> {
+  const costs: CodecCost[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const worker = await startWorker("./ours/codec.js");
+    costs.push(await ask<CodecReply>(worker, { type: "measure" }, "codec"));
+    await stopWorkers([worker]);
+  }
+  return {
+    encodeMs: median(costs.map(({ encodeMs }) => encodeMs)),
+    decodeMs: median(costs.map(({ decodeMs }) => decodeMs)),
+  };
+}
+
+function costText({ encodeMs, decodeMs }: CodecCost): string {
+  return `${encodeMs.toFixed(0)} ms to write and ${decodeMs.toFixed(0)} ms to read it`;
 }
 
 function print(result: JoinResult): void {
@@ -153,7 +166,7 @@ function print(result: JoinResult): void {
       `(${(result.snapshotBytes / 1e6).toFixed(1)} MB): median ` +
       `${result.enteredMedianMs.toFixed(0)} ms (${list((round) => round.enteredMs)}), with its ` +
       `process's start ${list((round) => round.withProcessMs)} ms; the codec alone takes ` +
-      `${result.encodeMs.toFixed(0)} ms to write and ${result.decodeMs.toFixed(0)} ms to read it`,
+      `${costText(result.alone)}, beside the writers ${costText(result.beside)}`,
   );
   console.log(
     `writes/s ${result.writesBefore.toFixed(0)} before, ` +

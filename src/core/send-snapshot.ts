@@ -2,31 +2,47 @@
  * Sending a snapshot: one chunk on its way at a time, from storage, to be resumed where the receiver
  * says that it stands.
  */
-import { becomeProbe } from "./progress.js";
-import type { Core, LeaderRole, Out, Peer } from "./state.js";
+import { becomeProbe, isResponsive } from "./progress.js";
+import type { Core, LeaderRole, Out, Peer, SendingSnapshot } from "./state.js";
+import { isAwaited, isFreshOneWorthwhile } from "./take-snapshot.js";
 import type { CoreEvent, InstallSnapshotReply } from "./types.js";
 
 /** What the peer lacks next is compacted away. */
 export function beginSending(core: Core, peer: Peer): void {
-  const meta = core.snapshot!;
   peer.mode = "snapshot";
   peer.inFlight = [];
   peer.inFlightBytes = 0;
   peer.probeSent = false;
-  peer.sending = { meta, offset: 0, busy: false, busySinceMs: core.nowMs };
+  peer.sending = createSending(core, "unasked");
 }
 
-/** A chunk whose reply never came is asked for again after an election timeout. */
+function createSending(core: Core, fresh: SendingSnapshot["fresh"]): SendingSnapshot {
+  return { meta: core.snapshot!, fresh, offset: 0, busy: false, busySinceMs: core.nowMs };
+}
+
+/** The one that was awaited is there, or is not to be had. */
+export function endWaiting(core: Core, role: LeaderRole): void {
+  if (core.takingSnapshotAt !== 0) return;
+  for (const peer of role.peers) {
+    if (isAwaited(peer)) peer.sending = createSending(core, "settled");
+  }
+}
+
+/** At each beat. A chunk whose reply never came is asked for again after an election timeout. */
 export function resendStalled(core: Core, peer: Peer): void {
   const { sending } = peer;
-  if (sending === null || !sending.busy) return;
+  if (sending === null) return;
+  // Much may be written before it comes back, if it has nothing yet: then it is decided anew.
+  const hasNothing = sending.offset === 0 && sending.fresh === "settled";
+  if (hasNothing && !isResponsive(core, peer)) sending.fresh = "unasked";
+  if (!sending.busy) return;
   if (core.nowMs - sending.busySinceMs >= core.config.electionTimeoutMs) sending.busy = false;
 }
 
 export function requestChunks(core: Core, role: LeaderRole, out: Out): void {
   for (const peer of role.peers) {
     const { sending } = peer;
-    if (sending === null || sending.busy) continue;
+    if (sending === null || sending.busy || !isReady(core, peer, sending)) continue;
     sending.busy = true;
     sending.busySinceMs = core.nowMs;
     out.push({
@@ -37,6 +53,15 @@ export function requestChunks(core: Core, role: LeaderRole, out: Out): void {
       maxBytes: core.config.snapshotChunkBytes,
     });
   }
+}
+
+/** False: the peer has to be heard from first (an answer to a beat will do), or a newer one to be taken. */
+function isReady(core: Core, peer: Peer, sending: SendingSnapshot): boolean {
+  if (!isResponsive(core, peer)) return false;
+  if (sending.fresh === "unasked") {
+    sending.fresh = isFreshOneWorthwhile(core) ? "awaited" : "settled";
+  } else if (sending.fresh === "damaged") sending.fresh = "awaited";
+  return sending.fresh === "settled";
 }
 
 export function onSnapshotChunkRead(
@@ -51,9 +76,10 @@ export function onSnapshotChunkRead(
   if (peer === undefined || sending === null) return;
   if (sending.meta.index !== event.index || sending.offset !== event.offset) return;
   if (event.data === null) {
-    // A newer snapshot took its place: begin with that one. Else it is damaged here: the beat asks again after
-    // an election timeout, because storage says so at once, and at once again.
+    // A newer snapshot took its place: begin with that one. Else it is damaged here, and the value is not. After an
+    // election timeout, because storage says so at once, and would of another one as well.
     if (core.snapshot !== sending.meta) beginSending(core, peer);
+    else sending.fresh = "damaged";
     return;
   }
   out.push({

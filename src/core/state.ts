@@ -227,6 +227,11 @@ export type Peer = {
 
 export type SendingSnapshot = {
   readonly meta: SnapshotMeta;
+  /**
+   * Whether another one is taken for this peer first, because much was written since or because this one
+   * is damaged; nothing is sent while it is awaited.
+   */
+  fresh: "unasked" | "damaged" | "awaited" | "settled";
   offset: number;
   /** A chunk was asked for from storage or is on its way. */
   busy: boolean;

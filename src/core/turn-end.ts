@@ -17,9 +17,9 @@ import { isSoleVoter } from "./memberships.js";
 import { answerWaiting, finishReads, serveFollowerReads, startReads } from "./reads.js";
 import { sendSnapshotReply } from "./receive-snapshot.js";
 import { armElection } from "./roles.js";
-import { requestChunks } from "./send-snapshot.js";
+import { endWaiting, requestChunks } from "./send-snapshot.js";
 import type { Core, LeaderRole, Out } from "./state.js";
-import { takeSnapshotIfRequested } from "./take-snapshot.js";
+import { takeSnapshotIfWanted } from "./take-snapshot.js";
 import { sendTimeoutNow } from "./transfer.js";
 
 /**
@@ -38,7 +38,7 @@ export function flush(core: Core, out: Out): void {
     serveFollowerReads(core, out);
   }
   conclude(core, out, applied, after);
-  takeSnapshotIfRequested(core, out);
+  takeSnapshotIfWanted(core, out);
   if (core.rearmElection) armElection(core, out);
 }
 
@@ -90,6 +90,7 @@ function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after
   finishReads(core, role, out, after);
   startReads(core, role, after);
   if (role.rounds.length > 0 && isSoleVoter(core)) finishReads(core, role, out, after);
+  endWaiting(core, role);
   replicate(core, role, out);
   requestChunks(core, role, out);
   sendTimeoutNow(core, role, out);

@@ -55,7 +55,10 @@ function keyOfPeer(peer: Peer, rename: Rename): string {
     peer.heard,
     departsAt !== null && peer.commitSent >= departsAt,
   ];
-  const sends = sending === null ? "" : `${sending.meta.index}.${sending.offset}${sending.busy}`;
+  const sends =
+    sending === null
+      ? ""
+      : `${sending.meta.index}.${sending.offset}${sending.busy}${sending.fresh}`;
   return (
     `${rename(peer.id)}${mode[0]}${nextIndex}.${matchIndex}.${ackedRound}` +
     `${flags.map(Number).join("")}[${mode === "probe" ? (peer.inFlight.at(-1)?.to ?? 0) : ""}]` +

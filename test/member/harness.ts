@@ -189,17 +189,20 @@ export class Lab {
 
   /** b#1 acknowledges the newest appendEntries that went there. */
   acknowledge(): void {
-    const message = this.take("b#1", "appendEntries");
-    const matchIndex = message.prevLogIndex + message.entries.length;
-    this.receive("b#1", {
-      type: "appendEntriesReply",
-      term: message.term,
-      success: true,
-      matchIndex,
-      hintIndex: 0,
-      hintTerm: 0,
-      round: message.round,
-      sentAtMs: message.sentAtMs,
+    this.answer("b#1", true);
+  }
+
+  /** A follower whose log ends before what it was sent. */
+  refuse(from: string): void {
+    this.answer(from, false);
+  }
+
+  private answer(from: string, success: boolean): void {
+    const { term, round, sentAtMs, prevLogIndex, entries } = this.take(from, "appendEntries");
+    const matchIndex = success ? prevLogIndex + entries.length : prevLogIndex;
+    this.receive(from, {
+      ...{ type: "appendEntriesReply", term, success, matchIndex },
+      ...{ hintIndex: 0, hintTerm: 0, round, sentAtMs },
     });
   }
 

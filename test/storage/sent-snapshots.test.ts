@@ -95,3 +95,23 @@ test("a snapshot that was replaced is let go once nobody reads it any more (haza
   await opened.close();
   assert.equal(disk.openFiles, 0);
 });
+
+test("a snapshot that rots under a running process can be sent once it was taken anew, at the same entry", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.snapshot("queue", 10, 1, noise(300_000));
+  const path = disk.names().find((name) => name.includes("snapshot"))!;
+  const bytes = disk.file(path);
+  bytes[70_000]! ^= 1;
+  disk.setFile(path, bytes);
+  assert.equal(await read(opened, 10, 0), false);
+  assert.match(opened.warnings().join(), /checksum/);
+  assert.equal(await read(opened, 10, 0), false);
+  assert.equal(opened.warnings().length, 1, "it is not read again and again");
+  const from = opened.answers.length;
+  await opened.snapshot("queue", 10, 1, noise(300_000));
+  await opened.until((answer) => answer.type === "saved" && opened.answers.indexOf(answer) >= from);
+  assert.ok(await read(opened, 10, 0));
+  assert.ok(await read(opened, 10, 250_000));
+  await opened.close();
+});

@@ -75,6 +75,7 @@ export class SnapshotsSent {
       if (isGone) await pinned.reader.close();
     }
     this.#readUnfinished = false;
+    this.#brokenIndex = 0;
   }
 
   async close(): Promise<void> {
