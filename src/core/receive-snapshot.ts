@@ -49,6 +49,9 @@ export function onInstallSnapshot(
 function takeChunk(core: Core, role: FollowerRole, message: InstallSnapshot, out: Out): void {
   const incoming = core.incoming!;
   const { snapshot, offset, data } = message;
+  // Storage has not taken the last one yet: its answer will say how to go on, and one of ours would make the
+  // leader send that one again, and again (hazard 96).
+  if (incoming.requestedBytes > incoming.heldBytes) return;
   const fits = offset === incoming.requestedBytes && offset + data.length <= snapshot.sizeBytes;
   if (!fits || (data.length === 0 && snapshot.sizeBytes > 0)) {
     role.snapshotReplyWanted = snapshot;

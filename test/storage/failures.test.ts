@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { SnapshotMeta } from "../../src/core/types.js";
 import type { RaftError } from "../../src/errors.js";
 import { FakeDisk, isLog, lost, settle, systemError } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf, noise, textsOf } from "./support.js";
+import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise, textsOf } from "./support.js";
 
 const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
 
@@ -235,6 +236,81 @@ test("a snapshot for which there is no room is given up, and the log goes on", a
   await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
   await opened.close();
   assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+});
+
+/** Offers a leader's snapshot, chunk by chunk, as far as it is taken; true once all of it is held. */
+async function offer(opened: Opened, meta: SnapshotMeta, data: Uint8Array): Promise<boolean> {
+  for (let at = 0; at < data.length;) {
+    const from = opened.answers.length;
+    opened.storage.writeSnapshotChunk("queue", meta, at, data.subarray(at, at + 300_000));
+    await opened.until((a) => a.type === "written" && opened.answers.indexOf(a) >= from);
+    const answer = opened.answers.findLast(({ type }) => type === "written");
+    assert.ok(answer?.type === "written");
+    if (answer.sizeBytes <= at) return false;
+    at = answer.sizeBytes;
+  }
+  return true;
+}
+
+for (const canSay of [true, false]) {
+  const told = canSay ? "is not begun" : "is given up where the disk cannot say beforehand";
+  test(`a leader's snapshot for which there is no room ${told}, and comes in once there is`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withGroup(disk);
+    await settle(disk);
+    disk.freeBytes = canSay
+      ? () => Promise.resolve(disk.capacityBytes - disk.usedBytes)
+      : () => Promise.reject(systemError("ENOSYS"));
+    disk.capacityBytes = disk.usedBytes + 400_000;
+    const data = noise(900_000);
+    const meta = metaOf(100, 3, data);
+    let writes = 0;
+    disk.before = (operation) => {
+      if (operation.type === "write" && !isLog(operation)) writes += 1;
+    };
+    const offered = offer(opened, meta, data);
+    await opened.until(
+      (answer) => answer.type === "warning" && answer.message.includes("no space"),
+    );
+    await settle(disk);
+    const heldBytes = opened.answers.flatMap((a) => (a.type === "written" ? [a.sizeBytes] : []));
+    assert.ok(!heldBytes.includes(0), "the leader would send it again at once");
+    assert.equal(await offered, false);
+    assert.equal(await offer(opened, meta, data), false);
+    assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+    assert.equal(writes === 0, canSay);
+    const warnings = opened.warnings().filter((warning) => warning.includes("900000 bytes"));
+    assert.equal(warnings.length, 1);
+    assert.equal(errorsOf(opened).length, 0);
+    await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
+    disk.capacityBytes = disk.usedBytes + 2_000_000;
+    assert.ok(await offer(opened, meta, data));
+    opened.storage.installSnapshot("queue", meta);
+    await opened.until((answer) => answer.type === "saved");
+    assert.ok(opened.answers.some((answer) => answer.type === "saved" && answer.ok));
+    assert.equal(errorsOf(opened).length, 0);
+    await opened.close();
+  });
+}
+
+test("a leader's snapshot whose end finds no room is begun anew", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await settle(disk);
+  const data = noise(300_000);
+  const meta = metaOf(100, 3, data);
+  assert.ok(await offer(opened, meta, data));
+  disk.capacityBytes = disk.usedBytes;
+  opened.storage.installSnapshot("queue", meta);
+  await opened.until((answer) => answer.type === "saved");
+  assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+  assert.equal(errorsOf(opened).length, 0);
+  disk.capacityBytes = Infinity;
+  assert.ok(await offer(opened, meta, data));
+  opened.storage.installSnapshot("queue", meta);
+  await opened.until((answer) => answer.type === "saved" && answer.ok);
+  await opened.close();
 });
 
 test("short room is warned of before anything fails, once", async () => {

@@ -119,7 +119,7 @@ class FileStorage implements Storage {
 
   #start(loaded: Parts, fs: FileSystem, opened: Opened, handlers: StorageHandlers): void {
     const { Wal, SpaceWatch, SnapshotStore, Relocation } = loaded;
-    const { lowSpaceBytes, maxLogBytes } = this.#settings;
+    const { lowSpaceBytes, maxLogBytes, segmentBytes } = this.#settings;
     const wal = new Wal(opened.walStart, {
       stored: (acks) => this.#stored(acks),
       failed: (error) => handlers.onFailed(error),
@@ -138,6 +138,7 @@ class FileStorage implements Storage {
       directoryId,
       handlers,
       record: (group, snapshot) => this.#recordSnapshot(wal, group, snapshot),
+      reserveBytes: segmentBytes,
       spaceUsed: () => space.check(),
       fail: (error) => wal.fail(error),
     });

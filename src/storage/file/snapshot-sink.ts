@@ -3,13 +3,8 @@ import type { SnapshotMeta } from "../../core/types.js";
 import type { GroupName, SnapshotSink } from "../../ports.js";
 import type { Lane } from "./lane.js";
 import { type SnapshotPlace, type SnapshotWriter, createSnapshot } from "./snapshot-writer.js";
+import type { SnapshotReceived } from "./snapshot-received.js";
 import type { SnapshotsSent } from "./snapshots-sent.js";
-
-type Incoming = {
-  readonly meta: SnapshotMeta;
-  readonly writer: SnapshotWriter;
-  readonly name: string;
-};
 
 /** The snapshots of one group, as far as this process works on them. */
 export type GroupSnapshots = {
@@ -18,11 +13,9 @@ export type GroupSnapshots = {
   readonly writing: Lane;
   readonly reading: Lane;
   readonly sent: SnapshotsSent;
+  readonly received: SnapshotReceived;
   current: SnapshotMeta | null;
   sink: Sink | null;
-  incoming: Incoming | null;
-  /** The file that an earlier process has begun to receive, until it is gone on with or removed. */
-  partial: string | null;
   /** A whole file that the log will never name, as the group was deleted meanwhile. */
   unnamed: string | null;
   deleted: boolean;

@@ -9,11 +9,12 @@ import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
 import { isDiskFull, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { Gate, Lane } from "./lane.js";
-import { partialName, snapshotName, temporarySuffix } from "./names.js";
+import { snapshotName, temporarySuffix } from "./names.js";
 import { isSameSnapshot } from "./snapshot-file.js";
 import { type SnapshotReader, openSnapshot } from "./snapshot-reader.js";
 import { type GroupSnapshots, Sink, type SinkStore } from "./snapshot-sink.js";
-import { type SnapshotPlace, createSnapshot, resumeSnapshot } from "./snapshot-writer.js";
+import { SnapshotReceived } from "./snapshot-received.js";
+import type { SnapshotPlace } from "./snapshot-writer.js";
 import { SnapshotsSent } from "./snapshots-sent.js";
 
 /** What the snapshots need of the storage around them. */
@@ -24,10 +25,15 @@ export interface SnapshotServices {
   readonly handlers: StorageHandlers;
   /** Names the snapshot in the log; true once that is durable, false if it never will be. */
   record(group: number, snapshot: SnapshotMeta): Promise<boolean>;
+  /** Room that a snapshot from outside has to leave for the log. */
+  readonly reserveBytes: number;
   /** Checks the free space, now that some was used. */
   spaceUsed(): void;
   fail(error: RaftError): void;
 }
+
+/** For so long a leader's snapshot for which there is no room is not gone on with, in milliseconds. */
+const roomPauseMs = 1000;
 
 export class SnapshotStore implements SinkStore {
   readonly #services: SnapshotServices;
@@ -37,6 +43,8 @@ export class SnapshotStore implements SinkStore {
   readonly #groups = new Map<number, GroupSnapshots>();
   /** What goes on for groups that were deleted, until nothing of them is under way any more. */
   readonly #leaving = new Set<Promise<void>>();
+  /** Answers that wait because there was no room. */
+  readonly #pauses = new Set<NodeJS.Timeout>();
   #nextTemporary = 1;
   #closing = false;
 
@@ -51,6 +59,8 @@ export class SnapshotStore implements SinkStore {
     current: SnapshotMeta | null,
     partial: string | null,
   ): void {
+    const warn = (message: string): void =>
+      this.#services.handlers.onWarning(`group "${name}": ${message}`);
     this.#groups.set(number, {
       number,
       name,
@@ -58,12 +68,16 @@ export class SnapshotStore implements SinkStore {
       reading: new Lane(this.#readGate),
       sent: new SnapshotsSent({
         open: (snapshot) => this.#open(number, snapshot),
-        warn: (message) => this.#services.handlers.onWarning(`group "${name}": ${message}`),
+        warn,
+      }),
+      received: new SnapshotReceived(number, partial, {
+        place: (file) => this.#place(number, file),
+        remove: (file) => this.#remove(file),
+        hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes),
+        warn,
       }),
       current,
       sink: null,
-      incoming: null,
-      partial,
       unnamed: null,
       deleted: false,
     });
@@ -77,7 +91,7 @@ export class SnapshotStore implements SinkStore {
     this.#groups.delete(number);
     group.sink?.abort();
     this.#run(group.reading, "closing a snapshot", () => group.sent.close());
-    this.#run(group.writing, "closing a snapshot", () => this.#closeIncoming(group));
+    this.#run(group.writing, "closing a snapshot", () => group.received.discard());
     const leaving = this.#leave(group, durable).finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
   }
@@ -89,33 +103,8 @@ export class SnapshotStore implements SinkStore {
     await group.reading.idle();
   }
 
-  async #closeIncoming(group: GroupSnapshots): Promise<void> {
-    const { incoming } = group;
-    group.incoming = null;
-    if (incoming === null) return;
-    await incoming.writer.close();
-    await this.#remove(incoming.name);
-  }
-
-  /** The next process goes on with it, if there is anything worth it. */
-  async #parkIncoming(group: GroupSnapshots): Promise<void> {
-    const { incoming } = group;
-    if (incoming === null) return;
-    try {
-      if (await incoming.writer.park()) group.incoming = null;
-    } finally {
-      await this.#closeIncoming(group);
-    }
-  }
-
-  async #removePartial(group: GroupSnapshots): Promise<void> {
-    const { partial } = group;
-    group.partial = null;
-    if (partial !== null) await this.#remove(partial);
-  }
-
   async #clear(group: GroupSnapshots): Promise<void> {
-    await this.#removePartial(group);
+    await group.received.removePartial();
     if (group.current !== null) await this.#remove(snapshotName(group.number, group.current));
     if (group.unnamed !== null) await this.#remove(group.unnamed);
   }
@@ -124,7 +113,7 @@ export class SnapshotStore implements SinkStore {
     const group = this.#groups.get(number)!;
     group.sink?.abort();
     const name = this.#temporaryName(group);
-    group.sink = new Sink(this, group, this.#place(group, name), name);
+    group.sink = new Sink(this, group, this.#place(group.number, name), name);
     return group.sink;
   }
 
@@ -132,9 +121,16 @@ export class SnapshotStore implements SinkStore {
     return `snapshot-${group.number}-${this.#nextTemporary++}${temporarySuffix}`;
   }
 
-  #place(group: GroupSnapshots, name: string): SnapshotPlace {
+  #place(group: number, name: string): SnapshotPlace {
     const { fs, dir, directoryId } = this.#services;
-    return { fs, path: `${dir}/${name}`, directoryId, group: group.number };
+    return { fs, path: `${dir}/${name}`, directoryId, group };
+  }
+
+  async #hasRoomFor(sizeBytes: number): Promise<boolean> {
+    const { fs, dir, reserveBytes } = this.#services;
+    // Not every file system can say; then the write will.
+    const freeBytes = await fs.freeBytes(dir).catch(() => Infinity);
+    return freeBytes >= sizeBytes + reserveBytes;
   }
 
   /** Work whose failure is the storage's failure. */
@@ -203,7 +199,7 @@ export class SnapshotStore implements SinkStore {
     await group.reading.run(() => group.sent.turn());
     const old = before === null ? name : snapshotName(group.number, before);
     if (old !== name) await this.#remove(old);
-    await this.#removePartial(group);
+    await group.received.removePartial();
     this.#services.spaceUsed();
     this.#answerSaved(group, meta, true);
   }
@@ -223,36 +219,25 @@ export class SnapshotStore implements SinkStore {
     const group = this.#groups.get(number)!;
     this.#run(group.writing, "writing a snapshot that the leader sends", async () => {
       if (group.deleted || this.#closing) return;
-      await this.#readyIncoming(group, meta, offset);
-      const { incoming } = group;
-      let heldBytes = 0;
-      if (incoming !== null && isSameSnapshot(incoming.meta, meta)) {
-        const { writer } = incoming;
-        // A chunk that came twice, or one behind a gap, changes nothing: the answer says where to go on.
-        if (writer.sizeBytes === offset) await writer.append(data);
-        heldBytes = writer.sizeBytes;
-      }
-      // It may have been deleted meanwhile, and its name be another's.
-      if (group.deleted) return;
-      const { handlers } = this.#services;
-      handlers.onSnapshotChunkWritten(group.name, meta.index, meta.term, heldBytes);
+      const heldBytes = await group.received.take(meta, offset, data);
+      const answer = (): void => {
+        // It may have been deleted meanwhile, and its name be another's.
+        if (group.deleted) return;
+        const { handlers } = this.#services;
+        handlers.onSnapshotChunkWritten(group.name, meta.index, meta.term, heldBytes ?? 0);
+      };
+      if (heldBytes === null) this.#afterPause(answer);
+      else answer();
     });
   }
 
-  /** Offset 0 begins anew, unless an earlier process has left some of this very snapshot. */
-  async #readyIncoming(group: GroupSnapshots, meta: SnapshotMeta, offset: number): Promise<void> {
-    const name = partialName(group.number, meta);
-    const isLeft = group.partial === name;
-    if (offset !== 0 && !isLeft) return;
-    await this.#closeIncoming(group);
-    const place = this.#place(group, name);
-    const resumed = isLeft ? await resumeSnapshot(place) : null;
-    if (resumed === null) {
-      await this.#removePartial(group);
-      await this.#remove(name);
-    }
-    group.partial = null;
-    group.incoming = { meta, writer: resumed ?? (await createSnapshot(place)), name };
+  #afterPause(then: () => void): void {
+    if (this.#closing) return;
+    const timer = setTimeout(() => {
+      this.#pauses.delete(timer);
+      then();
+    }, roomPauseMs);
+    this.#pauses.add(timer);
   }
 
   install(number: number, meta: SnapshotMeta): void {
@@ -263,20 +248,11 @@ export class SnapshotStore implements SinkStore {
         this.#answerSaved(group, meta, true);
         return;
       }
-      const { incoming } = group;
-      const whole =
-        incoming !== null &&
-        isSameSnapshot(incoming.meta, meta) &&
-        incoming.writer.sizeBytes === meta.sizeBytes &&
-        incoming.writer.crc === meta.checksum;
-      if (!whole || this.#isOutdated(group, meta)) {
-        await this.#closeIncoming(group);
-        this.#answerSaved(group, meta, false);
-        return;
-      }
-      group.incoming = null;
-      await incoming.writer.finish(meta);
-      await this.#install(group, incoming.name, meta);
+      const isWanted = group.received.isWhole(meta) && !this.#isOutdated(group, meta);
+      const file = isWanted ? await group.received.finish(meta) : null;
+      if (file !== null) return this.#install(group, file, meta);
+      await group.received.discard();
+      this.#answerSaved(group, meta, false);
     });
   }
 
@@ -316,9 +292,11 @@ export class SnapshotStore implements SinkStore {
   /** Ends what is unfinished; what is being committed is waited for. */
   async close(): Promise<void> {
     this.#closing = true;
+    for (const timer of this.#pauses) clearTimeout(timer);
+    this.#pauses.clear();
     for (const group of this.#groups.values()) {
       group.sink?.abort();
-      this.#run(group.writing, "closing a snapshot", () => this.#parkIncoming(group));
+      this.#run(group.writing, "closing a snapshot", () => group.received.park());
       this.#run(group.reading, "closing a snapshot", () => group.sent.close());
     }
     for (const group of this.#groups.values()) {

@@ -197,6 +197,33 @@ const snapshotFiles: readonly Mutant[] = [
     replace: "throw error;",
     catchers: [failures],
   },
+  {
+    id: "full-disk-for-a-leaders-snapshot-is-fatal",
+    hazards: [82],
+    bug: "a leader's snapshot for which there is no room ends the storage of all groups",
+    file: "src/storage/file/snapshot-received.ts",
+    find: "if (!isDiskFull(error)) throw error;",
+    replace: "throw error;",
+    catchers: [failures],
+  },
+  {
+    id: "leaders-snapshot-takes-the-last-room",
+    hazards: [82],
+    bug: "a leader's snapshot is begun although the disk has no room for it",
+    file: "src/storage/file/snapshot-store.ts",
+    find: "return freeBytes >= sizeBytes + reserveBytes;",
+    replace: "return freeBytes >= 0;",
+    catchers: [failures],
+  },
+  {
+    id: "no-room-answered-at-once",
+    hazards: [82, 96],
+    bug: "a member without room for a snapshot has its leader send it again and again without a pause",
+    file: "src/storage/file/snapshot-store.ts",
+    find: "if (heldBytes === null) this.#afterPause(answer);",
+    replace: "if (heldBytes === null) answer();",
+    catchers: [failures],
+  },
 ];
 
 const reading: readonly Mutant[] = [

@@ -15,6 +15,15 @@ export const snapshots: readonly Mutant[] = [
     catchers: [unit("test/member/admin.test")],
   },
   {
+    id: "chunk-asked-for-while-the-disk-takes-it",
+    hazards: [96],
+    bug: "a chunk that the receiver's disk has not taken yet goes to and fro until it has",
+    file: "src/core/receive-snapshot.ts",
+    find: "if (incoming.requestedBytes > incoming.heldBytes) return;",
+    replace: "",
+    catchers: [scenario("chunk-that-takes-long")],
+  },
+  {
     id: "damaged-snapshot-never-taken-anew",
     hazards: [57],
     bug: "a leader whose snapshot rotted lets nobody in before its log has grown",

@@ -1,0 +1,147 @@
+/**
+ * What one group's leader sends of a snapshot, on its way into a file: chunk by chunk, over a restart as well.
+ * Call one at a time.
+ */
+import type { SnapshotMeta } from "../../core/types.js";
+import { isDiskFull } from "./failure.js";
+import { partialName } from "./names.js";
+import { isSameSnapshot } from "./snapshot-file.js";
+import {
+  type SnapshotPlace,
+  type SnapshotWriter,
+  createSnapshot,
+  resumeSnapshot,
+} from "./snapshot-writer.js";
+
+export interface SnapshotReceivedServices {
+  place(name: string): SnapshotPlace;
+  remove(name: string): Promise<void>;
+  hasRoomFor(sizeBytes: number): Promise<boolean>;
+  warn(message: string): void;
+}
+
+type Incoming = {
+  readonly meta: SnapshotMeta;
+  readonly writer: SnapshotWriter;
+  readonly name: string;
+};
+
+export class SnapshotReceived {
+  readonly #group: number;
+  readonly #services: SnapshotReceivedServices;
+  #incoming: Incoming | null = null;
+  /** The file that an earlier process has begun to receive, until it is gone on with or removed. */
+  #partial: string | null;
+  /** There was no room, and that was warned of. */
+  #lacksRoom = false;
+
+  constructor(group: number, partial: string | null, services: SnapshotReceivedServices) {
+    this.#group = group;
+    this.#partial = partial;
+    this.#services = services;
+  }
+
+  /**
+   * How many bytes of it are held now. Null: there is no room for it, which costs this snapshot and nothing
+   * else; what was received is given up, so that the log has what is left.
+   */
+  async take(meta: SnapshotMeta, offset: number, data: Uint8Array): Promise<number | null> {
+    return this.#whileThereIsRoom(meta, async () => {
+      if (!(await this.#makeReady(meta, offset))) return null;
+      const incoming = this.#incoming;
+      if (incoming === null || !isSameSnapshot(incoming.meta, meta)) return 0;
+      const { writer } = incoming;
+      // A chunk that came twice, or one behind a gap, changes nothing: the answer says where to go on.
+      if (writer.sizeBytes === offset) await writer.append(data);
+      return writer.sizeBytes;
+    });
+  }
+
+  /** All of it is held, byte for byte. */
+  isWhole(meta: SnapshotMeta): boolean {
+    const incoming = this.#incoming;
+    if (incoming === null || !isSameSnapshot(incoming.meta, meta)) return false;
+    const { sizeBytes, crc } = incoming.writer;
+    return sizeBytes === meta.sizeBytes && crc === meta.checksum;
+  }
+
+  /** The name of the file, synced, which is the caller's from now on. Only while `isWhole`. Null as for `take`. */
+  async finish(meta: SnapshotMeta): Promise<string | null> {
+    const { writer, name } = this.#incoming!;
+    return this.#whileThereIsRoom(meta, async () => {
+      await writer.finish(meta);
+      this.#incoming = null;
+      this.#lacksRoom = false;
+      return name;
+    });
+  }
+
+  async #whileThereIsRoom<T>(meta: SnapshotMeta, work: () => Promise<T | null>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      await this.discard();
+      this.#noRoom(meta);
+      return null;
+    }
+  }
+
+  /** Offset 0 begins anew, unless an earlier process has left some of this very snapshot. False: there is no room. */
+  async #makeReady(meta: SnapshotMeta, offset: number): Promise<boolean> {
+    const name = partialName(this.#group, meta);
+    const isLeft = this.#partial === name;
+    if (offset !== 0 && !isLeft) return true;
+    await this.discard();
+    const place = this.#services.place(name);
+    let writer = isLeft ? await resumeSnapshot(place) : null;
+    if (writer === null) {
+      await this.removePartial();
+      await this.#services.remove(name);
+      if (!(await this.#services.hasRoomFor(meta.sizeBytes))) {
+        this.#noRoom(meta);
+        return false;
+      }
+      writer = await createSnapshot(place);
+    }
+    this.#partial = null;
+    this.#incoming = { meta, writer, name };
+    return true;
+  }
+
+  /** Warns once, until one was taken in. */
+  #noRoom({ sizeBytes }: SnapshotMeta): void {
+    if (!this.#lacksRoom) {
+      this.#services.warn(
+        `no space left for the snapshot of ${sizeBytes} bytes that the leader sends: this member goes on ` +
+          `once there is`,
+      );
+    }
+    this.#lacksRoom = true;
+  }
+
+  async discard(): Promise<void> {
+    const incoming = this.#incoming;
+    this.#incoming = null;
+    if (incoming === null) return;
+    await incoming.writer.close();
+    await this.#services.remove(incoming.name);
+  }
+
+  /** The next process goes on with it, if there is anything worth it. */
+  async park(): Promise<void> {
+    const incoming = this.#incoming;
+    if (incoming === null) return;
+    try {
+      if (await incoming.writer.park()) this.#incoming = null;
+    } finally {
+      await this.discard();
+    }
+  }
+
+  async removePartial(): Promise<void> {
+    const partial = this.#partial;
+    this.#partial = null;
+    if (partial !== null) await this.#services.remove(partial);
+  }
+}
