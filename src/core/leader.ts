@@ -103,7 +103,12 @@ export function onCommitNotifyTimer(core: Core): void {
   const due = role.commitNotifyIndex;
   role.commitNotifyIndex = 0;
   // Under load every packet brings it, and what was committed since waits for the next timer.
-  for (const peer of role.peers) if (peer.commitSent < due) peer.beatWanted = true;
+  for (const peer of role.peers) if (isUntold(peer, due)) peer.beatWanted = true;
+}
+
+/** A beat would tell it more of what is committed: not beyond what was sent, which may be all that there is room for. */
+function isUntold(peer: Peer, commitIndex: LogIndex): boolean {
+  return peer.commitSent < Math.min(commitIndex, peer.nextIndex - 1);
 }
 
 export function onPeerDisconnected(core: Core, id: MemberId): void {
@@ -261,7 +266,7 @@ function send(
 export function scheduleCommitNotify(core: Core, role: LeaderRole, out: Out): void {
   if (role.commitNotifyIndex > 0) return;
   for (const peer of role.peers) {
-    if (peer.mode !== "replicate" || peer.commitSent >= core.commitIndex) continue;
+    if (peer.mode !== "replicate" || !isUntold(peer, core.commitIndex)) continue;
     role.commitNotifyIndex = core.commitIndex;
     const delay = Math.min(commitNotifyMs, core.config.heartbeatMs);
     out.push({ type: "setTimer", timer: "commitNotify", minMs: delay, maxMs: delay });

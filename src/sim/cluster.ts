@@ -5,12 +5,14 @@ import { createCborCodec } from "../codec/values.js";
 import type { Core } from "../core/state.js";
 import type { Member } from "../member/member.js";
 import type { Codec } from "../ports.js";
+import { BreedingOracle } from "./breeding.js";
 import { DurabilityOracle } from "./durability.js";
 import { hashBytes } from "./hash.js";
 import { Machine, type GroupPlan } from "./machine.js";
 import { SimNetwork } from "./network.js";
 import type { AppliedCall } from "./observe.js";
 import { GroupOracle } from "./oracles.js";
+import { SentMessages } from "./sent-messages.js";
 import { SimClient, type AnyClient, type ClientSettings } from "./sim-client.js";
 import { settleMostly, type World } from "./world.js";
 
@@ -69,9 +71,14 @@ export class SimCluster {
         }),
     );
     const disks = new Map(this.machines.map((machine) => [machine.name, machine.disk]));
-    const oracle = new DurabilityOracle((name) => disks.get(name) ?? null, violate);
+    const durability = new DurabilityOracle((name) => disks.get(name) ?? null, violate);
+    const breeding = new BreedingOracle(plans, violate);
+    const messages = new SentMessages(({ machine }, channel, message) => {
+      durability.sent(machine, channel, message);
+      breeding.sent(channel, message, world.nowMs());
+    }, violate);
     this.network.onSend = (process, connection, payload) =>
-      oracle.sent(process, connection, payload);
+      messages.sent(process, connection, payload);
   }
 
   get addresses(): readonly string[] {

@@ -2,19 +2,11 @@
  * Persist before send: what leaves a machine as a vote or an acknowledgement is covered by what its
  * disk would show after a power cut at this very moment (hazards 1, 2, 28 to 32).
  */
-import { decodeFrame, frameCodes } from "../codec/wire.js";
-import type { HardState, LogIndex, Message, MemberId } from "../core/types.js";
-import type { Connection, StoreBatch } from "../ports.js";
+import type { HardState, LogIndex, Message } from "../core/types.js";
+import type { StoreBatch } from "../ports.js";
 import type { SimDisk } from "./disk.js";
 import type { Violate } from "./oracles.js";
-import type { SimProcess } from "./process.js";
-
-const { openPeer, peerMessage, peerStanding, peerRepeats } = frameCodes;
-const codesThatMatter: ReadonlySet<number | undefined> = new Set([
-  ...[openPeer, peerMessage, peerStanding, peerRepeats],
-]);
-/** Messages that promise nothing are many and large. */
-const largestPromiseBytes = 256;
+import type { Channel } from "./sent-messages.js";
 
 /** What is durable of one group, kept up to date as it becomes so. */
 export class DurableMark {
@@ -39,56 +31,19 @@ export class DurableMark {
   }
 }
 
-type Channel = { readonly group: string; readonly from: MemberId; readonly to: MemberId };
-/** What one connection has opened, and what stands on it. */
-type Opened = {
-  readonly channels: Map<number, Channel>;
-  readonly standing: Map<number, { readonly channel: Channel; readonly message: Message }>;
-};
-
 export class DurabilityOracle {
   readonly #diskOf: (machine: string) => SimDisk | null;
   readonly #violate: Violate;
-  readonly #opened = new WeakMap<Connection, Opened>();
 
   constructor(diskOf: (machine: string) => SimDisk | null, violate: Violate) {
     this.#diskOf = diskOf;
     this.#violate = violate;
   }
 
-  /** A payload is handed to the network. */
-  sent(process: SimProcess, connection: Connection, payload: Uint8Array): void {
-    const code = payload[0];
-    if (!codesThatMatter.has(code)) return;
-    if (payload.length > largestPromiseBytes && code === peerMessage) return;
-    const disk = this.#diskOf(process.machine);
-    if (disk === null) return;
-    const opened = this.#openedOn(connection);
-    const frame = decodeFrame(payload);
-    if (frame.type === "openPeer") opened.channels.set(frame.channel, frame);
-    else if (frame.type === "peerMessage") {
-      const channel = opened.channels.get(frame.channel);
-      if (channel !== undefined) this.#check(disk, channel, frame.message);
-    } else if (frame.type === "peerStanding") {
-      const channel = opened.channels.get(frame.channel);
-      if (channel !== undefined)
-        opened.standing.set(frame.slot, { channel, message: frame.message });
-    } else if (frame.type === "peerRepeats") {
-      for (const slot of frame.slots) {
-        const said = opened.standing.get(slot);
-        if (said === undefined) this.#violate(`slot ${slot} is repeated, and nothing stands there`);
-        else this.#check(disk, said.channel, said.message);
-      }
-    }
-  }
-
-  #openedOn(connection: Connection): Opened {
-    let opened = this.#opened.get(connection);
-    if (opened === undefined) {
-      opened = { channels: new Map(), standing: new Map() };
-      this.#opened.set(connection, opened);
-    }
-    return opened;
+  /** A message is handed to the network. */
+  sent(machine: string, channel: Channel, message: Message): void {
+    const disk = this.#diskOf(machine);
+    if (disk !== null) this.#check(disk, channel, message);
   }
 
   #check(disk: SimDisk, { group, from, to }: Channel, message: Message): void {

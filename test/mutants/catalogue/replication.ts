@@ -268,8 +268,17 @@ export const replication: readonly Mutant[] = [
     hazards: [],
     bug: "followers hear of what was committed with the next heartbeat only",
     file: "src/core/leader.ts",
-    find: "if (peer.commitSent < due) peer.beatWanted = true;",
+    find: "if (isUntold(peer, due)) peer.beatWanted = true;",
     replace: "void due;",
     catchers: [scenario("commit-notify")],
+  },
+  {
+    id: "beats-for-one-that-has-no-room",
+    hazards: [96],
+    bug: "a follower that has no room for more hears of the commit every few milliseconds until it answers",
+    file: "src/core/leader.ts",
+    find: "return peer.commitSent < Math.min(commitIndex, peer.nextIndex - 1);",
+    replace: "return peer.commitSent < commitIndex;",
+    catchers: [scenario("told-as-far-as-sent"), simulator()],
   },
 ];
