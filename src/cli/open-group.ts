@@ -6,8 +6,9 @@ import { createCborCodec } from "../codec/values.js";
 import { RaftError } from "../errors.js";
 import { silentLogger } from "../host/options.js";
 import { createTcpTransport } from "../transport/tcp.js";
+import type { TlsOptions } from "../transport/tls-options.js";
 import type { AnyDefinedValue } from "../value/types.js";
-
+import { tlsOf, tlsOptions } from "./tls.js";
 import {
   addressList,
   type OptionSpec,
@@ -20,6 +21,7 @@ import {
 export const groupOptions: Readonly<Record<string, OptionSpec>> = Object.freeze({
   hosts: { value: "ADDR,...", help: "where members listen; the first one is asked first" },
   group: { value: "NAME", help: "the group's name" },
+  ...tlsOptions,
 });
 
 export const defaultTimeoutMs = 5000;
@@ -45,6 +47,7 @@ export interface AnyClient extends AnyGroup {
 export type Target = {
   readonly hosts: readonly string[];
   readonly group: string;
+  readonly tls: TlsOptions | null;
   readonly timeoutMs: number;
 };
 
@@ -52,6 +55,7 @@ export function targetOf(verb: Verb, input: VerbInput): Target {
   return {
     hosts: addressList("--hosts", requiredText(verb, input, "hosts")),
     group: requiredText(verb, input, "group"),
+    tls: tlsOf(input),
     timeoutMs: input.timeoutMs ?? defaultTimeoutMs,
   };
 }
@@ -64,7 +68,7 @@ export function ownTargetOf(verb: Verb, input: VerbInput): Target {
 
 /** `definition` null: for administration only. */
 export function openClient(target: Target, definition: AnyDefinedValue | null): AnyClient {
-  const transport = createTcpTransport();
+  const transport = createTcpTransport(target.tls === null ? {} : { tls: target.tls });
   return createGroupClient({
     definition,
     group: target.group,

@@ -285,7 +285,8 @@ export class TcpConnection implements Connection {
     } else if (this.#side === "dialled" && !this.#reader.greeted) {
       this.#break(
         "connectFailed",
-        "the other side hung up without a word: no rafted-value port, or one that is full",
+        "the other side hung up without a word: no rafted-value port, one that speaks TLS and was " +
+          "dialled without, or one that is full",
       );
     } else {
       const where = this.#reader.midFrame ? "in the middle of a frame" : "without a farewell";

@@ -13,6 +13,7 @@ import {
 } from "../../src/cli/member-process.js";
 import { type AnyClient, openClient } from "../../src/cli/open-group.js";
 import type { GroupStatus } from "../../src/client/types.js";
+import type { TlsOptions } from "../../src/transport/tls-options.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
 
 export const mainPath = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
@@ -93,16 +94,19 @@ export class TestGroup {
   readonly #family: Family = createFamily();
   readonly #options: readonly string[];
   readonly #definition: AnyDefinedValue;
+  readonly #tls: TlsOptions | null;
   readonly #clients = new Map<string, AnyClient>();
 
-  /** `value`: what `--value` takes for `definition`. */
+  /** `value`: what `--value` takes for `definition`. `tls`: for our own look at it. */
   constructor(
     name: string,
     value: string,
     definition: AnyDefinedValue,
     options: readonly string[] = [],
+    tls: TlsOptions | null = null,
   ) {
     this.name = name;
+    this.#tls = tls;
     this.#definition = definition;
     this.#options = ["--group", name, "--value", value, ...options];
   }
@@ -136,7 +140,7 @@ export class TestGroup {
     if (known !== undefined) return known;
     const { address } = this.members.get(id)!;
     const hosts = [address, ...this.addresses.filter((other) => other !== address)];
-    const target = { hosts, group: this.name, timeoutMs: 30_000 };
+    const target = { hosts, group: this.name, tls: this.#tls, timeoutMs: 30_000 };
     const client = openClient(target, this.#definition);
     this.#clients.set(id, client);
     return client;

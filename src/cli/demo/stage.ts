@@ -87,6 +87,7 @@ export function clientOf(stage: Stage, id: string): AnyClient {
   if (known !== undefined) return known;
   const target = {
     hosts: [stage.members.get(id)!.address],
+    tls: null,
     group: groupName,
     timeoutMs: patienceMs,
   };

@@ -2,6 +2,7 @@
 import { backup } from "../../index.js";
 import { groupOptions } from "../open-group.js";
 import { print, toJson } from "../output.js";
+import { tlsOf } from "../tls.js";
 import { addressList, requiredText, type Verb } from "../usage.js";
 
 export const backupVerb: Verb = {
@@ -20,10 +21,12 @@ export const backupVerb: Verb = {
     "rafted-value backup --hosts 127.0.0.1:7101,127.0.0.1:7102 --group queue --out queue.backup",
   ],
   async run(input) {
+    const tls = tlsOf(input);
     const taken = await backup({
       hosts: addressList("--hosts", requiredText(backupVerb, input, "hosts")),
       group: requiredText(backupVerb, input, "group"),
       file: requiredText(backupVerb, input, "out"),
+      ...(tls === null ? {} : { tls }),
       ...(input.timeoutMs === null ? {} : { timeoutMs: input.timeoutMs }),
     });
     const { file, valueName, valueVersion, index, sizeBytes, memberId } = taken;

@@ -3,12 +3,14 @@ import type { GroupConfig } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import { type DamagePolicy, type GroupHandle, type Host, startHost } from "../../index.js";
 import { fileStorage } from "../../storage/file/index.js";
+import type { TlsOptions } from "../../transport/tls-options.js";
 import type { AnyDefinedValue } from "../../value/types.js";
 import { loadValue } from "../load-value.js";
 import type { AnyGroup } from "../open-group.js";
 import { createStderrLog, print, toJson } from "../output.js";
 import { runPrompt } from "../prompt.js";
 import { listenForShutdown, type Shutdown } from "../shutdown.js";
+import { tlsOf, tlsOptions } from "../tls.js";
 import {
   addressList,
   checkAddress,
@@ -38,6 +40,7 @@ export const startVerb: Verb = {
     "heartbeat-ms": { value: "N", help: "for a new group: how often the leader beats (200)" },
     "election-timeout-ms": { value: "N", help: "for a new group: patience without leader (1000)" },
     config: { value: "JSON", help: "for a new group: its whole configuration, instead of the two" },
+    ...tlsOptions,
     repl: { value: null, help: "open a prompt once the member serves" },
     history: { value: "FILE", help: "with --repl: keep the typed lines in this file" },
   },
@@ -46,6 +49,7 @@ export const startVerb: Verb = {
     "With a --data directory that holds a member already, that member goes on where it was.",
     "With --on-damage rejoin, one that is damaged is kept as DIR.set-aside-1, and this host joins anew.",
     "Started with an IPC channel, it also stops when that closes.",
+    "With TLS, members show each other certificates; the one of --tls-cert is shown to both sides.",
     "rafted-value start --id foo --listen 127.0.0.1:7101 --group queue --value queue",
     "rafted-value start --id bar --listen 127.0.0.1:7102 --group queue --value queue --join 127.0.0.1:7101",
   ],
@@ -79,6 +83,7 @@ type Plan = {
   readonly value: string;
   readonly join: readonly string[] | null;
   readonly data: string | null;
+  readonly tls: TlsOptions | null;
   readonly onDamage: DamagePolicy;
   readonly config: Partial<GroupConfig>;
   readonly timeoutMs: number | null;
@@ -98,6 +103,7 @@ function planOf(input: VerbInput): Plan {
     value: requiredText(startVerb, input, "value"),
     join: join === null ? null : addressList("--join", join),
     data: optionalText(input, "data"),
+    tls: tlsOf(input),
     onDamage: onDamageOf(input),
     config: configOf(input),
     timeoutMs: input.timeoutMs,
@@ -147,6 +153,7 @@ async function serve(plan: Plan, definition: AnyDefinedValue, shutdown: Shutdown
     logger: log.logger,
     ...(plan.advertise === null ? {} : { advertise: plan.advertise }),
     ...(plan.data === null ? {} : { storage: fileStorage(plan.data) }),
+    ...(plan.tls === null ? {} : { tls: plan.tls }),
   });
   try {
     const group = await enter(host, plan, definition, shutdown);
