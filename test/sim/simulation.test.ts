@@ -70,6 +70,37 @@ describe("a simulation", () => {
   });
 });
 
+/** In virtual milliseconds: five times there and back, five syncs; the network takes 1 at most, a disk as well. */
+const withoutTimersMs = 15;
+
+describe("where nothing fails, no call waits for a timer", () => {
+  const config = { heartbeatMs: 400, electionTimeoutMs: 2000 };
+  const cases = [
+    { machines: 1, durable: true, lease: false },
+    { machines: 3, durable: false, lease: true },
+    { machines: 3, durable: true, lease: false },
+    { machines: 5, durable: true, lease: true },
+  ];
+  for (const { machines, durable, lease } of cases) {
+    const how = `${machines} ${durable ? "durable" : "in memory"}${lease ? ", by lease" : ""}`;
+    test(how, async () => {
+      const clockDriftMarginMs = lease ? 300 : config.electionTimeoutMs;
+      const settings = { machines, durable, groups: 1, config: { ...config, clockDriftMarginMs } };
+      const { histories, durationMs } = await pass({ seed: machines, faults: [], settings });
+      const calls = histories.flat().filter(({ outcome }) => outcome === "ok");
+      const beganAt = Math.min(...calls.map(({ call }) => call));
+      // Sessions are opened and caches filled before; the value is looked at once more after it.
+      const calm = calls.filter(({ call }) => {
+        const atMs = (call - beganAt) / 1e6;
+        return atMs > 0.2 * durationMs && atMs < 0.9 * durationMs;
+      });
+      assert.ok(calm.length > 20, `${calm.length} calls`);
+      const longestMs = Math.max(...calm.map((each) => (each.return! - each.call) / 1e6));
+      assert.ok(longestMs < withoutTimersMs, `${longestMs} virtual ms`);
+    });
+  }
+});
+
 describe("a simulation finds", () => {
   const small = { machines: 3, durable: false, groups: 1, clients: 2 };
 
