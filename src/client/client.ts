@@ -24,7 +24,14 @@ import { type Call, createCall, type Target } from "./call.js";
 import { Dispatcher } from "./dispatcher.js";
 import type { Dial } from "./link.js";
 import { subscribe } from "./subscribe.js";
-import { checkId, defaultTimeoutMs, invalid, signalOf, timeoutOf } from "./options.js";
+import {
+  checkId,
+  defaultMaxOutstanding,
+  defaultTimeoutMs,
+  invalid,
+  signalOf,
+  timeoutOf,
+} from "./options.js";
 import type { CallOptions, CommandOptions, GroupClient, GroupEvent, GroupStatus } from "./types.js";
 
 export type GroupClientOptions<D extends AnyDefinedValue> = {
@@ -45,7 +52,7 @@ export type GroupClientOptions<D extends AnyDefinedValue> = {
   readonly home?: string | null;
   /** Milliseconds. Default 5000. */
   readonly defaultTimeoutMs?: number;
-  /** Calls without an answer; one more is refused with `overloaded`. Default 100,000. */
+  /** Calls without an answer; one more is refused with `overloaded`. Default 65,536. */
   readonly maxOutstanding?: number;
   /** Their encoded arguments, in bytes. Default 64 MiB. */
   readonly maxOutstandingBytes?: number;
@@ -138,7 +145,7 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
       logger,
       valueCodec: this.#valueCodec,
       adminCodec: this.#adminCodec,
-      maxOutstanding: maxOutstanding ?? 100_000,
+      maxOutstanding: maxOutstanding ?? defaultMaxOutstanding,
       maxOutstandingBytes: maxOutstandingBytes ?? 64 * 1024 * 1024,
     });
     if (this.#ended) this.#made.close(() => undefined);

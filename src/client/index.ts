@@ -16,6 +16,7 @@ import {
   checkNames,
   checkPort,
   checkTimeout,
+  defaultMaxOutstanding,
   defaultTimeoutMs,
   invalid,
 } from "./options.js";
@@ -46,7 +47,7 @@ export type ConnectOptions = {
   readonly timeoutMs?: number;
   /** Of pino's shape. Default: silent. */
   readonly logger?: Logger;
-  /** Calls without an answer; one more is refused with `overloaded`. Default 100,000. */
+  /** Calls without an answer; one more is refused with `overloaded`. Default 65,536. */
   readonly maxOutstanding?: number;
   /** Their encoded arguments, in bytes. Default 64 MiB. */
   readonly maxOutstandingBytes?: number;
@@ -148,7 +149,11 @@ function open<D extends AnyDefinedValue>(
     : (address: string, field: string) => void parseAddress(address, "dial", field);
   const hosts = checkHosts(options.hosts, parse);
   const timeoutMs = checkTimeout("timeoutMs", options.timeoutMs ?? defaultTimeoutMs);
-  const maxOutstanding = checkLimit("maxOutstanding", options.maxOutstanding, 100_000);
+  const maxOutstanding = checkLimit(
+    "maxOutstanding",
+    options.maxOutstanding,
+    defaultMaxOutstanding,
+  );
   const maxOutstandingBytes = checkLimit(
     "maxOutstandingBytes",
     options.maxOutstandingBytes,

@@ -4,6 +4,8 @@ import { unknownName } from "../value/define.js";
 import type { CallOptions } from "./types.js";
 
 export const defaultTimeoutMs = 5000;
+/** Calls without an answer. A host of the defaults takes so many of one client, and refuses more. */
+export const defaultMaxOutstanding = 65_536;
 const maxNameLength = 256;
 const maxHosts = 64;
 

@@ -1,4 +1,5 @@
 /** What a host keeps waiting at most (DESIGN 14), and how patient it is with connections. */
+import { defaultMaxOutstanding } from "../client/options.js";
 import { RaftError } from "../errors.js";
 
 const KiB = 1024;
@@ -48,7 +49,7 @@ export const defaultHostLimits: HostLimits = Object.freeze({
   maxInboxBytes: 64 * MiB,
   maxConnections: 10_000,
   maxChannelsPerConnection: 10_000,
-  maxRequestsPerClient: 65_536,
+  maxRequestsPerClient: defaultMaxOutstanding,
   maxRequestsPerTurn: 256,
   maxRequestBytesPerTurn: 256 * KiB,
   maxClientQueueBytes: 64 * MiB,
