@@ -35,11 +35,11 @@ export type CodecCost = { readonly encodeMs: number; readonly decodeMs: number }
 
 const fillBatch = 20_000;
 const writers = 64;
-const warmUpMs = 2000;
+const warmUpMs = 1000;
 const beforeMs = 2000;
 
 export async function joinSuite(rounds: number): Promise<JoinResult> {
-  const alone = await codecCost(rounds);
+  const alone = await codecCost(1);
   // Nothing before the snapshot stays in the log, or the newcomer would be sent the few entries that fill the map.
   const config = { trailingLogBytes: 0 };
   const ours = await startOurs({ members: 3, value: "bigMap", config });
@@ -140,7 +140,7 @@ function startWriters(client: BigMapClient) {
   };
 }
 
-/** Medians; each in a process that has just begun, as a newcomer's has. */
+/** Medians of so many; each in a process that has just begun, as a newcomer's has. */
 async function codecCost(rounds: number): Promise<CodecCost> {
   const costs: CodecCost[] = [];
   for (let round = 0; round < rounds; round++) {
