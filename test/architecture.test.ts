@@ -1,5 +1,5 @@
 /**
- * The house as DESIGN draws it, read from the sources: directions, bans, sizes. Every rule is also
+ * The house as ARCHITECTURE.md draws it, read from the sources: directions, bans, sizes. Every rule is also
  * shown a sample that breaks it, so that a rule which has gone blind fails as well.
  */
 import assert from "node:assert/strict";

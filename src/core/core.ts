@@ -284,7 +284,7 @@ function onConfigChangeRequested(
 }
 
 /**
- * Our own loop was late: nobody is to blame, and no lease is to be trusted (DESIGN 15). A machine that
+ * Our own loop was late: nobody is to blame, and no lease is to be trusted (decision 9). A machine that
  * is late all the time gets this grace once in a few timeouts, or it would never elect anybody.
  */
 function onStalled(core: Core): void {

@@ -1,5 +1,5 @@
 /**
- * Durability as tickets (DESIGN 2). What was handed to storage vouches for nothing until its ticket
+ * Durability as tickets (decision 2). What was handed to storage vouches for nothing until its ticket
  * is stored, and never for an entry that took the place of a cut one (hazard 24):
  *
  *     log        1 2 3 4 5a 6a        handed as ticket 7, in flight

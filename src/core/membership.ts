@@ -149,7 +149,7 @@ function seemsAlive(core: Core, role: LeaderRole, id: MemberId | null): boolean 
   return peer !== null && isResponsive(core, peer);
 }
 
-/** The dead predecessor leaves in the same change (DESIGN 7). */
+/** The dead predecessor leaves in the same change (decision 4). */
 function promoted(core: Core, learner: Learner): Membership {
   const { membership } = core;
   return {

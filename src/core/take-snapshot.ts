@@ -9,7 +9,7 @@
  *
  * Each member takes its own, but which entry is the one depends on the log alone and not on how a
  * member's turns cut it up. So members that count from the same entry take them at the same ones, and
- * can compare them (DESIGN 17).
+ * can compare them (decision 14).
  */
 import { coverBySnapshot } from "./disk.js";
 import { bytesBetween, compactTo, entryAt, firstIndex, sizeAt, termAt } from "./log.js";

@@ -1,4 +1,4 @@
-/** What a host keeps waiting at most (DESIGN 14), and how patient it is with connections. */
+/** What a host keeps waiting at most, and how patient it is with connections. */
 import { defaultMaxOutstanding } from "../client/options.js";
 import { RaftError } from "../errors.js";
 

@@ -4,7 +4,7 @@
  *
  * A turn is asked for with `clock.soon`, that is after this round of the event loop has read its
  * sockets: so a timer that ran out is acted upon only after the messages that came meanwhile. When
- * the loop was late, more rounds are let by until the sockets have nothing more to say (DESIGN 15).
+ * the loop was late, more rounds are let by until the sockets have nothing more to say (decision 9).
  */
 import type { Clock, Storage, TimerHandle, Transport } from "../ports.js";
 

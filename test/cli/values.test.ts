@@ -1,4 +1,4 @@
-/** The built-in values, handler by handler: what DESIGN's "Command line" promises of each. */
+/** The built-in values, handler by handler. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { builtInValue, builtInValues, counter, kv, queue } from "../../src/cli/values.js";

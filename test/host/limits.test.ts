@@ -1,4 +1,4 @@
-/** Everything has a limit, and what is over it is refused clearly (DESIGN 14). */
+/** Everything has a limit, and what is over it is refused clearly. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SeededRandom } from "../../src/clock/virtual.js";

@@ -1,4 +1,4 @@
-/** Time: leases, and processes that stand still (DESIGN 15; hazards 44, 94, 98). */
+/** Time: leases, and processes that stand still (decision 9; hazards 44, 94, 98). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { GroupHandle } from "../../src/host/handle.js";

@@ -74,7 +74,7 @@ export async function doctorDirectory(
   }
 }
 
-/** The host id that all members here were named after, or null (DESIGN 7: `hostId#incarnation`). */
+/** The host id that all members here were named after, or null (decision 4: `hostId#incarnation`). */
 function hostIdOfMembers(survey: Survey): string | null {
   const ids = new Set(
     (survey.log?.groups ?? []).map(({ state }) => {
