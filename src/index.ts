@@ -39,7 +39,7 @@ export type StartHostOptions = HostOptions & {
  * Starts a host: a process's one port for the members of any number of groups.
  *
  * Refuses with `invalidArgument` (the message names the field), `listenFailed`, and what its storage
- * refuses with: `storageLocked`, `storageMismatch`, `storageCorrupt`, `storageFailed`.
+ * refuses with: `storageLocked`, `storageMismatch`, `storageCorrupt`, `storageFailed`, `diskFull`.
  *
  * @example
  * ```ts

@@ -142,7 +142,10 @@ export interface StorageHandlers {
   /** Everything up to and including `ticket` of this group is durable. */
   onStored(group: GroupName, ticket: Ticket): void;
   onSnapshotChunkWritten(group: GroupName, index: LogIndex, term: Term, sizeBytes: number): void;
-  /** `saveSnapshot`/`installSnapshot` finished; `ok` false: the bytes did not match the meta. */
+  /**
+   * `commit` of a sink or `installSnapshot` has ended. `ok` false: the bytes did not match the meta, a newer
+   * snapshot is there, or there was no room; what was there before stays.
+   */
   onSnapshotSaved(group: GroupName, snapshot: SnapshotMeta, ok: boolean): void;
   onSnapshotChunkRead(
     group: GroupName,
@@ -162,7 +165,7 @@ export interface Storage {
   readonly durable: boolean;
   /**
    * Opens for one host, once. Rejects with `storageLocked`, `storageMismatch`, `storageCorrupt`,
-   * `storageFailed`. Handlers are called only after it resolved.
+   * `storageFailed`, `diskFull`. Handlers are called only after it resolved.
    */
   open(hostId: string, handlers: StorageHandlers): Promise<readonly RecoveredGroup[]>;
   /** Adds a group; durable before the first ticket of that group is acknowledged. */
@@ -191,7 +194,8 @@ export interface Storage {
   beginSnapshot(group: GroupName): SnapshotSink;
   /**
    * A piece of a snapshot that a leader sends; offset 0 begins anew. Answered in order, with what is held
-   * of it: more than was sent if an earlier process has left the beginning of this very snapshot.
+   * of it: more than was sent if an earlier process has left the beginning of this very snapshot,
+   * 0 if there is no room.
    */
   writeSnapshotChunk(
     group: GroupName,

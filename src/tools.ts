@@ -63,8 +63,8 @@ export type BackupResult = {
  * beginning only. Should that member go away, another one is read from the start.
  *
  * Refuses with `invalidArgument` (which names the field; also if `file` exists), `unknownGroup`,
- * `unavailable` or `timeout` (no member answers, or no leader), `diskFull`, `storageFailed`,
- * `storageCorrupt` (the member's own snapshot is damaged), `aborted`.
+ * `protocolMismatch`, `unavailable` or `timeout` (no member answers, or no leader), `diskFull`,
+ * `storageFailed`, `storageCorrupt` (the member's own snapshot is damaged), `aborted`.
  *
  * @example
  * ```ts
@@ -188,7 +188,10 @@ export type RecoverOptions = {
   readonly advertise?: string;
 };
 
-/** How the survivors of a group that lost its majority rank: the best first. Writes nothing. */
+/**
+ * How the survivors of a group that lost its majority rank: the best first. Writes nothing. Refuses the
+ * directories as `recover` does.
+ */
 export async function rank(dirs: readonly string[], group: string): Promise<Ranking> {
   checkGroupName(group);
   const checked = checkDirs(dirs);
@@ -266,7 +269,8 @@ export async function doctor(dir: string, options: DoctorOptions = {}): Promise<
  *
  * Rejects with `storageLocked` while a host has it open, `storageMismatch` if it is no data directory or
  * holds no such group, `invalidArgument` if the group is not damaged: to throw a good copy away
- * costs the group a vote that it can count on.
+ * costs the group a vote that it can count on; `storageCorrupt` if other groups are there and the file `identity`
+ * has to be repaired first; `diskFull`, `storageFailed`.
  *
  * @example
  * ```ts

@@ -78,7 +78,7 @@ export type ConnectOptions = {
  * a host id is not, since it might hit the member that has come back meanwhile: it rejects with
  * `unavailable`, "maybe".
  *
- * Refuses with `invalidArgument`, which names the field: `group`, `hosts` (addresses `host:port`), `tls`,
+ * Refuses with `invalidArgument`, which names the field: `definition`, `group`, `hosts` (1 to 64 `host:port`), `tls`,
  * `timeoutMs` (1 or more), `maxOutstanding`, `maxOutstandingBytes`, `logger`, `transport`, `clock`, `random`.
  *
  * @example

@@ -11,7 +11,7 @@ import type {
 } from "../value/types.js";
 
 export type CallOptions = {
-  /** Milliseconds until the call rejects with `timeout`; 1 or more. Default 5000. */
+  /** Milliseconds until the call rejects with `timeout`; 1 or more. Default: the client's, 5000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 };
@@ -32,6 +32,7 @@ export type MemberStatus = {
   readonly state: "voter" | "learner" | "outgoing";
   /** Known to the leader only; null elsewhere. */
   readonly matchIndex: number | null;
+  /** Milliseconds since the leader heard from it. */
   readonly lastContactMs: number | null;
   readonly unresponsive: boolean | null;
 };

@@ -32,25 +32,41 @@ export type RequestId = Unit<number, "requestId">;
 
 /** Settings of a group, replicated through the log, in force on a member once it has applied them. */
 export type GroupConfig = {
+  /** A leader beats this often. Default 200. */
   readonly heartbeatMs: number;
+  /** Who has not heard from a leader for one to two of them campaigns. Default 1000. */
   readonly electionTimeoutMs: number;
-  /** Subtracted from the leader's lease. Equal to `electionTimeoutMs` means: no lease reads. */
+  /** Subtracted from the leader's lease. Equal to `electionTimeoutMs` means: no lease reads. Default 1000. */
   readonly clockDriftMarginMs: number;
+  /** Clients that are remembered; beyond, the least recently used is forgotten. Default 100,000. */
   readonly maxSessions: number;
+  /** Callers' own ids of commands that are remembered. Default 1000. */
   readonly maxRetainedCommandIds: number;
+  /** Replies kept for retries, of one session; beyond, the oldest are dropped. Default 1 MiB. */
   readonly maxReplyBytesPerSession: number;
+  /** The same of all sessions and ids together. Default 64 MiB. */
   readonly maxReplyBytes: number;
+  /** Of one encoded command; a larger one is refused with `commandTooLarge`. Default 8 MiB. */
   readonly maxCommandBytes: number;
+  /** Of commands that a leader has not committed yet; beyond, `overloaded`. Default 64 MiB. */
   readonly maxUncommittedBytes: number;
+  /** Of the entries of one message; a single larger one passes. Default 1 MiB. */
   readonly maxAppendBytes: number;
+  /** On the way to one follower without its answer, in bytes and in messages. Default 8 MiB, 256. */
   readonly maxInflightBytes: number;
   readonly maxInflightMessages: number;
+  /** Queries that wait at one member; beyond, `overloaded`. Default 100,000. */
   readonly maxPendingReads: number;
+  /** Of one piece of a snapshot that is sent. Default 256 KiB. */
   readonly snapshotChunkBytes: number;
+  /**
+   * A snapshot is taken once the log has grown by so many times the size of the last one, by `minSnapshotLogBytes`
+   * at least and `maxSnapshotLogBytes` at most. Default 10, 4 MiB, 256 MiB.
+   */
   readonly snapshotLogFactor: number;
   readonly minSnapshotLogBytes: number;
   readonly maxSnapshotLogBytes: number;
-  /** How much of the log stays behind a snapshot, for followers that are a little slow. */
+  /** How much of the log stays behind a snapshot, for followers that are a little slow. Default 1 MiB. */
   readonly trailingLogBytes: number;
 };
 
@@ -227,7 +243,7 @@ export type CoreEvent =
       readonly term: Term;
       readonly sizeBytes: number;
     }
-  /** Answer to `installSnapshot`: durable, and the value restored. `ok` false: it was damaged. */
+  /** Answer to `installSnapshot`: durable, and the value restored. `ok` false: it was damaged, or had no room. */
   | {
       readonly type: "snapshotInstalled";
       readonly index: LogIndex;

@@ -127,7 +127,8 @@ export class Host {
    *
    * Refuses with `invalidArgument`, `invalidValue`, `invalidConfig`, `closed`; joining also with
    * `connectFailed`, `protocolMismatch`, `unknownGroup`, `groupMismatch`, `alreadyMember`,
-   * `timeout`; restoring with `storageCorrupt`, `storageMismatch`. With `onDamage: "rejoin"` a damaged
+   * `timeout`, and `uncommittedMembershipChange` or `pendingLeaderChange` if such a change is under way all the
+   * time; restoring with `storageCorrupt`, `storageMismatch`. With `onDamage: "rejoin"` a damaged
    * copy is set aside and its host joins anew (see `DamagePolicy`): `storageFailed` or `diskFull` if
    * there is no room beside the storage for what is set aside, or no right to write there.
    */
@@ -269,6 +270,8 @@ export class Host {
   /**
    * UNSAFE: makes this host's member forget another one for good, without asking anybody, so that a
    * group that lost its majority can go on. Only for members that will never come back.
+   *
+   * Refuses with `unknownGroup`, `invalidArgument`, `notMember`, `unavailable` (its storage has failed).
    */
   async forceRemoveMember(group: string, id: string): Promise<void> {
     const hosted = this.#context.groups.get(group);
@@ -335,7 +338,7 @@ export class Host {
   }
 
   /**
-   * Closes everything: leaders hand over first if that is possible within an election timeout, whoever
+   * Closes everything: leaders hand over first if that takes neither an election timeout nor a second, whoever
    * waits for an answer gets one. Idempotent.
    */
   close(): Promise<void> {

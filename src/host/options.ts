@@ -79,7 +79,7 @@ export type GroupOptions = {
   /** Of a new group; one that exists has its own, see `changeConfig`. */
   readonly config?: Partial<GroupConfig>;
   readonly hooks?: GroupHooks;
-  /** Joining: until the group has taken the member in, and between signs of progress after. */
+  /** Joining: until the group has taken the member in, and between signs of progress after. Default 5000. */
   readonly timeoutMs?: number;
   /** What becomes of this host's copy of the group if the storage finds it damaged. Default: "refuse". */
   readonly onDamage?: DamagePolicy;

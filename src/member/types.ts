@@ -20,7 +20,7 @@ import type { AppliedInfo } from "../value/types.js";
  * ```
  */
 export type GroupHooks = {
-  /** A command was applied; `arg` and `reply` are decoded copies of one's own. */
+  /** A command was applied and has not failed; `arg` and `reply` are decoded copies of one's own. */
   readonly onCommandCommitted?: (call: {
     readonly name: string;
     readonly arg: unknown;

@@ -11,7 +11,7 @@ export const demoVerb: Verb = {
   summary: "Run three members as processes, kill one, then the leader, and lose nothing.",
   positionals: "",
   maxPositionals: 0,
-  options: {},
+  options: { "timeout-ms": { value: "N", help: "give up after N milliseconds (29000, the most)" } },
   notes: ["Takes less than half a minute. Exits with 0 only if every value was right."],
   async run(input) {
     const stage = createStage(input.json);

@@ -39,7 +39,7 @@ export const startVerb: Verb = {
     "on-damage": { value: "POLICY", help: "of a damaged --data: refuse (default) or rejoin" },
     "heartbeat-ms": { value: "N", help: "for a new group: how often the leader beats (200)" },
     "election-timeout-ms": { value: "N", help: "for a new group: patience without leader (1000)" },
-    config: { value: "JSON", help: "for a new group: its whole configuration, instead of the two" },
+    config: { value: "JSON", help: "for a new group: any of its settings, instead of the two" },
     ...tlsOptions,
     repl: { value: null, help: "open a prompt once the member serves" },
     history: { value: "FILE", help: "with --repl: keep the typed lines in this file" },

@@ -28,7 +28,8 @@ import type { SpaceWatch } from "./space.js";
 import type { Wal } from "./wal.js";
 
 /**
- * Storage in the directory `dir`, for one host. Nothing is touched before `open`.
+ * Storage in the directory `dir`, for one host. Nothing is touched before `open`. Throws `invalidArgument` for an
+ * option out of range, which it names.
  *
  * @example
  * ```ts
