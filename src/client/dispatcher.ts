@@ -1,7 +1,7 @@
 /**
  * From calls to frames and back: the queue of a client, its retries and the one answer of each call.
  *
- * - `submit` admits a call · `#flush` sends what waits, once per turn, in one frame per link.
+ * - `submit` admits a call · `#flush` sends what waits, once per turn.
  * - `replied` settles, or puts back what was refused · `lost` puts back what a link took with it.
  * - Every call is settled exactly once, by `#finish`: reply, refusal, deadline, abort or close.
  *
@@ -23,9 +23,6 @@ import type { GroupEvent } from "./types.js";
 import { whatWasAwaited } from "./waiting-for.js";
 
 export type DispatcherOptions = ConnectionsOptions & LedgerLimits & Codecs;
-
-/** Requests of one turn are cut into frames of about this size. */
-const frameBytes = 64 * 1024;
 
 export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   readonly connections: Connections;
@@ -202,8 +199,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
     if (link === null || this.#gate.isClosed()) {
       return this.#queue.dropSettled(this.demand.leaderCalls);
     }
-    let batch: Call[] = [];
-    let bytes = 0;
+    const ready: Call[] = [];
     for (const call of this.#queue.takeAll()) {
       if (call.done) continue;
       if (!this.#isReady(call)) {
@@ -211,14 +207,9 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
         continue;
       }
       this.#attach(call, link);
-      batch.push(call);
-      bytes += call.body.length;
-      if (bytes < frameBytes) continue;
-      link.send(batch as unknown as ClientRequest[]);
-      batch = [];
-      bytes = 0;
+      ready.push(call);
     }
-    if (batch.length > 0) link.send(batch as unknown as ClientRequest[]);
+    if (ready.length > 0) link.send(ready as unknown as ClientRequest[]);
   }
 
   /** Commands wait for their session; everything else goes at once. */

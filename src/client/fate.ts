@@ -21,6 +21,8 @@ const passing: ReadonlySet<RaftErrorCode> = new Set([
 
 export function fateOf(call: Call, code: RaftErrorCode): Fate {
   if (code === "notLeader") return "redirect";
+  // It was tried, with as much room as there was: to try again and again would fill the disk each time.
+  if (code === "storageFailed" && call.verb === "snapshot") return "settle";
   if (passing.has(code)) return mayRepeat(call) || !call.ambiguous ? "backOff" : "settle";
   if (call.type !== "admin") return code === "pendingLeaderChange" ? "backOff" : "settle";
   return call.ambiguous ? fateOfRepeated(call.verb, code) : "settle";

@@ -43,6 +43,8 @@ export interface LinkOwner {
   linkLost(link: Link, error: RaftError): void;
 }
 
+/** Requests of one turn are cut into frames of about this size. */
+const frameBytes = 64 * 1024;
 /** The only channel of a client's connection. */
 const channel = 1;
 
@@ -121,13 +123,21 @@ export class Link {
     this.inFlight -= 1;
   }
 
+  /** In one frame, or in several of about `frameBytes` and no more than `maxItemsPerFrame`. */
   send(requests: readonly ClientRequest[]): void {
     this.lastUsedMs = this.#clock.nowMs();
     this.#asked(this.lastUsedMs);
-    for (let from = 0; from < requests.length; from += maxItemsPerFrame) {
-      const all = requests.length <= maxItemsPerFrame;
-      const part = all ? requests : requests.slice(from, from + maxItemsPerFrame);
+    const last = requests.length - 1;
+    let from = 0;
+    let bytes = 0;
+    for (let at = 0; at <= last; at++) {
+      bytes += bodyBytes(requests[at]!);
+      const isFull = bytes >= frameBytes || at + 1 - from === maxItemsPerFrame;
+      if (!isFull && at < last) continue;
+      const part = from === 0 && at === last ? requests : requests.slice(from, at + 1);
       this.#sendFrame({ type: "requests", channel, requests: part });
+      from = at + 1;
+      bytes = 0;
     }
   }
 
@@ -293,6 +303,10 @@ export class Link {
       ),
     );
   }
+}
+
+function bodyBytes(request: ClientRequest): number {
+  return request.type === "register" ? 0 : request.body.length;
 }
 
 function refusalError(address: string, code: string, message: string): RaftError {

@@ -306,14 +306,15 @@ function optionalFunction(label: string, field: string, candidate: unknown) {
   return checkFunction(label, field, candidate);
 }
 
+const optionalOfCodec = ["encodeSlices", "decodeSlices", "encodeBehind", "decodeBehind", "capture"];
+
 function checkCodec(label: string, codec: unknown): object | null {
   if (codec === undefined || codec === null) return null;
   const fields =
     typeof codec === "object" && codec !== null ? (codec as Record<string, unknown>) : {};
   checkFunction(label, "codec.encode", fields["encode"]);
   checkFunction(label, "codec.decode", fields["decode"]);
-  optionalFunction(label, "codec.encodeSlices", fields["encodeSlices"]);
-  optionalFunction(label, "codec.capture", fields["capture"]);
+  for (const name of optionalOfCodec) optionalFunction(label, `codec.${name}`, fields[name]);
   const { canonical } = fields;
   if (canonical !== undefined && typeof canonical !== "boolean") {
     throw invalid(label, "codec.canonical", `must be a boolean, got ${show(canonical)}`);

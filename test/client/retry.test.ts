@@ -275,6 +275,17 @@ describe("a refusal that passes", () => {
     assert.equal(world.clock.nowMs() < 100, true);
   });
 
+  test("a snapshot for which there was no room is not tried again and again", async () => {
+    const world = await World.create(2);
+    const client = world.client();
+    for (const id of ["a", "b"] as const) {
+      world.host(id).answer = () => ({ status: "storageFailed", message: "no room" });
+    }
+    const error = await world.error(client.snapshot());
+    assert.deepEqual([error.code, error.message], ["storageFailed", "no room"]);
+    assert.equal(world.host("a").requests.length + world.host("b").requests.length, 1);
+  });
+
   test("an unknown code becomes internal", async () => {
     const world = await World.create(1);
     const client = world.client();

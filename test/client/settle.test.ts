@@ -304,6 +304,18 @@ describe("limits", () => {
     );
   });
 
+  for (const call of ["query", "queryStale"] as const) {
+    test(`on the bytes of a frame: large arguments of ${call} leave in frames of their own`, async () => {
+      const world = await World.create(1);
+      const client = world.client();
+      const large = new Uint8Array(100_000) as unknown as number;
+      const calls = Array.from({ length: 5 }, () => client[call]("at", large));
+      assert.deepEqual(await world.value(Promise.all(calls)), Array(5).fill(0));
+      const counts = world.host("a").frames.map((requests) => requests.length);
+      assert.deepEqual(counts, [1, 1, 1, 1, 1]);
+    });
+  }
+
   test("on one command: what no group would take is refused here", async () => {
     const world = await World.create(1);
     const client = world.client();

@@ -133,6 +133,11 @@ test("what is no data directory is refused by inspect and doctor, and not touche
         });
       }
     }
+    for (const tool of [inspectDirectory, doctorDirectory]) {
+      await assert.rejects(tool(join(dir, "x".repeat(300))), (error) => {
+        return error instanceof RaftError && error.code === "storageFailed";
+      });
+    }
     assert.deepEqual(readdirSync(dir).sort(), ["empty", "file", "foreign"]);
     assert.deepEqual(readdirSync(join(dir, "empty")), []);
   } finally {

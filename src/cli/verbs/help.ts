@@ -1,6 +1,6 @@
 /** `help [VERB]` */
 import { print, toJson } from "../output.js";
-import { programHelp, UsageError, type Verb, verbHelp } from "../usage.js";
+import { localOptions, programHelp, UsageError, type Verb, verbHelp } from "../usage.js";
 
 /** The verb that explains all of them, itself included. */
 export function createHelpVerb(loadAll: () => Promise<readonly Verb[]>): Verb {
@@ -9,7 +9,7 @@ export function createHelpVerb(loadAll: () => Promise<readonly Verb[]>): Verb {
     summary: "Explain the program or one verb.",
     positionals: "[VERB]",
     maxPositionals: 1,
-    options: {},
+    options: localOptions,
     notes: [],
     async run(input) {
       const text = helpText(await loadAll(), input.positionals[0]);

@@ -1,14 +1,14 @@
 /** `version` */
 import { existsSync, readFileSync } from "node:fs";
 import { print, toJson } from "../output.js";
-import type { Verb } from "../usage.js";
+import { localOptions, type Verb } from "../usage.js";
 
 export const versionVerb: Verb = {
   name: "version",
   summary: "Print the version of the package.",
   positionals: "",
   maxPositionals: 0,
-  options: {},
+  options: localOptions,
   notes: [],
   run(input) {
     const version = packageVersion();

@@ -1,7 +1,7 @@
 /** Looks at a data directory from outside. Never writes, takes no lock, works on one that is in use. */
 import type { EntryList, LogIndex, MemberId, Membership, Term } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
-import { attempt, isMissing, systemCode } from "./failure.js";
+import { attempt, isMissing, storageError, systemCode } from "./failure.js";
 import { type FileSystem, nodeFileSystem } from "./fs.js";
 import { type FoundIdentity, readIdentity, refuseNewer } from "./identity.js";
 import { segmentName, snapshotName } from "./names.js";
@@ -102,7 +102,7 @@ async function listDirectory(fs: FileSystem, dir: string): Promise<readonly stri
     return await fs.list(dir);
   } catch (error) {
     const code = systemCode(error);
-    if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+    if (code !== "ENOENT" && code !== "ENOTDIR") throw storageError(error, `reading ${dir}`);
     const what = code === "ENOENT" ? "does not exist" : "is not a directory";
     // Without the cause: to try again is in vain.
     throw new RaftError("storageMismatch", `${dir} ${what}: name a data directory`);
