@@ -75,7 +75,9 @@ export function onSnapshotChunkRead(
   const sending = peer?.sending ?? null;
   if (peer === undefined || sending === null) return;
   if (sending.meta.index !== event.index || sending.offset !== event.offset) return;
-  if (event.data === null) {
+  // Taken anew at the same entry, its bytes may be others: they go with their own meta, from the beginning.
+  const isTakenAnew = core.snapshot !== sending.meta && core.snapshot!.index === event.index;
+  if (event.data === null || isTakenAnew) {
     // A newer snapshot took its place: begin with that one. Else it is damaged here, and the value is not. After an
     // election timeout, because storage says so at once, and would of another one as well.
     if (core.snapshot !== sending.meta) beginSending(core, peer);
