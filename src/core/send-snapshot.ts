@@ -24,8 +24,13 @@ function createSending(core: Core, fresh: SendingSnapshot["fresh"]): SendingSnap
 export function endWaiting(core: Core, role: LeaderRole): void {
   if (core.takingSnapshotAt !== 0) return;
   for (const peer of role.peers) {
-    if (isAwaited(peer)) peer.sending = createSending(core, "settled");
+    if (isAwaited(peer) || isReplaced(core, peer)) peer.sending = createSending(core, "settled");
   }
+}
+
+/** It could not be read because storage had another one already, which it has told by now. */
+function isReplaced(core: Core, { sending }: Peer): boolean {
+  return sending !== null && sending.fresh === "damaged" && sending.meta !== core.snapshot;
 }
 
 /** At each beat. A chunk whose reply never came is asked for again after an election timeout. */
