@@ -24,8 +24,13 @@ function createSending(core: Core, fresh: SendingSnapshot["fresh"]): SendingSnap
 export function endWaiting(core: Core, role: LeaderRole): void {
   if (core.takingSnapshotAt !== 0) return;
   for (const peer of role.peers) {
-    if (isAwaited(peer)) peer.sending = createSending(core, "settled");
+    if (isAwaited(peer) || isReplaced(core, peer)) peer.sending = createSending(core, "settled");
   }
+}
+
+/** It could not be read because storage had another one already, which it has told by now. */
+function isReplaced(core: Core, { sending }: Peer): boolean {
+  return sending !== null && sending.fresh === "damaged" && sending.meta !== core.snapshot;
 }
 
 /** At each beat. A chunk whose reply never came is asked for again after an election timeout. */
@@ -75,7 +80,9 @@ export function onSnapshotChunkRead(
   const sending = peer?.sending ?? null;
   if (peer === undefined || sending === null) return;
   if (sending.meta.index !== event.index || sending.offset !== event.offset) return;
-  if (event.data === null) {
+  // Taken anew at the same entry, its bytes may be others: they go with their own meta, from the beginning.
+  const isTakenAnew = core.snapshot !== sending.meta && core.snapshot!.index === event.index;
+  if (event.data === null || isTakenAnew) {
     // A newer snapshot took its place: begin with that one. Else it is damaged here, and the value is not. After an
     // election timeout, because storage says so at once, and would of another one as well.
     if (core.snapshot !== sending.meta) beginSending(core, peer);

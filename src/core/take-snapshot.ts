@@ -158,7 +158,7 @@ function countFrom(core: Core, index: LogIndex, sizeBytes: number): void {
 /**
  * The leader took its newest snapshot at another entry than we: from now on we count from there, and
  * are due where it is. That may come later than by our own count, so the log may grow to twice what
- * it would; it never comes at once.
+ * it would, and then counts on as it did; it never comes at once.
  *
  *     leader   ....S............S............S
  *     we       ......S......|...S............S        | told of the leader's first one
@@ -171,7 +171,10 @@ export function onLeaderSnapshotTold(core: Core, index: LogIndex, sizeBytes: num
   if (!isHere || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return;
   if (core.takingSnapshotAt !== 0) return;
   const bytes = bytesBetween(log, index, core.lastApplied);
-  if (bytes >= worthwhileBytes(core, sizeBytes)) return;
+  const limit = worthwhileBytes(core, sizeBytes);
+  if (bytes >= limit) return;
+  // One that takes them early would put ours off again and again.
+  if (log.sizeBytes - core.config.trailingLogBytes >= 2 * limit) return;
   core.appliedBytes = bytes;
   core.countedFrom = index;
   core.countedSizeBytes = sizeBytes;

@@ -105,6 +105,37 @@ test("a snapshot that storage cannot read for a follower is taken and asked for 
   assert.deepEqual({ reads, taken }, { reads: 2, taken: 2 });
 });
 
+test("a snapshot that storage has replaced, and not said so yet, is not taken for damaged", async () => {
+  const lab = new Lab(counter);
+  await lab.restore({ trailingLogBytes: 0 });
+  lab.lead();
+  const session = lab.register();
+  lab.command(2, session, 1, "inc", 1);
+  lab.settle();
+  lab.acknowledge();
+  const asked: number[] = [];
+  lab.storage.readSnapshotChunk = (_group, _to, index) => void asked.push(index);
+  lab.admin(3, "snapshot", null);
+  lab.settle();
+  const [old] = asked;
+  lab.command(4, session, 2, "inc", 1);
+  lab.settle();
+  lab.acknowledge();
+  const { beginSnapshot } = lab.storage;
+  lab.storage.beginSnapshot = (group) => {
+    const sink = beginSnapshot.call(lab.storage, group);
+    const commit: typeof sink.commit = (snapshot) => {
+      lab.member.snapshotChunkRead("c#1", old!, 0, null);
+      sink.commit(snapshot);
+    };
+    return { ...sink, commit };
+  };
+  lab.admin(5, "snapshot", null);
+  lab.settle();
+  assert.deepEqual(statuses(lab, 3, 5), [["ok"], ["ok"]]);
+  assert.deepEqual(asked, [old, lab.member.replica.core.snapshot!.index]);
+});
+
 describe("when the storage fails", () => {
   /** Takes everything and answers nothing. */
   const silent: Partial<Storage> = {

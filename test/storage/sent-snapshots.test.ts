@@ -115,3 +115,36 @@ test("a snapshot that rots under a running process can be sent once it was taken
   assert.ok(await read(opened, 10, 250_000));
   await opened.close();
 });
+
+test("what was received before a restart is given up where the rest would leave the log no room", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const half = big.subarray(0, 4 * 1024 * 1024);
+  opened.storage.writeSnapshotChunk("queue", bigMeta, 0, half);
+  await opened.until((answer) => answer.type === "written");
+  await opened.close();
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  const left = disk.usedBytes;
+  disk.capacityBytes = left + big.length - half.length;
+  again.storage.writeSnapshotChunk("queue", bigMeta, 0, half.subarray(0, 1));
+  const answer = await again.until(({ type }) => type === "written");
+  assert.deepEqual(answer, { type: "written", group: "queue", sizeBytes: 0 });
+  assert.match(again.warnings().join(), /no space left for the snapshot/);
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+  await again.close();
+  assert.equal(disk.openFiles, 0);
+});
+
+test("a leader's snapshot that finds no room for its first bytes leaves no file behind", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  disk.freeBytes = () => Promise.reject(systemError("ENOSYS"));
+  disk.before = ({ type, path }) => {
+    if (type === "write" && path.endsWith(".part")) throw systemError("ENOSPC");
+  };
+  opened.storage.writeSnapshotChunk("queue", bigMeta, 0, big.subarray(0, 1));
+  await opened.until((answer) => answer.type === "written");
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});

@@ -81,8 +81,7 @@ export class SnapshotReceived {
       return await work();
     } catch (error) {
       if (!isDiskFull(error)) throw error;
-      await this.discard();
-      this.#noRoom(meta);
+      await this.#giveUp(meta);
       return null;
     }
   }
@@ -94,23 +93,27 @@ export class SnapshotReceived {
     if (offset !== 0 && !isLeft) return true;
     await this.discard();
     const place = this.#services.place(name);
-    let writer = isLeft ? await resumeSnapshot(place) : null;
-    if (writer === null) {
+    const resumed = isLeft ? await resumeSnapshot(place) : null;
+    if (resumed === null) {
       await this.removePartial();
       await this.#services.remove(name);
-      if (!(await this.#services.hasRoomFor(meta.sizeBytes))) {
-        this.#noRoom(meta);
-        return false;
-      }
-      writer = await createSnapshot(place);
     }
+    // Until something is received again: whatever fails here leaves nothing behind.
+    this.#partial = name;
+    if (!(await this.#services.hasRoomFor(meta.sizeBytes - (resumed?.sizeBytes ?? 0)))) {
+      await resumed?.close();
+      await this.#giveUp(meta);
+      return false;
+    }
+    this.#incoming = { meta, writer: resumed ?? (await createSnapshot(place)), name };
     this.#partial = null;
-    this.#incoming = { meta, writer, name };
     return true;
   }
 
-  /** Warns once, until one was taken in. */
-  #noRoom({ sizeBytes }: SnapshotMeta): void {
+  /** There is no room. Warns once, until one was taken in. */
+  async #giveUp({ sizeBytes }: SnapshotMeta): Promise<void> {
+    await this.discard();
+    await this.removePartial();
     if (!this.#lacksRoom) {
       this.#services.warn(
         `no space left for the snapshot of ${sizeBytes} bytes that the leader sends: this member goes on ` +
