@@ -7,6 +7,9 @@ import type { Core, LeaderRole, Out, Peer, SendingSnapshot } from "./state.js";
 import { isAwaited, isFreshOneWorthwhile } from "./take-snapshot.js";
 import type { CoreEvent, InstallSnapshotReply } from "./types.js";
 
+/** Longer than a slow link takes for the first chunk, which must not cost a snapshot each time. */
+const awayTimeouts = 10;
+
 /** What the peer lacks next is compacted away. */
 export function beginSending(core: Core, peer: Peer): void {
   peer.mode = "snapshot";
@@ -37,9 +40,10 @@ function isReplaced(core: Core, { sending }: Peer): boolean {
 export function resendStalled(core: Core, peer: Peer): void {
   const { sending } = peer;
   if (sending === null) return;
-  // Much may be written before it comes back, if it has nothing yet: then it is decided anew.
-  const hasNothing = sending.offset === 0 && sending.fresh === "settled";
-  if (hasNothing && !isResponsive(core, peer)) sending.fresh = "unasked";
+  // It has nothing yet, and much may be written before it comes back: then it is decided anew.
+  const silentMs = core.nowMs - peer.lastContactMs;
+  const isAway = silentMs >= awayTimeouts * core.config.electionTimeoutMs;
+  if (isAway && sending.offset === 0 && sending.fresh === "settled") sending.fresh = "unasked";
   if (!sending.busy) return;
   if (core.nowMs - sending.busySinceMs >= core.config.electionTimeoutMs) sending.busy = false;
 }

@@ -17,12 +17,14 @@ type Said = { readonly sinceMs: Millis; times: number };
 
 export class BreedingOracle {
   readonly #limits: ReadonlyMap<string, Limits>;
+  readonly #longestMs: Millis;
   readonly #violate: Violate;
   readonly #said = new Map<string, Said>();
   #tidiedMs: Millis = 0;
 
   constructor(plans: readonly GroupPlan[], violate: Violate) {
     this.#limits = new Map(plans.map(({ name, config }) => [name, limitsOf(config)]));
+    this.#longestMs = Math.max(...[...this.#limits.values()].map(({ windowMs }) => windowMs));
     this.#violate = violate;
   }
 
@@ -35,7 +37,7 @@ export class BreedingOracle {
     const said = this.#said.get(key);
     if (said === undefined || nowMs - said.sinceMs > limits.windowMs) {
       this.#said.set(key, { sinceMs: nowMs, times: 1 });
-      this.#tidy(nowMs, limits.windowMs);
+      this.#tidy(nowMs);
       return;
     }
     said.times += 1;
@@ -44,11 +46,11 @@ export class BreedingOracle {
     }
   }
 
-  #tidy(nowMs: Millis, windowMs: Millis): void {
-    if (nowMs - this.#tidiedMs < windowMs) return;
+  #tidy(nowMs: Millis): void {
+    if (nowMs - this.#tidiedMs < this.#longestMs) return;
     this.#tidiedMs = nowMs;
     for (const [key, { sinceMs }] of this.#said) {
-      if (nowMs - sinceMs > windowMs) this.#said.delete(key);
+      if (nowMs - sinceMs > this.#longestMs) this.#said.delete(key);
     }
   }
 }

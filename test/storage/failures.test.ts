@@ -1,32 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { SnapshotMeta } from "../../src/core/types.js";
-import type { RaftError } from "../../src/errors.js";
 import { FakeDisk, isLog, lost, settle, systemError } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise, textsOf } from "./support.js";
+import { Opened, entriesOf, errorsOf, identityOf, noise, textsOf, withQueue } from "./support.js";
 
 const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
-
-async function withGroup(disk: FakeDisk): Promise<Opened> {
-  const opened = await Opened.open("/data", { ...options, fs: disk });
-  opened.storage.createGroup(identityOf("queue"));
-  await opened.stored(
-    "queue",
-    opened.store("queue", entriesOf(1, 3), { hardState: hardStateOf(1) }),
-  );
-  return opened;
-}
-
-function errorsOf(opened: Opened): RaftError[] {
-  return opened.answers.flatMap((answer) =>
-    answer.type === "failed" ? [answer.error as RaftError] : [],
-  );
-}
 
 for (const type of ["write", "sync"] as const) {
   test(`the first ${type} that fails is the last one tried, and nothing is acknowledged after it (hazard 77)`, async () => {
     const disk = new FakeDisk();
-    const opened = await withGroup(disk);
+    const opened = await withQueue(disk);
     await settle(disk);
     let failures = 0;
     disk.before = (operation) => {
@@ -70,7 +52,7 @@ for (const [systemCode, code, remedy] of [
 ] as const) {
   test(`${systemCode} of a write ends the storage with ${code}, and says what to do`, async () => {
     const disk = new FakeDisk();
-    const opened = await withGroup(disk);
+    const opened = await withQueue(disk);
     await settle(disk);
     disk.before = (operation) => {
       if (operation.type === "write" && isLog(operation)) throw systemError(systemCode);
@@ -91,7 +73,7 @@ for (const [systemCode, code, remedy] of [
 
 test("a batch that is being written while something else fails is never acknowledged (hazard 77)", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   disk.before = (operation) => {
     if (operation.type === "write" && operation.path.endsWith("/mark")) throw systemError("EIO");
@@ -108,7 +90,7 @@ test("a batch that is being written while something else fails is never acknowle
 
 test("what a failed sync left in the system's memory is not taken for stored after a restart", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   disk.before = (operation) => {
     if (operation.type !== "sync" || !isLog(operation)) return;
@@ -153,7 +135,7 @@ test("a batch costs exactly one write and one sync of the log", async () => {
 
 test("what gathers during a sync goes out together with the next", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   const from = disk.operations.length;
   let last = 0;
@@ -166,7 +148,7 @@ test("what gathers during a sync goes out together with the next", async () => {
 
 test("nothing is written before flush, and an empty batch is acknowledged in its turn", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   const from = disk.operations.length;
   const batch = { group: "queue", hardState: null, truncateFrom: 0 };
@@ -188,7 +170,7 @@ test("nothing is written before flush, and an empty batch is acknowledged in its
 
 test("a full disk ends the log with diskFull, and it goes on after a restart with room (hazard 82)", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   disk.capacityBytes = disk.usedBytes;
   let index = 4;
@@ -222,117 +204,9 @@ test("a full disk ends the log with diskFull, and it goes on after a restart wit
   await again.close();
 });
 
-test("a snapshot for which there is no room is given up, and the log goes on", async () => {
-  const disk = new FakeDisk();
-  const opened = await withGroup(disk);
-  await settle(disk);
-  disk.capacityBytes = disk.usedBytes + 100_000;
-  const saved = opened.snapshot("queue", 2, 1, noise(900_000));
-  await saved;
-  const answer = opened.answers.find(({ type }) => type === "saved");
-  assert.ok(answer?.type === "saved" && !answer.ok);
-  assert.ok(opened.warnings().some((warning) => warning.includes('group "queue"')));
-  assert.equal(errorsOf(opened).length, 0);
-  await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
-  await opened.close();
-  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
-});
-
-/** Offers a leader's snapshot, chunk by chunk, as far as it is taken; true once all of it is held. */
-async function offer(opened: Opened, meta: SnapshotMeta, data: Uint8Array): Promise<boolean> {
-  for (let at = 0; at < data.length;) {
-    const from = opened.answers.length;
-    opened.storage.writeSnapshotChunk("queue", meta, at, data.subarray(at, at + 300_000));
-    await opened.until((a) => a.type === "written" && opened.answers.indexOf(a) >= from);
-    const answer = opened.answers.findLast(({ type }) => type === "written");
-    assert.ok(answer?.type === "written");
-    if (answer.sizeBytes <= at) return false;
-    at = answer.sizeBytes;
-  }
-  return true;
-}
-
-for (const canSay of [true, false]) {
-  const told = canSay ? "is not begun" : "is given up where the disk cannot say beforehand";
-  test(`a leader's snapshot for which there is no room ${told}, and comes in once there is`, async () => {
-    const disk = new FakeDisk();
-    const opened = await withGroup(disk);
-    await settle(disk);
-    disk.freeBytes = canSay
-      ? () => Promise.resolve(disk.capacityBytes - disk.usedBytes)
-      : () => Promise.reject(systemError("ENOSYS"));
-    disk.capacityBytes = disk.usedBytes + 400_000;
-    const data = noise(900_000);
-    const meta = metaOf(100, 3, data);
-    let writes = 0;
-    disk.before = (operation) => {
-      if (operation.type === "write" && !isLog(operation)) writes += 1;
-    };
-    const offered = offer(opened, meta, data);
-    await opened.until(
-      (answer) => answer.type === "warning" && answer.message.includes("no space"),
-    );
-    await settle(disk);
-    const heldBytes = opened.answers.flatMap((a) => (a.type === "written" ? [a.sizeBytes] : []));
-    assert.ok(!heldBytes.includes(0), "the leader would send it again at once");
-    assert.equal(await offered, false);
-    assert.equal(await offer(opened, meta, data), false);
-    assert.ok(disk.names().every((name) => !name.includes("snapshot")));
-    assert.equal(writes === 0, canSay);
-    const warnings = opened.warnings().filter((warning) => warning.includes("900000 bytes"));
-    assert.equal(warnings.length, 1);
-    assert.equal(errorsOf(opened).length, 0);
-    await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
-    disk.capacityBytes = disk.usedBytes + 2_000_000;
-    assert.ok(await offer(opened, meta, data));
-    opened.storage.installSnapshot("queue", meta);
-    await opened.until((answer) => answer.type === "saved");
-    assert.ok(opened.answers.some((answer) => answer.type === "saved" && answer.ok));
-    assert.equal(errorsOf(opened).length, 0);
-    await opened.close();
-  });
-}
-
-test("a leader's snapshot whose end finds no room is begun anew", async () => {
-  const disk = new FakeDisk();
-  const opened = await withGroup(disk);
-  await settle(disk);
-  const data = noise(300_000);
-  const meta = metaOf(100, 3, data);
-  assert.ok(await offer(opened, meta, data));
-  disk.capacityBytes = disk.usedBytes;
-  opened.storage.installSnapshot("queue", meta);
-  await opened.until((answer) => answer.type === "saved");
-  assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
-  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
-  assert.equal(errorsOf(opened).length, 0);
-  disk.capacityBytes = Infinity;
-  assert.ok(await offer(opened, meta, data));
-  opened.storage.installSnapshot("queue", meta);
-  await opened.until((answer) => answer.type === "saved" && answer.ok);
-  await opened.close();
-});
-
-test("short room is warned of before anything fails, once", async () => {
-  const disk = new FakeDisk();
-  disk.capacityBytes = 500_000;
-  const opened = await Opened.open("/data", { ...options, fs: disk, lowSpaceBytes: 1_000_000 });
-  await opened.until((answer) => answer.type === "warning");
-  opened.storage.createGroup(identityOf("queue"));
-  opened.store("queue", entriesOf(1, 3));
-  await opened.snapshot("queue", 2, 1, noise(1000));
-  await settle(disk);
-  assert.deepEqual(
-    opened.warnings().map((warning) => warning.includes("free for /data")),
-    [true],
-  );
-  assert.equal(errorsOf(opened).length, 0);
-  await opened.close();
-});
-
 test("entries that do not follow the log are a defect of the caller and end the storage as internal", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   opened.store("queue", entriesOf(9, 1));
   await opened.until((answer) => answer.type === "failed");
   assert.equal(errorsOf(opened)[0]!.code, "internal");
@@ -341,7 +215,7 @@ test("entries that do not follow the log are a defect of the caller and end the 
 
 test("a log that goes on behind an orderly close is not believed to end there", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await opened.close();
   const again = await Opened.open("/data", { ...options, fs: disk });
   await again.stored("queue", again.store("queue", entriesOf(4, 3)));
@@ -361,7 +235,7 @@ test("a log that goes on behind an orderly close is not believed to end there", 
 
 test("a torn tail is cut, reported once, and everything before it is kept (hazard 78)", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   const from = disk.operations.length;
   opened.store("queue", entriesOf(4, 20));
@@ -383,7 +257,7 @@ test("a torn tail is cut, reported once, and everything before it is kept (hazar
 
 test("of a torn tail nothing is left behind what is written in its place (hazard 78)", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withQueue(disk);
   await settle(disk);
   disk.stopAt = disk.operations.length + 1;
   opened.store("queue", entriesOf(4, 60));

@@ -6,8 +6,10 @@ import { utf8 } from "../../src/codec/bytes.js";
 import { crc32 } from "../../src/codec/crc32.js";
 import { defaultGroupConfig } from "../../src/core/config.js";
 import type { Entry, HardState, SnapshotMeta } from "../../src/core/types.js";
+import type { RaftError } from "../../src/errors.js";
 import type { GroupIdentity, RecoveredGroup, Storage, StorageHandlers } from "../../src/ports.js";
 import { type FileStorageOptions, fileStorage } from "../../src/storage/file/index.js";
+import type { FakeDisk } from "./fake-disk.js";
 
 export const emptyMembership = { voters: [], outgoing: [], learners: [], members: [] };
 
@@ -234,4 +236,20 @@ export async function inDirectory(work: (dir: string) => Promise<void>): Promise
   } finally {
     removeDirectory(dir);
   }
+}
+
+/** Small segments, and a group with three entries. */
+export async function withQueue(disk: FakeDisk): Promise<Opened> {
+  const options = { segmentBytes: 16_384, firstSegmentBytes: 8192, fs: disk };
+  const opened = await Opened.open("/data", options);
+  opened.storage.createGroup(identityOf("queue"));
+  const hardState = hardStateOf(1);
+  await opened.stored("queue", opened.store("queue", entriesOf(1, 3), { hardState }));
+  return opened;
+}
+
+export function errorsOf(opened: Opened): RaftError[] {
+  return opened.answers.flatMap((answer) =>
+    answer.type === "failed" ? [answer.error as RaftError] : [],
+  );
 }

@@ -23,6 +23,8 @@ export type GroupSnapshots = {
 
 /** What a sink asks of the store; its steps are taken in order, in the lane of its group. */
 export interface SinkStore {
+  /** Rejects with `diskFull` where there is no room for one as large as the last. */
+  expectRoom(group: GroupSnapshots): Promise<void>;
   sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>): void;
   finishSink(group: GroupSnapshots, sink: Sink, meta: SnapshotMeta): void;
   removeTemporary(name: string): Promise<void>;
@@ -43,6 +45,7 @@ export class Sink implements SnapshotSink {
     this.#store = store;
     this.#group = group;
     store.sinkStep(group, this, async () => {
+      await store.expectRoom(group);
       this.writer = await createSnapshot(place);
     });
   }

@@ -4,7 +4,7 @@
  * The one before is removed after that.
  */
 import type { LogIndex, SnapshotMeta } from "../../core/types.js";
-import type { RaftError } from "../../errors.js";
+import { RaftError } from "../../errors.js";
 import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
 import { isDiskFull, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
@@ -73,7 +73,7 @@ export class SnapshotStore implements SinkStore {
       received: new SnapshotReceived(number, partial, {
         place: (file) => this.#place(number, file),
         remove: (file) => this.#remove(file),
-        hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes),
+        hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes + this.#services.reserveBytes),
         warn,
       }),
       current,
@@ -127,10 +127,15 @@ export class SnapshotStore implements SinkStore {
   }
 
   async #hasRoomFor(sizeBytes: number): Promise<boolean> {
-    const { fs, dir, reserveBytes } = this.#services;
+    const { fs, dir } = this.#services;
     // Not every file system can say; then the write will.
-    const freeBytes = await fs.freeBytes(dir).catch(() => Infinity);
-    return freeBytes >= sizeBytes + reserveBytes;
+    return (await fs.freeBytes(dir).catch(() => Infinity)) >= sizeBytes;
+  }
+
+  async expectRoom({ current }: GroupSnapshots): Promise<void> {
+    const sizeBytes = current?.sizeBytes ?? 0;
+    if (await this.#hasRoomFor(sizeBytes)) return;
+    throw new RaftError("diskFull", `a snapshot of some ${sizeBytes} bytes has no room`);
   }
 
   /** Work whose failure is the storage's failure. */

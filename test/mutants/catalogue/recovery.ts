@@ -4,6 +4,7 @@ import { type Mutant, unit } from "../types.js";
 const crash = unit("test/storage/crash.test");
 const damage = unit("test/storage/damage.test");
 const failures = unit("test/storage/failures.test");
+const fullDisk = unit("test/storage/full-disk.test");
 const lives = unit("test/storage/lives.test");
 const segments = unit("test/storage/segments.test");
 const snapshotTests = unit("test/storage/snapshots.test");
@@ -195,7 +196,7 @@ const snapshotFiles: readonly Mutant[] = [
     file: "src/storage/file/snapshot-store.ts",
     find: "if (!isDiskFull(error)) throw error;",
     replace: "throw error;",
-    catchers: [failures],
+    catchers: [fullDisk],
   },
   {
     id: "full-disk-for-a-leaders-snapshot-is-fatal",
@@ -204,16 +205,16 @@ const snapshotFiles: readonly Mutant[] = [
     file: "src/storage/file/snapshot-received.ts",
     find: "if (!isDiskFull(error)) throw error;",
     replace: "throw error;",
-    catchers: [failures],
+    catchers: [fullDisk],
   },
   {
     id: "leaders-snapshot-takes-the-last-room",
     hazards: [82],
     bug: "a leader's snapshot is begun although the disk has no room for it",
     file: "src/storage/file/snapshot-store.ts",
-    find: "return freeBytes >= sizeBytes + reserveBytes;",
-    replace: "return freeBytes >= 0;",
-    catchers: [failures],
+    find: "this.#hasRoomFor(sizeBytes + this.#services.reserveBytes)",
+    replace: "this.#hasRoomFor(0 * sizeBytes)",
+    catchers: [fullDisk],
   },
   {
     id: "no-room-answered-at-once",
@@ -222,7 +223,7 @@ const snapshotFiles: readonly Mutant[] = [
     file: "src/storage/file/snapshot-store.ts",
     find: "if (heldBytes === null) this.#afterPause(answer);",
     replace: "if (heldBytes === null) answer();",
-    catchers: [failures],
+    catchers: [fullDisk],
   },
 ];
 

@@ -1,0 +1,135 @@
+/** Disks without room for a snapshot (hazard 82): that costs the snapshot, and nothing else. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { SnapshotMeta } from "../../src/core/types.js";
+import { FakeDisk, isLog, settle, systemError } from "./fake-disk.js";
+import { Opened, entriesOf, errorsOf, identityOf, metaOf, noise, withQueue } from "./support.js";
+
+const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
+
+test("a snapshot for which there is no room is given up, and the log goes on", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await settle(disk);
+  disk.capacityBytes = disk.usedBytes + 100_000;
+  const saved = opened.snapshot("queue", 2, 1, noise(900_000));
+  await saved;
+  const answer = opened.answers.find(({ type }) => type === "saved");
+  assert.ok(answer?.type === "saved" && !answer.ok);
+  assert.ok(opened.warnings().some((warning) => warning.includes('group "queue"')));
+  assert.equal(errorsOf(opened).length, 0);
+  await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
+  await opened.close();
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+});
+
+test("a snapshot is not begun where one as large as the last has no room", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await opened.snapshot("queue", 2, 1, noise(900_000));
+  await settle(disk);
+  disk.capacityBytes = disk.usedBytes + 500_000;
+  let writes = 0;
+  disk.before = (operation) => {
+    if (operation.type === "write" && !isLog(operation)) writes += 1;
+  };
+  await opened.snapshot("queue", 3, 1, noise(900_000, 2));
+  const answer = opened.answers.findLast(({ type }) => type === "saved");
+  assert.ok(answer?.type === "saved" && answer.index === 3 && !answer.ok);
+  assert.equal(writes, 0);
+  assert.equal(errorsOf(opened).length, 0);
+  await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
+  await opened.close();
+});
+
+/** Offers a leader's snapshot, chunk by chunk, as far as it is taken; true once all of it is held. */
+async function offer(opened: Opened, meta: SnapshotMeta, data: Uint8Array): Promise<boolean> {
+  for (let at = 0; at < data.length;) {
+    const from = opened.answers.length;
+    opened.storage.writeSnapshotChunk("queue", meta, at, data.subarray(at, at + 300_000));
+    await opened.until((a) => a.type === "written" && opened.answers.indexOf(a) >= from);
+    const answer = opened.answers.findLast(({ type }) => type === "written");
+    assert.ok(answer?.type === "written");
+    if (answer.sizeBytes <= at) return false;
+    at = answer.sizeBytes;
+  }
+  return true;
+}
+
+for (const canSay of [true, false]) {
+  const told = canSay ? "is not begun" : "is given up where the disk cannot say beforehand";
+  test(`a leader's snapshot for which there is no room ${told}, and comes in once there is`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    await settle(disk);
+    disk.freeBytes = canSay
+      ? () => Promise.resolve(disk.capacityBytes - disk.usedBytes)
+      : () => Promise.reject(systemError("ENOSYS"));
+    disk.capacityBytes = disk.usedBytes + 400_000;
+    const data = noise(900_000);
+    const meta = metaOf(100, 3, data);
+    let writes = 0;
+    disk.before = (operation) => {
+      if (operation.type === "write" && !isLog(operation)) writes += 1;
+    };
+    const offered = offer(opened, meta, data);
+    await opened.until(
+      (answer) => answer.type === "warning" && answer.message.includes("no space"),
+    );
+    await settle(disk);
+    const heldBytes = opened.answers.flatMap((a) => (a.type === "written" ? [a.sizeBytes] : []));
+    assert.ok(!heldBytes.includes(0), "the leader would send it again at once");
+    assert.equal(await offered, false);
+    assert.equal(await offer(opened, meta, data), false);
+    assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+    assert.equal(writes === 0, canSay);
+    const warnings = opened.warnings().filter((warning) => warning.includes("900000 bytes"));
+    assert.equal(warnings.length, 1);
+    assert.equal(errorsOf(opened).length, 0);
+    await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
+    disk.capacityBytes = disk.usedBytes + 2_000_000;
+    assert.ok(await offer(opened, meta, data));
+    opened.storage.installSnapshot("queue", meta);
+    await opened.until((answer) => answer.type === "saved");
+    assert.ok(opened.answers.some((answer) => answer.type === "saved" && answer.ok));
+    assert.equal(errorsOf(opened).length, 0);
+    await opened.close();
+  });
+}
+
+test("a leader's snapshot whose end finds no room is begun anew", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await settle(disk);
+  const data = noise(300_000);
+  const meta = metaOf(100, 3, data);
+  assert.ok(await offer(opened, meta, data));
+  disk.capacityBytes = disk.usedBytes;
+  opened.storage.installSnapshot("queue", meta);
+  await opened.until((answer) => answer.type === "saved");
+  assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+  assert.equal(errorsOf(opened).length, 0);
+  disk.capacityBytes = Infinity;
+  assert.ok(await offer(opened, meta, data));
+  opened.storage.installSnapshot("queue", meta);
+  await opened.until((answer) => answer.type === "saved" && answer.ok);
+  await opened.close();
+});
+
+test("short room is warned of before anything fails, once", async () => {
+  const disk = new FakeDisk();
+  disk.capacityBytes = 500_000;
+  const opened = await Opened.open("/data", { ...options, fs: disk, lowSpaceBytes: 1_000_000 });
+  await opened.until((answer) => answer.type === "warning");
+  opened.storage.createGroup(identityOf("queue"));
+  opened.store("queue", entriesOf(1, 3));
+  await opened.snapshot("queue", 2, 1, noise(1000));
+  await settle(disk);
+  assert.deepEqual(
+    opened.warnings().map((warning) => warning.includes("free for /data")),
+    [true],
+  );
+  assert.equal(errorsOf(opened).length, 0);
+  await opened.close();
+});
