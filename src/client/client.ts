@@ -25,6 +25,8 @@ import { Dispatcher } from "./dispatcher.js";
 import type { Dial } from "./link.js";
 import { subscribe } from "./subscribe.js";
 import {
+  callOptionNames,
+  checkCallOptions,
   checkId,
   defaultMaxOutstanding,
   defaultTimeoutMs,
@@ -266,6 +268,8 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
 
   /** Refuses before anything is encoded; gives back the call's signal. */
   #admit(kind: string, name: string, options: CallOptions | undefined): AbortSignal | null {
+    const names = kind === "command" || kind === "query" ? callOptionNames[kind] : null;
+    checkCallOptions(options, names ?? callOptionNames.admin);
     const signal = signalOf(options);
     if (!this.#ended && signal?.aborted !== true) return signal;
     const what = name === "" ? kind : `${kind} "${name}"`;
