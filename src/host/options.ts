@@ -180,6 +180,9 @@ export function checkGroupOptions(options: unknown): asserts options is GroupOpt
 function checkStart(start: unknown): void {
   if (start === "create") return;
   const join = (start as { readonly join?: unknown } | null | undefined)?.join;
+  if (typeof join === "string") {
+    refuse(`start.join: expected an array of addresses, such as [${show(join)}]`);
+  }
   if (!Array.isArray(join)) {
     refuse(`start: expected "create" or { join: [address, ...] }, got ${show(start)}`);
   }
