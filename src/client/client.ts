@@ -62,9 +62,9 @@ export type GroupClientOptions<D extends AnyDefinedValue> = {
 
 export type AdminOptions = CallOptions & {
   /** Ask the member at this address and no other. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Ask the leader, also for what any member could answer. */
-  readonly leader?: boolean;
+  readonly leader?: boolean | undefined;
 };
 
 export interface AdminCalls {
@@ -205,7 +205,9 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     return this.admin("snapshot", null, options);
   }
 
-  events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<GroupEvent> {
+  events(options?: {
+    readonly signal?: AbortSignal | undefined;
+  }): AsyncIterableIterator<GroupEvent> {
     return subscribe(this.#dispatcher, this.#adminCodec, this.#clock, options);
   }
 

@@ -22,7 +22,7 @@ export function checkTimeout(field: string, timeoutMs: unknown): number {
 
 /** Null when there is none. */
 export function signalOf(
-  options: { readonly signal?: AbortSignal } | undefined,
+  options: { readonly signal?: AbortSignal | undefined } | undefined,
 ): AbortSignal | null {
   const signal: unknown = options?.signal;
   if (signal === undefined) return null;

@@ -10,7 +10,7 @@ export function subscribe(
   dispatcher: Dispatcher,
   codec: Codec,
   clock: Clock,
-  options: { readonly signal?: AbortSignal } | undefined,
+  options: { readonly signal?: AbortSignal | undefined } | undefined,
 ): EventStream {
   let call: Call | null = null;
   let signal: AbortSignal | null = null;
