@@ -32,7 +32,7 @@ import type { TlsOptions } from "./transport/tls-options.js";
 
 export type StartHostOptions = HostOptions & {
   /** Encrypts and authenticates peers and clients alike; for the default transport. */
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsOptions | undefined;
 };
 
 /**

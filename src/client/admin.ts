@@ -26,7 +26,9 @@ export interface AdminClient {
   forceRemove(id: string, options?: AdminOptions): Promise<void>;
   /** Makes the member at `options.host`, or any that answers, take a snapshot. */
   snapshot(options?: AdminOptions): Promise<AdminVerbs["snapshot"]["reply"]>;
-  events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<GroupEvent>;
+  events(options?: {
+    readonly signal?: AbortSignal | undefined;
+  }): AsyncIterableIterator<GroupEvent>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
   readonly closed: Promise<void>;

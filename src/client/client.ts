@@ -25,6 +25,8 @@ import { Dispatcher } from "./dispatcher.js";
 import type { Dial } from "./link.js";
 import { subscribe } from "./subscribe.js";
 import {
+  callOptionNames,
+  checkCallOptions,
   checkId,
   defaultMaxOutstanding,
   defaultTimeoutMs,
@@ -60,9 +62,9 @@ export type GroupClientOptions<D extends AnyDefinedValue> = {
 
 export type AdminOptions = CallOptions & {
   /** Ask the member at this address and no other. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Ask the leader, also for what any member could answer. */
-  readonly leader?: boolean;
+  readonly leader?: boolean | undefined;
 };
 
 export interface AdminCalls {
@@ -203,7 +205,9 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     return this.admin("snapshot", null, options);
   }
 
-  events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<GroupEvent> {
+  events(options?: {
+    readonly signal?: AbortSignal | undefined;
+  }): AsyncIterableIterator<GroupEvent> {
     return subscribe(this.#dispatcher, this.#adminCodec, this.#clock, options);
   }
 
@@ -266,6 +270,8 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
 
   /** Refuses before anything is encoded; gives back the call's signal. */
   #admit(kind: string, name: string, options: CallOptions | undefined): AbortSignal | null {
+    const names = kind === "command" || kind === "query" ? callOptionNames[kind] : null;
+    checkCallOptions(options, names ?? callOptionNames.admin);
     const signal = signalOf(options);
     if (!this.#ended && signal?.aborted !== true) return signal;
     const what = name === "" ? kind : `${kind} "${name}"`;

@@ -42,19 +42,19 @@ export type ConnectOptions = {
   /** Some of the members, `host:port`; the others are learned from them. */
   readonly hosts: readonly string[];
   /** Default: no TLS. The other side must agree. */
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsOptions | undefined;
   /** Milliseconds until a call without a `timeoutMs` of its own rejects with `timeout`. Default 5000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Of pino's shape. Default: silent. */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Calls without an answer; one more is refused with `overloaded`. Default 65,536. */
-  readonly maxOutstanding?: number;
+  readonly maxOutstanding?: number | undefined;
   /** Their encoded arguments, in bytes. Default 64 MiB. */
-  readonly maxOutstandingBytes?: number;
+  readonly maxOutstandingBytes?: number | undefined;
   /** The world, to swap in tests. Defaults: TCP, the system's clock and randomness. */
-  readonly transport?: Transport;
-  readonly clock?: Clock;
-  readonly random?: Random;
+  readonly transport?: Transport | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
 };
 
 /**

@@ -22,7 +22,7 @@ export function checkTimeout(field: string, timeoutMs: unknown): number {
 
 /** Null when there is none. */
 export function signalOf(
-  options: { readonly signal?: AbortSignal } | undefined,
+  options: { readonly signal?: AbortSignal | undefined } | undefined,
 ): AbortSignal | null {
   const signal: unknown = options?.signal;
   if (signal === undefined) return null;
@@ -88,6 +88,23 @@ export function checkPort(field: string, port: unknown, methods: readonly string
   const missing = missingMethod(port, methods);
   if (missing === undefined) return;
   throw invalid(field, `must be an object with a method "${missing}", got ${show(port)}`);
+}
+
+/** What a call may be told, beside its argument. */
+export const callOptionNames = {
+  command: ["timeoutMs", "signal", "id"],
+  query: ["timeoutMs", "signal"],
+  admin: ["timeoutMs", "signal", "host", "leader"],
+  events: ["signal"],
+} as const satisfies Record<string, readonly string[]>;
+
+/** A misspelt `timeoutMs` or `id` would be as good as none, and show when it is needed. */
+export function checkCallOptions(options: unknown, names: readonly string[]): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null) {
+    throw invalid("options", `must be an object such as { timeoutMs: 2000 }, got ${show(options)}`);
+  }
+  checkNames(options, names);
 }
 
 export function invalid(field: string, problem: string): RaftError {

@@ -3,14 +3,14 @@ import type { Clock, Codec } from "../ports.js";
 import { type Call, subscription } from "./call.js";
 import type { Dispatcher } from "./dispatcher.js";
 import { EventStream } from "./events.js";
-import { signalOf } from "./options.js";
+import { callOptionNames, checkCallOptions, signalOf } from "./options.js";
 
 /** The stream subscribes when it is first read, and ends on abort and when the client is closed. */
 export function subscribe(
   dispatcher: Dispatcher,
   codec: Codec,
   clock: Clock,
-  options: { readonly signal?: AbortSignal } | undefined,
+  options: { readonly signal?: AbortSignal | undefined } | undefined,
 ): EventStream {
   let call: Call | null = null;
   let signal: AbortSignal | null = null;
@@ -18,6 +18,7 @@ export function subscribe(
   const begin = (): void => {
     if (dispatcher.closed) return stream.end({ type: "closed" });
     try {
+      checkCallOptions(options, callOptionNames.events);
       signal = signalOf(options);
     } catch (error) {
       return stream.fail(error as Error);

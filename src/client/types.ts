@@ -12,8 +12,8 @@ import type {
 
 export type CallOptions = {
   /** Milliseconds until the call rejects with `timeout`; 1 or more. Default: the client's, 5000. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 };
 
 export type CommandOptions = CallOptions & {
@@ -21,7 +21,7 @@ export type CommandOptions = CallOptions & {
    * The caller's own idempotency key, 1 to 256 characters: a repeat with the same key, from any
    * process, within the next `maxRetainedCommandIds` such commands returns the first one's reply.
    */
-  readonly id?: string;
+  readonly id?: string | undefined;
 };
 
 export type MemberStatus = {
@@ -111,7 +111,9 @@ export interface GroupClient<D extends AnyDefinedValue> {
   ): Promise<QueryAnswer<D, N>>;
   status(options?: CallOptions): Promise<GroupStatus>;
   /** Current role and leader first, then changes; a slow reader sees the newest of each kind. */
-  events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<GroupEvent>;
+  events(options?: {
+    readonly signal?: AbortSignal | undefined;
+  }): AsyncIterableIterator<GroupEvent>;
   changeConfig(change: Partial<GroupConfig>, options?: CallOptions): Promise<GroupConfig>;
   removeMember(id: string, options?: CallOptions): Promise<void>;
   transferLeadership(id: string | null, options?: CallOptions): Promise<void>;

@@ -81,7 +81,7 @@ export function validateGroupConfig(
       (whole && !Number.isInteger(given))
     ) {
       refuse(
-        `config.${name}: expected ${whole ? "a whole number" : "a number"}, not ${String(given)}`,
+        `config.${name}: expected ${whole ? "a whole number" : "a number"}, not ${show(given)}`,
       );
     }
     if (given < range[0] || given > range[1]) {
@@ -100,6 +100,11 @@ export function validateGroupConfig(
     Object.keys(defaultGroupConfig).map((name) => [name, merged[name]!]),
   ) as unknown as GroupConfig;
   return checkTogether(config);
+}
+
+/** A text in quotes: "50" is none of the numbers that it looks like. */
+function show(given: unknown): string {
+  return typeof given === "string" ? JSON.stringify(given.slice(0, 80)) : String(given);
 }
 
 function checkTogether(config: GroupConfig): GroupConfig {

@@ -14,21 +14,21 @@ export type HostOptions = {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string;
   /** Where others reach this host, if that is not where it listens. */
-  readonly advertise?: string;
+  readonly advertise?: string | undefined;
   /** Default: memory. */
-  readonly storage?: Storage;
+  readonly storage?: Storage | undefined;
   /** Default: TCP. */
-  readonly transport?: Transport;
-  readonly clock?: Clock;
-  readonly random?: Random;
+  readonly transport?: Transport | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
   /** Default: silent. */
-  readonly logger?: Logger;
-  readonly limits?: Partial<HostLimits>;
+  readonly logger?: Logger | undefined;
+  readonly limits?: Partial<HostLimits> | undefined;
   /**
    * Freeze values and arguments, so that a pure handler that mutates them fails at once. Default:
    * outside production (`NODE_ENV`).
    */
-  readonly freeze?: boolean;
+  readonly freeze?: boolean | undefined;
 };
 
 /** The options with every port there. */
@@ -77,12 +77,12 @@ export type GroupOptions = {
   /** Used only if the storage holds nothing of the group yet. */
   readonly start: GroupStart;
   /** Of a new group; one that exists has its own, see `changeConfig`. */
-  readonly config?: Partial<GroupConfig>;
-  readonly hooks?: GroupHooks;
+  readonly config?: Partial<GroupConfig> | undefined;
+  readonly hooks?: GroupHooks | undefined;
   /** Joining: until the group has taken the member in, and between signs of progress after. Default 5000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** What becomes of this host's copy of the group if the storage finds it damaged. Default: "refuse". */
-  readonly onDamage?: DamagePolicy;
+  readonly onDamage?: DamagePolicy | undefined;
 };
 
 export const silentLogger: Logger = Object.freeze({
@@ -180,6 +180,9 @@ export function checkGroupOptions(options: unknown): asserts options is GroupOpt
 function checkStart(start: unknown): void {
   if (start === "create") return;
   const join = (start as { readonly join?: unknown } | null | undefined)?.join;
+  if (typeof join === "string") {
+    refuse(`start.join: expected an array of addresses, such as [${show(join)}]`);
+  }
   if (!Array.isArray(join)) {
     refuse(`start: expected "create" or { join: [address, ...] }, got ${show(start)}`);
   }

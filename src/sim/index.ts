@@ -16,6 +16,7 @@ import { RaftError } from "../errors.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { faultNames } from "./nemesis.js";
 import { reproduce } from "./shrink.js";
+import { checkValue } from "./test-cluster.js";
 import { runSimulation, type SimulationOptions, type SimulationResult } from "./simulation.js";
 import type { Workload } from "./workload.js";
 
@@ -32,10 +33,16 @@ export type SimulateOptions = Omit<SimulationOptions, "value" | "workload"> & {
  * that each command was applied once, and that what the clients saw is linearizable.
  *
  * Resolves with what happened. Rejects with RaftError `divergence` or `internal` that says what did
- * not hold and how to repeat the run; with `invalidArgument` for a fault that does not exist (see
- * `faultNames`). The same seed and code give the same run (`traceHash`).
+ * not hold and how to repeat the run; with `invalidValue` for a value that `defineValue` did not make,
+ * with `invalidArgument` for a workload that is none or a fault that does not exist (see `faultNames`). The same seed and code give the same run (`traceHash`).
  */
 export async function simulate(options: SimulateOptions): Promise<SimulationResult> {
+  const { value, workload } = options;
+  checkValue(value);
+  if (typeof (workload as Partial<Workload> | undefined)?.next !== "function") {
+    const why = `workload: expected an object with a method "next"`;
+    throw new RaftError("invalidArgument", why);
+  }
   const unknown = (options.faults ?? []).filter((name) => !faultNames.includes(name));
   if (unknown.length > 0) {
     const known = faultNames.join(", ");

@@ -6,6 +6,7 @@ import type { GroupClient } from "../client/types.js";
 import { validateGroupConfig } from "../core/config.js";
 import type { GroupConfig } from "../core/types.js";
 import { RaftError } from "../errors.js";
+import { isDefinedValue } from "../value/define.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { SimCluster } from "./cluster.js";
 import type { Machine } from "./machine.js";
@@ -43,6 +44,7 @@ export async function createTestCluster<D extends AnyDefinedValue>(
   options: TestClusterOptions<D>,
 ): Promise<TestCluster<D>> {
   const { value, machines = 3, seed = 1, durable = false } = options;
+  checkValue(value);
   if (!Number.isInteger(machines) || machines < 1 || machines > 7) {
     throw new RaftError("invalidArgument", `machines: expected 1 to 7, got ${String(machines)}`);
   }
@@ -59,6 +61,12 @@ export async function createTestCluster<D extends AnyDefinedValue>(
   const test = new TestCluster<D>(cluster);
   await test.until(() => cluster.settled(groupName));
   return test;
+}
+
+/** Here, because deep in the simulation it would end the process and not the call. */
+export function checkValue(value: unknown): void {
+  if (isDefinedValue(value)) return;
+  throw new RaftError("invalidValue", "value: expected what defineValue returns");
 }
 
 /** Made by `createTestCluster`. */

@@ -8,15 +8,15 @@ type Pem = string | Uint8Array;
 
 export type TlsOptions = {
   /** Private key, PEM. Needed to listen, and to dial a port that asks for certificates. */
-  readonly key?: Pem;
+  readonly key?: Pem | undefined;
   /** Certificate (chain) of that key, PEM. */
-  readonly cert?: Pem;
+  readonly cert?: Pem | undefined;
   /** Who signs the other side's certificate, PEM. Default: the authorities that Node knows. */
-  readonly ca?: Pem | readonly Pem[];
+  readonly ca?: Pem | readonly Pem[] | undefined;
   /** Listening: refuse clients without a certificate signed by `ca`. Default true. */
-  readonly requestCert?: boolean;
+  readonly requestCert?: boolean | undefined;
   /** Dialling: the name that the other side's certificate must bear. Default: the host dialled. */
-  readonly serverName?: string;
+  readonly serverName?: string | undefined;
 };
 
 /** Throws RaftError `invalidArgument` if a key or certificate does not load. */

@@ -92,14 +92,14 @@ export function createApplier(
 
 /** Encoded and decoded once, so that it is what a restored member has, and belongs to nobody else. */
 function initialValue(definition: AnyDefinedValue, codec: Codec): unknown {
+  let does = "threw";
   try {
-    return codec.decode(codec.encode(definition.initial()));
+    const value: unknown = definition.initial();
+    does = "returned what has no encoding";
+    return codec.decode(codec.encode(value));
   } catch (cause) {
-    throw new RaftError(
-      "invalidValue",
-      `value "${definition.name}": what initial() returns must have an encoding: ${messageOf(cause)}`,
-      { cause },
-    );
+    const why = `value "${definition.name}": initial() ${does}: ${messageOf(cause)}`;
+    throw new RaftError("invalidValue", why, { cause });
   }
 }
 

@@ -144,9 +144,9 @@ export type SplitArgs<Options> = {
 };
 
 type OptionShape = {
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   readonly signal?: unknown;
-  readonly id?: string;
+  readonly id?: string | undefined;
 };
 
 /**

@@ -109,6 +109,13 @@ describe("events", () => {
     assert.equal(await next(world, client.events({ signal: controller.signal })), null);
   });
 
+  test("refuse a misspelt option", async () => {
+    const world = await World.create(1);
+    const events = world.client().events({ sgnal: 1 } as object);
+    const message = /^sgnal is no option; there are signal$/;
+    await assert.rejects(events.next(), { code: "invalidArgument", message });
+  });
+
   test("end when the loop over them is left", async () => {
     const world = await World.create(1);
     const events = world.client().events();

@@ -341,6 +341,16 @@ describe("arguments", () => {
       [() => anyClient["query"]!("size"), "unknownQuery", /"size".*length/],
       [() => anyClient["command"]!("push", () => 1), "encodeFailed", /push/],
       [() => client.removeMember(""), "invalidArgument", /id must be/],
+      [() => anyClient["command"]!("push", 1, { timeout: 5 }), "invalidArgument", /^timeout is no/],
+      [
+        () => anyClient["query"]!("at", 0, { id: "k" }),
+        "invalidArgument",
+        /^id is no option; there/,
+      ],
+      [() => anyClient["queryStale"]!("at", 0, { x: 1 }), "invalidArgument", /^x is no option/],
+      [() => anyClient["status"]!({ timeout: 5 }), "invalidArgument", /^timeout is no .*leader$/],
+      [() => anyClient["status"]!("5"), "invalidArgument", /^options must be an object.*"5"/],
+      [() => anyClient["removeMember"]!("b", { x: 1 }), "invalidArgument", /^x is no option/],
       [() => client.transferLeadership(1 as unknown as string), "invalidArgument", /id must be/],
       [() => client.admin("forceRemove", { id: "c" }, { host: "" }), "invalidArgument", /host/],
     ];

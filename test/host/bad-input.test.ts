@@ -109,6 +109,14 @@ describe("host.group refuses", () => {
       /^start\.join\[1\]: expected an address/,
     ],
     [
+      "an address that is in no array",
+      "g",
+      counter,
+      { start: { join: "a:1" } },
+      "invalidArgument",
+      /^start\.join: expected an array of addresses, such as \["a:1"\]$/,
+    ],
+    [
       "an unknown hook",
       "g",
       counter,

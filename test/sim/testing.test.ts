@@ -59,6 +59,17 @@ test("a fault that does not exist is refused by name", async () => {
   );
 });
 
+test("a value or a workload that is none is refused by name", async () => {
+  const none = { name: "queue" } as never;
+  const noValue = { code: "invalidValue", message: /^value: expected what defineValue returns/ };
+  await assert.rejects(createTestCluster({ value: none }), noValue);
+  await assert.rejects(simulate({ value: none, workload, seed: 1 }), noValue);
+  await assert.rejects(simulate({ value: queue, workload: {} as never, seed: 1 }), {
+    code: "invalidArgument",
+    message: /^workload: expected an object with a method "next"/,
+  });
+});
+
 test("a cluster under a test's control answers, loses its leader and goes on", async () => {
   const cluster = await createTestCluster({ value: queue, machines: 3 });
   const client = cluster.client();

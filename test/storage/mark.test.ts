@@ -1,6 +1,7 @@
 /** The file `mark` trails the log (docs/decisions/0032): what that saves, and what it must not cost. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileStorage } from "../../src/storage/file/file-storage.js";
 import { FakeDisk, type Operation, flipBitAt, isLog, settle, systemError } from "./fake-disk.js";
 import { Opened, type Recovered, entriesOf, hardStateOf, identityOf } from "./support.js";
 
@@ -148,6 +149,14 @@ test("a mark that is too short is whole again after the next write", async () =>
     await again.close();
     assert.deepEqual(again.warnings(), []);
   }
+});
+
+test("an option that does not exist is refused by name", () => {
+  assert.throws(() => fileStorage("/data", { markLag: 0 } as object), {
+    code: "invalidArgument",
+    message: /^fileStorage: markLag is no option; there are .*markLagMs/,
+  });
+  assert.throws(() => fileStorage("/data", 0 as never), /fileStorage: options must be an object/);
 });
 
 test("a lag that is no count of milliseconds is refused by name", async () => {

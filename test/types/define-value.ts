@@ -2,7 +2,9 @@
  * What the compiler must accept and refuse about `defineValue` and the group handle. Nothing here
  * runs: `tsc` is the test, and a `@ts-expect-error` that has no error fails it.
  */
+import type { ConnectOptions } from "../../src/client/index.js";
 import type { GroupClient } from "../../src/client/types.js";
+import type { GroupOptions, HostOptions } from "../../src/host/options.js";
 import { defineValue } from "../../src/value/define.js";
 import type {
   AnyDefinedValue,
@@ -169,3 +171,22 @@ defineValue({
 defineValue({ name: "x", initial: () => 0, commands: {}, queries: {} });
 // @ts-expect-error commands are missing
 defineValue({ name: "x", version: 1, initial: () => 0, queries: {} });
+
+/** An option that may be undefined is handed on as it is, also under `exactOptionalPropertyTypes`. */
+export async function handsOn(
+  group: GroupClient<typeof queue>,
+  given: { readonly timeoutMs?: number; readonly signal?: AbortSignal; readonly id?: string },
+): Promise<void> {
+  const { timeoutMs, signal, id } = given;
+  await group.command("enqueue", "a", { timeoutMs, signal, id });
+  await group.query("length", { timeoutMs, signal });
+  group.events({ signal });
+}
+
+export const handedOn = (
+  address: string | undefined,
+): HostOptions & GroupOptions & ConnectOptions => ({
+  ...{ id: "foo", listen: "127.0.0.1:0", advertise: address, storage: undefined },
+  ...{ start: "create", config: undefined, onDamage: undefined },
+  ...{ group: "queue", hosts: [], timeoutMs: undefined, logger: undefined },
+});

@@ -256,14 +256,17 @@ test("what initial returns must have an encoding and is not shared between group
   class Board {
     cells = [1];
   }
-  const bad: (() => unknown)[] = [
-    () => new Board(),
-    () => Promise.resolve(1),
-    () => {
-      throw new Error("no board");
-    },
+  const bad: (readonly [() => unknown, RegExp])[] = [
+    [() => new Board(), /initial\(\) returned what has no encoding: .*Board/],
+    [() => Promise.resolve(1), /initial\(\) returned what has no encoding: .*Promise/],
+    [
+      () => {
+        throw new Error("no board");
+      },
+      /initial\(\) threw: no board$/,
+    ],
   ];
-  for (const initial of bad) {
+  for (const [initial, message] of bad) {
     const definition = defineValue({
       name: "b",
       version: 1,
@@ -274,9 +277,7 @@ test("what initial returns must have an encoding and is not shared between group
     assert.throws(
       () => newApplier(definition as AnyDefinedValue),
       (error: unknown) =>
-        error instanceof RaftError &&
-        error.code === "invalidValue" &&
-        /initial/.test(error.message),
+        error instanceof RaftError && error.code === "invalidValue" && message.test(error.message),
     );
   }
   const shared = new Map<string, number>();

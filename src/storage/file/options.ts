@@ -45,8 +45,26 @@ function check(name: string, value: number, least: number, most = Number.MAX_SAF
   return value;
 }
 
-/** Throws `invalidArgument` for what is out of range. */
+const optionNames: readonly string[] = Object.keys({
+  ...{ segmentBytes: true, firstSegmentBytes: true, maxLogBytes: true, lowSpaceBytes: true },
+  ...{ slowSyncMs: true, markLagMs: true, fs: true },
+} satisfies Record<keyof FileStorageOptions, true>);
+
+/** A misspelt option would be as good as none. */
+function checkNames(options: unknown): void {
+  if (typeof options !== "object" || options === null) {
+    const why = "fileStorage: options must be an object such as { maxLogBytes: 2 ** 30 }";
+    throw new RaftError("invalidArgument", why);
+  }
+  const strange = Object.keys(options).find((name) => !optionNames.includes(name));
+  if (strange === undefined) return;
+  const why = `fileStorage: ${strange} is no option; there are ${optionNames.join(", ")}`;
+  throw new RaftError("invalidArgument", why);
+}
+
+/** Throws `invalidArgument` for what does not exist or is out of range. */
 export function settingsOf(options: FileStorageOptions): GivenSettings {
+  checkNames(options);
   const segmentBytes = check("segmentBytes", options.segmentBytes ?? 64 * MiB, leastSegmentBytes);
   const first = options.firstSegmentBytes ?? Math.min(MiB, segmentBytes);
   return {
