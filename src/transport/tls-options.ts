@@ -19,8 +19,12 @@ export type TlsOptions = {
   readonly serverName?: string | undefined;
 };
 
-/** Throws RaftError `invalidArgument` if a key or certificate does not load. */
+/**
+ * Throws RaftError `invalidArgument`, which names the field, for what is no `TlsOptions`, and if a key
+ * or certificate does not load.
+ */
 export function verifyTls(tls: TlsOptions): void {
+  checkFields(tls);
   if ((tls.key === undefined) !== (tls.cert === undefined)) {
     throw new RaftError("invalidArgument", "tls: key and cert go together");
   }
@@ -32,6 +36,52 @@ export function verifyTls(tls: TlsOptions): void {
       cause: error,
     });
   }
+}
+
+type Check = readonly [isRight: (given: unknown) => boolean, expected: string];
+
+const onePem: Check = [isPem, "must be a text in PEM, or its bytes"];
+
+const checks: Readonly<Record<keyof TlsOptions, Check>> = Object.freeze({
+  key: onePem,
+  cert: onePem,
+  ca: [
+    (given) => isPem(given) || (Array.isArray(given) && given.every(isPem)),
+    "must be a text in PEM, or its bytes, or an array of such",
+  ],
+  requestCert: [(given) => typeof given === "boolean", "must be true or false"],
+  serverName: [(given) => typeof given === "string", 'must be a name such as "foo.example"'],
+} satisfies Record<keyof TlsOptions, Check>);
+
+/** A misspelt `ca` would be as good as none: then every authority that Node knows is trusted. */
+function checkFields(tls: unknown): void {
+  if (typeof tls !== "object" || tls === null || Array.isArray(tls)) {
+    throw refused("tls", `must be an object such as { key, cert, ca }, got ${show(tls)}`);
+  }
+  for (const [name, given] of Object.entries(tls)) {
+    if (!Object.hasOwn(checks, name)) {
+      const known = Object.keys(checks).join(", ");
+      throw refused(`tls.${name}`, `is no option; there are ${known}`);
+    }
+    const [isRight, expected] = checks[name as keyof TlsOptions];
+    if (given !== undefined && !isRight(given)) {
+      throw refused(`tls.${name}`, `${expected}, got ${show(given)}`);
+    }
+  }
+}
+
+function isPem(given: unknown): boolean {
+  return typeof given === "string" || ArrayBuffer.isView(given);
+}
+
+function refused(field: string, problem: string): RaftError {
+  return new RaftError("invalidArgument", `${field} ${problem}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (value === null || typeof value !== "object") return String(value).slice(0, 80);
+  return Array.isArray(value) ? "an array" : "an object";
 }
 
 function contextOf(tls: TlsOptions): SecureContextOptions {

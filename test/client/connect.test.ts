@@ -35,6 +35,8 @@ describe("connect", () => {
     refuses({ maxOutstanding: 0 }, /^maxOutstanding must be/);
     refuses({ maxOutstandingBytes: 1.5 }, /^maxOutstandingBytes must be/);
     refuses({ tls: { key: "no key" } }, /^tls: key and cert go together/);
+    refuses({ tls: true }, /^tls must be an object such as { key, cert, ca }, got true/);
+    refuses({ tls: { caa: "x" } }, /^tls\.caa is no option; there are key, cert, ca, /);
     refuses({ tls: {}, transport: createTcpTransport() }, /^tls is for the default transport/);
     refuses({ timeout: 5 }, /^timeout is no option; there are group, hosts, /);
     refuses({ logger: {} }, /^logger must be an object with a method "debug"/);

@@ -151,6 +151,26 @@ describe("mutual TLS", () => {
     await rawClosed(socket);
   });
 
+  test("what is no such option, or of another type, is refused by name", () => {
+    const bad: readonly (readonly [unknown, RegExp])[] = [
+      [true, /^tls must be an object such as \{ key, cert, ca \}, got true$/],
+      [null, /^tls must be an object .*, got null$/],
+      [[foo.cert], /^tls must be an object .*, got an array$/],
+      [{ caa: "x" }, /^tls\.caa is no option; there are key, cert, ca, requestCert, serverName$/],
+      [{ key: 5 }, /^tls\.key must be a text in PEM, or its bytes, got 5$/],
+      [{ cert: [foo.cert] }, /^tls\.cert must be a text in PEM, or its bytes, got an array$/],
+      [{ ca: [authority.cert, 5] }, /^tls\.ca must be .* or an array of such, got an array$/],
+      [{ requestCert: "no" }, /^tls\.requestCert must be true or false, got "no"$/],
+      [{ serverName: 5 }, /^tls\.serverName must be a name such as "foo\.example", got 5$/],
+    ];
+    for (const [tls, message] of bad) {
+      const make = (): unknown => createTcpTransport({ tls: tls as TlsOptions });
+      assert.throws(make, { code: "invalidArgument", message });
+    }
+    const ca = [authority.cert, Buffer.from(authority.cert)];
+    createTcpTransport({ tls: { ...foo, ca, requestCert: undefined, serverName: undefined } });
+  });
+
   test("keys and certificates that do not load are refused by name", async () => {
     const bad: readonly TlsOptions[] = [
       { key: foo.key },
