@@ -14,9 +14,9 @@
  */
 import { RaftError } from "../errors.js";
 import type { AnyDefinedValue } from "../value/types.js";
+import { checkOptions, checkSeed, checkValue, checkWorkload } from "./checks.js";
 import { faultNames } from "./nemesis.js";
 import { reproduce } from "./shrink.js";
-import { checkValue } from "./test-cluster.js";
 import { runSimulation, type SimulationOptions, type SimulationResult } from "./simulation.js";
 import type { Workload } from "./workload.js";
 
@@ -26,6 +26,11 @@ export type SimulateOptions = Omit<SimulationOptions, "value" | "workload"> & {
   readonly workload: Workload;
 };
 
+const optionNames: readonly string[] = Object.keys({
+  ...{ value: true, workload: true, seed: true, durationMs: true, faults: true },
+  ...{ settings: true, trace: true },
+} satisfies Record<keyof SimulateOptions, true>);
+
 /**
  * Runs real hosts, members and clients of `value` on virtual time, network and disks, under the faults
  * of a nemesis, all drawn from `seed`; then heals everything and checks that handlers are
@@ -34,15 +39,14 @@ export type SimulateOptions = Omit<SimulationOptions, "value" | "workload"> & {
  *
  * Resolves with what happened. Rejects with RaftError `divergence` or `internal` that says what did
  * not hold and how to repeat the run; with `invalidValue` for a value that `defineValue` did not make,
- * with `invalidArgument` for a workload that is none or a fault that does not exist (see `faultNames`). The same seed and code give the same run (`traceHash`).
+ * with `invalidArgument` for an option or a fault that does not exist (see `faultNames`), and for a seed, a workload or a
+ * call of it that is none. The same seed and code give the same run (`traceHash`).
  */
 export async function simulate(options: SimulateOptions): Promise<SimulationResult> {
-  const { value, workload } = options;
-  checkValue(value);
-  if (typeof (workload as Partial<Workload> | undefined)?.next !== "function") {
-    const why = `workload: expected an object with a method "next"`;
-    throw new RaftError("invalidArgument", why);
-  }
+  checkOptions(options, "{ value: queue, seed: 1, workload: { next } }", optionNames);
+  checkValue(options.value);
+  checkSeed(options.seed);
+  checkWorkload(options.workload);
   const unknown = (options.faults ?? []).filter((name) => !faultNames.includes(name));
   if (unknown.length > 0) {
     const known = faultNames.join(", ");
@@ -54,9 +58,12 @@ export async function simulate(options: SimulateOptions): Promise<SimulationResu
   const result = await runSimulation(options);
   const { failure } = result;
   if (failure !== null) {
+    const { cause } = failure;
+    // A call of the workload that is none: nothing of ours has failed.
+    if (cause instanceof RaftError && cause.code === "invalidArgument") throw cause;
     const diverged = failure.message.includes("deterministic");
     const message = `${failure.message}\nat ${failure.atMs} ms; again with: ${reproduce(options)}`;
-    throw new RaftError(diverged ? "divergence" : "internal", message, { cause: failure.cause });
+    throw new RaftError(diverged ? "divergence" : "internal", message, { cause });
   }
   return result;
 }

@@ -6,6 +6,7 @@ import type { SeededRandom } from "../clock/virtual.js";
 import { RaftError } from "../errors.js";
 import { silentLogger } from "../host/options.js";
 import type { AnyDefinedValue } from "../value/types.js";
+import { checkWorkloadCall } from "./checks.js";
 import type { HistoryRecorder } from "./history.js";
 import { sleep } from "./machine.js";
 import type { SimNetwork } from "./network.js";
@@ -93,7 +94,9 @@ export class SimClient {
     recorder: HistoryRecorder,
     counts: ClientCounts,
   ): Promise<WorkloadCall["kind"] | null> {
-    const { kind, name, arg } = workload.next(this.#random, client);
+    const next = this.#next(client, workload);
+    if (next === null) return null;
+    const { kind, name, arg } = next;
     const { minTimeoutMs, maxTimeoutMs } = this.#settings;
     const timeoutMs = Math.round(between(this.#random, minTimeoutMs, maxTimeoutMs));
     const rest = arg === undefined ? [{ timeoutMs }] : [arg, { timeoutMs }];
@@ -121,6 +124,18 @@ export class SimClient {
         call.failed();
         counts.failed += 1;
       }
+      return null;
+    }
+  }
+
+  /** Null: there is none, and the run has failed for that. */
+  #next(client: number, workload: Workload): WorkloadCall | null {
+    try {
+      const call: unknown = workload.next(this.#random, client);
+      checkWorkloadCall(call);
+      return call;
+    } catch (cause) {
+      this.process.world.fail(cause instanceof Error ? cause : new Error(String(cause)));
       return null;
     }
   }

@@ -6,8 +6,8 @@ import type { GroupClient } from "../client/types.js";
 import { validateGroupConfig } from "../core/config.js";
 import type { GroupConfig } from "../core/types.js";
 import { RaftError } from "../errors.js";
-import { isDefinedValue } from "../value/define.js";
 import type { AnyDefinedValue } from "../value/types.js";
+import { checkOptions, checkSeed, checkValue } from "./checks.js";
 import { SimCluster } from "./cluster.js";
 import type { Machine } from "./machine.js";
 import type { Seed } from "./settings.js";
@@ -23,6 +23,10 @@ export type TestClusterOptions<D extends AnyDefinedValue> = {
   /** True: machines have disks that outlive their processes. Default false. */
   readonly durable?: boolean;
 };
+
+const optionNames: readonly string[] = Object.keys({
+  ...{ value: true, machines: true, config: true, seed: true, durable: true },
+} satisfies Record<keyof TestClusterOptions<AnyDefinedValue>, true>);
 
 const groupName = "test";
 /** Virtual milliseconds; nothing sound takes so long. */
@@ -43,8 +47,10 @@ const patienceMs = 600_000;
 export async function createTestCluster<D extends AnyDefinedValue>(
   options: TestClusterOptions<D>,
 ): Promise<TestCluster<D>> {
+  checkOptions(options, "{ value: queue }", optionNames);
   const { value, machines = 3, seed = 1, durable = false } = options;
   checkValue(value);
+  checkSeed(seed);
   if (!Number.isInteger(machines) || machines < 1 || machines > 7) {
     throw new RaftError("invalidArgument", `machines: expected 1 to 7, got ${String(machines)}`);
   }
@@ -61,12 +67,6 @@ export async function createTestCluster<D extends AnyDefinedValue>(
   const test = new TestCluster<D>(cluster);
   await test.until(() => cluster.settled(groupName));
   return test;
-}
-
-/** Here, because deep in the simulation it would end the process and not the call. */
-export function checkValue(value: unknown): void {
-  if (isDefinedValue(value)) return;
-  throw new RaftError("invalidValue", "value: expected what defineValue returns");
 }
 
 /** Made by `createTestCluster`. */

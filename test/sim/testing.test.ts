@@ -70,6 +70,57 @@ test("a value or a workload that is none is refused by name", async () => {
   });
 });
 
+test("a call of a workload that is none is refused, and a workload that throws fails the run", async () => {
+  const run = (next: () => unknown): Promise<unknown> =>
+    simulate({ value: queue, seed: 1, durationMs: 2000, workload: { next: next as never } });
+  const known = 'must be one of "command", "query", "stale"';
+  const refusals: readonly (readonly [unknown, string])[] = [
+    [{ name: "length" }, `workload: kind of a call ${known}, got undefined`],
+    [{ kind: "close", name: "length" }, `workload: kind of a call ${known}, got "close"`],
+    [{ kind: 5, name: "length" }, `workload: kind of a call ${known}, got 5`],
+    [
+      undefined,
+      'workload: expected a call of next, such as { kind: "command", name: "enqueue", arg: "a" }, got undefined',
+    ],
+  ];
+  for (const [call, message] of refusals) {
+    await assert.rejects(
+      run(() => call),
+      { code: "invalidArgument", message },
+    );
+  }
+  const broken = (): never => {
+    throw new TypeError("no more ideas");
+  };
+  await assert.rejects(run(broken), { code: "internal", message: /^no more ideas\nat / });
+});
+
+test("a seed that is none, a misspelt option and no options are refused by name", async () => {
+  const seeds = [undefined, "7", 1.5, -1, [1], [1, 2 ** 32]] as never[];
+  const noSeed = {
+    code: "invalidArgument",
+    message: /^seed: expected a whole number of 0 or more, or two 32-bit words, got /,
+  };
+  for (const seed of seeds) {
+    await assert.rejects(simulate({ value: queue, workload, seed }), noSeed);
+    if (seed === undefined) continue;
+    await assert.rejects(createTestCluster({ value: queue, seed }), noSeed);
+  }
+  const misspelt = { value: queue, workload, seed: 1, duration: 5 };
+  await assert.rejects(simulate(misspelt), {
+    code: "invalidArgument",
+    message: /^duration: no such option; there are value, workload, seed, durationMs, /,
+  });
+  const machine = { value: queue, machine: 3 };
+  await assert.rejects(createTestCluster(machine), {
+    code: "invalidArgument",
+    message: /^machine: no such option; there are value, machines, /,
+  });
+  const nothing = { code: "invalidArgument", message: /^options: expected an object such as / };
+  await assert.rejects(simulate(undefined as never), nothing);
+  await assert.rejects(createTestCluster(undefined as never), nothing);
+});
+
 test("a cluster under a test's control answers, loses its leader and goes on", async () => {
   const cluster = await createTestCluster({ value: queue, machines: 3 });
   const client = cluster.client();

@@ -1,0 +1,64 @@
+/**
+ * What users of the test kit hand in: deep in the simulation a mistake would end the process, or pass
+ * for a defect of the library.
+ */
+import { RaftError } from "../errors.js";
+import { isDefinedValue, unknownName } from "../value/define.js";
+import type { Workload, WorkloadCall } from "./workload.js";
+
+export function checkValue(value: unknown): void {
+  if (isDefinedValue(value)) return;
+  throw new RaftError("invalidValue", "value: expected what defineValue returns");
+}
+
+/** `example`: the least that is needed. */
+export function checkOptions(options: unknown, example: string, names: readonly string[]): void {
+  if (typeof options !== "object" || options === null) {
+    throw refused(`options: expected an object such as ${example}, got ${show(options)}`);
+  }
+  const strange = unknownName(options, names);
+  if (strange === undefined) return;
+  throw refused(`${strange}: no such option; there are ${names.join(", ")}`);
+}
+
+export function checkSeed(seed: unknown): void {
+  const isNumber = Number.isSafeInteger(seed) && (seed as number) >= 0;
+  if (isNumber || (Array.isArray(seed) && seed.length === 2 && seed.every(isWord))) return;
+  throw refused(
+    `seed: expected a whole number of 0 or more, or two 32-bit words, got ${show(seed)}`,
+  );
+}
+
+function isWord(part: unknown): boolean {
+  return Number.isInteger(part) && (part as number) >= 0 && (part as number) < 2 ** 32;
+}
+
+export function checkWorkload(workload: unknown): void {
+  if (typeof (workload as Partial<Workload> | undefined)?.next === "function") return;
+  throw refused(`workload: expected an object with a method "next"`);
+}
+
+const kinds: readonly string[] = ["command", "query", "stale"] satisfies WorkloadCall["kind"][];
+
+/** What `next` of a workload has returned. */
+export function checkWorkloadCall(call: unknown): asserts call is WorkloadCall {
+  if (typeof call !== "object" || call === null) {
+    throw refused(`workload: expected a call of next, such as ${exampleCall}, got ${show(call)}`);
+  }
+  const { kind } = call as { readonly kind?: unknown };
+  if (typeof kind === "string" && kinds.includes(kind)) return;
+  const known = kinds.map((each) => JSON.stringify(each)).join(", ");
+  throw refused(`workload: kind of a call must be one of ${known}, got ${show(kind)}`);
+}
+
+const exampleCall = `{ kind: "command", name: "enqueue", arg: "a" }`;
+
+function refused(message: string): RaftError {
+  return new RaftError("invalidArgument", message);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (value === null || typeof value !== "object") return String(value).slice(0, 80);
+  return Array.isArray(value) ? "an array" : "an object";
+}
