@@ -206,12 +206,18 @@ export function handlerOf(
 }
 
 function looksLikeOptions(kind: "command" | "query", candidate: unknown): boolean {
-  if (typeof candidate !== "object" || candidate === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(candidate);
-  if (prototype !== Object.prototype && prototype !== null) return false;
+  if (!isPlain(candidate)) return false;
   return Object.keys(candidate).every(
     (key) => key === "timeoutMs" || key === "signal" || (key === "id" && kind === "command"),
   );
+}
+
+/** No array, map or instance of a class. */
+function isPlain(candidate: unknown): candidate is object {
+  if (typeof candidate !== "object" || candidate === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(candidate);
+  // Of another realm, `Object.prototype` is another one.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function isVersion(candidate: unknown): candidate is number {
@@ -278,8 +284,8 @@ function checkHandlers(label: string, fields: Record<string, unknown>) {
 }
 
 function checkTable(label: string, field: string, table: unknown): object {
-  if (typeof table !== "object" || table === null) {
-    throw invalid(label, field, `must be an object of functions, got ${show(table)}`);
+  if (!isPlain(table)) {
+    throw invalid(label, field, `must be a plain object of functions, got ${show(table)}`);
   }
   const copy: Record<string, unknown> = {};
   for (const [name, handler] of Object.entries(table)) {
@@ -334,10 +340,10 @@ function invalid(label: string, field: string, problem: string): RaftError {
   return new RaftError("invalidValue", `value "${label}": ${field} ${problem}`);
 }
 
-function show(value: unknown): string {
+/** What somebody gave, for a message: texts in quotes and cut. */
+export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (typeof value === "object" || typeof value === "function") {
-    return value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
-  }
-  return String(value);
+  if (value === null) return "null";
+  if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
+  return typeof value === "function" ? "a function" : String(value);
 }

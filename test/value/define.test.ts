@@ -21,6 +21,11 @@ describe("defineValue", () => {
     [{ mutabel: true }, /^value "counter": mutabel is no field of a value; there are name, /],
     [{ initial: 0 }, /^value "counter": initial must be a function, got 0/],
     [{ commands: { inc: 1 } }, /^value "counter": commands.inc must be a function, got 1/],
+    [{ commands: [] }, /^value "counter": commands must be a plain object of .*, got an array/],
+    [
+      { queries: new Map() },
+      /^value "counter": queries must be a plain object of .*, got an object/,
+    ],
     [{ queries: { "a-b": () => 0 } }, /^value "counter": queries.a-b must be named/],
     [{ command: () => 0 }, /^value "counter": command and query are one form/],
     [{ codec: {} }, /^value "counter": codec.encode must be a function, got undefined/],
@@ -38,6 +43,11 @@ describe("defineValue", () => {
       assert.throws(() => define({ ...good, ...change }), { code: "invalidValue", message });
     });
   }
+
+  test("takes what a module exports, which has no prototype", () => {
+    const exported = Object.assign(Object.create(null) as object, good.commands);
+    assert.deepEqual(Object.keys(define({ ...good, commands: exported }).commands), ["inc"]);
+  });
 
   test("takes a defined value with changes", () => {
     const first = defineValue(good);
