@@ -9,7 +9,7 @@
  */
 import { RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
-import { handlerOf } from "./define.js";
+import { handlerOf, show } from "./define.js";
 import type { AnyDefinedValue } from "./types.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
@@ -40,7 +40,11 @@ export function encodeCommandBody(
 ): Uint8Array {
   handlerOf(definition, "command", name);
   if (id !== null && (typeof id !== "string" || id.length < 1 || id.length > maxIdLength)) {
-    throw new RaftError("invalidArgument", "option id must be a string of 1 to 256 characters");
+    const size = typeof id === "string" ? `${(id as string).length} characters: ` : "";
+    throw new RaftError(
+      "invalidArgument",
+      `option id must be a string of 1 to ${maxIdLength} characters, got ${size}${show(id)}`,
+    );
   }
   return encodeBody("command", codec, name, hasArg, arg, id);
 }

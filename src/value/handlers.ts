@@ -70,8 +70,8 @@ function encodeReply(codec: Codec, name: string, reply: unknown, applied: "no" |
   }
 }
 
-const promiseRefusal =
-  "the handler returned a promise; handlers are synchronous, so await before you send the command";
+const returnedPromise = "the handler returned a promise; handlers are synchronous";
+const promiseRefusal = `${returnedPromise}, so await before you send the command`;
 
 /** What is wrong with the result of a pure command, or null. */
 function problemOf(result: unknown): string | null {
@@ -98,7 +98,7 @@ export function runQuery(
   let answer: unknown;
   try {
     answer = handler(value, arg);
-    if (disarm(answer)) return refuseQuery("queryFailed", `${name}: ${promiseRefusal}`);
+    if (disarm(answer)) return refuseQuery("queryFailed", `${name}: ${returnedPromise}`);
   } catch (error) {
     return refuseQuery("queryFailed", messageOf(error));
   }

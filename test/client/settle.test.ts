@@ -333,7 +333,17 @@ describe("arguments", () => {
     const cases: readonly [() => Promise<unknown>, string, RegExp][] = [
       [() => client.command("push", 1, { timeoutMs: 0 }), "invalidArgument", /timeoutMs.*got 0/],
       [() => client.command("push", 1, { timeoutMs: NaN }), "invalidArgument", /timeoutMs/],
-      [() => client.command("push", 1, { id: "" }), "invalidArgument", /id/],
+      [
+        () => client.command("push", 1, { id: "" }),
+        "invalidArgument",
+        /id must .*, got 0 char.*: ""/,
+      ],
+      [() => anyClient["command"]!("push", 1, { id: 7 }), "invalidArgument", /id must .*, got 7$/],
+      [
+        () => client.command("push", 1, { id: "x".repeat(300) }),
+        "invalidArgument",
+        /id must be a string of 1 to 256 characters, got 300 characters: "x{80}"$/,
+      ],
       [() => anyClient["command"]!("push", 1, { signal: "no" }), "invalidArgument", /signal/],
       [() => anyClient["query"]!("length", { timeoutMs: "5" }), "invalidArgument", /timeoutMs/],
       [() => anyClient["query"]!("length", { signal: {} }), "invalidArgument", /signal/],
