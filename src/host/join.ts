@@ -146,7 +146,10 @@ function watchDial(address: string, handlers: ConnectionHandlers, seen: Seen): C
     onClose(error): void {
       handlers.onClose(error);
       if (!(error instanceof RaftError) || error.code !== "invalidArgument") return;
-      const why = `start.join: ${JSON.stringify(address)} is no address: ${error.message}`;
+      const quoted = JSON.stringify(address);
+      // TCP's own message names the address as well, as something to dial.
+      const reason = error.message.replace(`dial: ${quoted} `, "it ");
+      const why = `start.join: ${quoted} is no address: ${reason}`;
       seen.malformed.abort(new RaftError("invalidArgument", why));
     },
   };

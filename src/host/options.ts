@@ -121,9 +121,11 @@ export function checkHostOptions(options: unknown): asserts options is HostOptio
   checkNames(options, hostOptionNames);
 }
 
-function checkNames(options: object, names: readonly string[]): void {
+/** `within`: the field whose options they are, with a dot. */
+function checkNames(options: object, names: readonly string[], within = ""): void {
   const strange = unknownName(options, names);
-  if (strange !== undefined) refuse(`${strange}: no such option; there are ${names.join(", ")}`);
+  if (strange === undefined) return;
+  refuse(`${within}${strange}: no such option; there are ${names.join(", ")}`);
 }
 
 export function checkHostId(id: unknown): void {
@@ -140,6 +142,11 @@ export function checkAddress(field: string, address: unknown): void {
 export function checkJoinAddresses(join: readonly string[]): void {
   if (join.length > 0) return;
   refuse("start.join: the storage holds no member of the group, so an address to join is needed");
+}
+
+export function checkFreeze(freeze: unknown): void {
+  if (freeze === undefined || typeof freeze === "boolean") return;
+  refuse(`freeze: expected true or false, got ${show(freeze)}`);
 }
 
 export function checkPort(field: string, port: unknown, methods: readonly string[]): void {
@@ -186,6 +193,7 @@ function checkStart(start: unknown): void {
   if (!Array.isArray(join)) {
     refuse(`start: expected "create" or { join: [address, ...] }, got ${show(start)}`);
   }
+  checkNames(start as object, ["join"], "start.");
   join.forEach((address: unknown, at) => checkAddress(`start.join[${at}]`, address));
 }
 

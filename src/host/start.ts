@@ -4,6 +4,7 @@ import { Host } from "./host.js";
 import { checkLimits, type HostLimits } from "./limits.js";
 import {
   checkAddress,
+  checkFreeze,
   checkHostId,
   checkHostOptions,
   checkPort,
@@ -32,6 +33,7 @@ export async function startHostWith(options: HostOptions, defaults: DefaultPorts
   if (clock !== undefined) checkPort("clock", clock, ["nowMs", "wallMs", "after", "soon"]);
   if (random !== undefined) checkPort("random", random, ["next", "id"]);
   if (logger !== undefined) checkPort("logger", logger, ["debug", "info", "warn", "error"]);
+  checkFreeze(options.freeze);
   return await Host.start({
     id,
     listen,

@@ -54,6 +54,7 @@ describe("startHost refuses", () => {
       "invalidArgument",
       /^storge: no such option; there are id, listen, .*storage/,
     ],
+    ["a freeze that is none", { freeze: "yes" as never }, "invalidArgument", /^freeze: .*"yes"/],
     ["a logger that is none", { logger: {} as never }, "invalidArgument", /^logger: .*"debug"/],
   ];
   for (const [what, options, code, message] of cases) {
@@ -115,6 +116,14 @@ describe("host.group refuses", () => {
       { start: { join: "a:1" } },
       "invalidArgument",
       /^start\.join: expected an array of addresses, such as \["a:1"\]$/,
+    ],
+    [
+      "a misspelt option beside the addresses",
+      "g",
+      counter,
+      { start: { join: ["a:1"], timeout: 1 } },
+      "invalidArgument",
+      /^start\.timeout: no such option; there are join$/,
     ],
     [
       "an unknown hook",

@@ -106,7 +106,7 @@ describe("over TCP", () => {
           assert.ok(error instanceof RaftError);
           assert.equal(error.code, "invalidArgument");
           assert.ok(
-            error.message.startsWith(`start.join: "${address}" is no address`),
+            error.message.startsWith(`start.join: "${address}" is no address: it `),
             error.message,
           );
           return true;
