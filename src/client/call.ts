@@ -131,6 +131,11 @@ export function label(call: Call): string {
   }
 }
 
+/** How messages name what the call was made through: only a handle has a `home`. */
+export function callerOf(home: string | null, group: string): string {
+  return home === null ? "the client" : `the handle of group "${group}"`;
+}
+
 /** Held against the limits on what is outstanding: what a user called and waits for. */
 export function isCounted(call: Call): boolean {
   return call.type !== "register" && call.stream === null;

@@ -20,7 +20,7 @@ import type {
   QueryArgs,
   QueryName,
 } from "../value/types.js";
-import { type Call, createCall, type Target } from "./call.js";
+import { type Call, callerOf, createCall, type Target } from "./call.js";
 import { Dispatcher } from "./dispatcher.js";
 import type { Dial } from "./link.js";
 import { subscribe } from "./subscribe.js";
@@ -275,7 +275,10 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     const signal = signalOf(options);
     if (!this.#ended && signal?.aborted !== true) return signal;
     const what = name === "" ? kind : `${kind} "${name}"`;
-    if (this.#ended) throw new RaftError("closed", `${what}: the client is closed`);
+    if (this.#ended) {
+      const caller = callerOf(this.#home, this.#options.group);
+      throw new RaftError("closed", `${what}: ${caller} is closed`);
+    }
     throw new RaftError("aborted", `${what} was aborted before it was sent`, {
       cause: signal?.reason,
     });

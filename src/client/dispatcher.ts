@@ -10,7 +10,7 @@
 import type { ClientReply, ClientRequest, Notify } from "../codec/types.js";
 import { RaftError, type RaftErrorCode } from "../errors.js";
 import type { Clock } from "../ports.js";
-import { type Call, label, registration } from "./call.js";
+import { type Call, callerOf, label, registration } from "./call.js";
 import { Connections, type ConnectionsOptions, type ConnectionsOwner } from "./connections.js";
 import { appliedAfter, appliedSoFar, type Fate, fateOf, hasEffect, mayRepeat } from "./fate.js";
 import { Gate } from "./gate.js";
@@ -47,6 +47,10 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
     this.connections = new Connections(options, this);
   }
 
+  get #caller(): string {
+    return callerOf(this.#options.home, this.#options.greeting.group);
+  }
+
   get demand(): Demand {
     return this.#ledger.demand;
   }
@@ -58,7 +62,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   /** Takes a call in. It is settled through its own `resolve` and `reject`, also when refused here. */
   submit(call: Call): void {
     const refusal = this.closed
-      ? new RaftError("closed", `${label(call)}: the client is closed`)
+      ? new RaftError("closed", `${label(call)}: ${this.#caller} is closed`)
       : this.#ledger.refusal(call);
     if (refusal !== null) return call.reject(refusal);
     if (call.type === "command") this.#openSession();
@@ -87,7 +91,12 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
         this.#finish(call);
         call.stream.end({ type: "closed" });
       } else
-        this.#fail(call, "closed", `${label(call)}: the client was closed`, appliedSoFar(call));
+        this.#fail(
+          call,
+          "closed",
+          `${label(call)}: ${this.#caller} was closed`,
+          appliedSoFar(call),
+        );
     }
     this.#ledger.close();
     this.connections.close(gone);

@@ -150,10 +150,12 @@ export class Host {
     }
   }
 
+  #checkOpen(): void {
+    if (this.#closing) throw new RaftError("closed", `host ${this.id} is closed`);
+  }
+
   #checkFree(name: string): void {
-    if (this.#closing) {
-      throw new RaftError("closed", `host ${this.id} is closed`);
-    }
+    this.#checkOpen();
     if (this.#context.groups.has(name) || this.#context.opening.has(name)) {
       const why = `group name: host ${this.id} serves group "${name}" already`;
       throw new RaftError("invalidArgument", why);
@@ -170,7 +172,7 @@ export class Host {
     birth: Birth,
   ): Promise<GroupHandle<D>> {
     const { identity, start, joinThrough } = birth;
-    if (this.#closing) throw new RaftError("closed", `host ${this.id} is closed`);
+    this.#checkOpen();
     if (!birth.stored && identity.groupId !== "") this.#context.storage.createGroup(identity);
     let group: HostedGroup;
     try {
@@ -271,9 +273,10 @@ export class Host {
    * UNSAFE: makes this host's member forget another one for good, without asking anybody, so that a
    * group that lost its majority can go on. Only for members that will never come back.
    *
-   * Refuses with `unknownGroup`, `invalidArgument`, `notMember`, `unavailable` (its storage has failed).
+   * Refuses with `closed`, `unknownGroup`, `invalidArgument`, `notMember`, `unavailable` (its storage has failed).
    */
   async forceRemoveMember(group: string, id: string): Promise<void> {
+    this.#checkOpen();
     const hosted = this.#context.groups.get(group);
     if (hosted === undefined) {
       throw new RaftError("unknownGroup", `host ${this.id} serves no group "${group}"`);

@@ -210,6 +210,7 @@ describe("host.group refuses", () => {
     await refused(cluster.run(again()), "invalidArgument", /serves group "counter" already/);
     await cluster.close();
     await refused(again(), "closed", /host foo is closed/);
+    await refused(host.forceRemoveMember("counter", "bar"), "closed", /host foo is closed/);
   });
 });
 

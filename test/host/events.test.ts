@@ -201,7 +201,10 @@ describe("closing", () => {
     assert.deepEqual([command.reason.code, command.reason.applied], ["closed", "maybe"]);
     assert.equal(query.status, "rejected");
     assert.deepEqual([query.reason.code, query.reason.applied], ["closed", "no"]);
-    await assert.rejects(cluster.run(foo!.command("inc", 1)), { code: "closed" });
+    await assert.rejects(cluster.run(foo!.command("inc", 1)), {
+      code: "closed",
+      message: 'command "inc": the handle of group "counter" is closed',
+    });
     cluster.hosts.delete("foo");
     await cluster.close();
   });
