@@ -32,12 +32,15 @@ export function signalOf(
   throw invalid("signal", `must be an AbortSignal, got ${show(signal)}`);
 }
 
+/** What hosts take is what clients may ask for: another name is a mistake, and no group to wait for. */
+export function isGroupName(name: unknown): name is string {
+  return typeof name === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(name);
+}
+
 export function checkGroup(group: unknown): string {
-  if (typeof group === "string" && group.length >= 1 && group.length <= maxNameLength) return group;
-  throw invalid(
-    "group",
-    `must be the group's name (1 to ${maxNameLength} characters), got ${show(group)}`,
-  );
+  if (isGroupName(group)) return group;
+  const rule = "1 to 64 letters, digits or _ . : -";
+  throw invalid("group", `must be the group's name (${rule}), got ${show(group)}`);
 }
 
 /** `parse` refuses an address that cannot be one. */

@@ -1,6 +1,6 @@
 /** What `startHost` and `host.group` are given, checked by name. */
 import type { GroupConfig } from "../core/types.js";
-import { missingMethod } from "../client/options.js";
+import { isGroupName, missingMethod } from "../client/options.js";
 import { RaftError } from "../errors.js";
 import type { GroupHooks } from "../member/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
@@ -156,7 +156,7 @@ export function checkPort(field: string, port: unknown, methods: readonly string
 }
 
 export function checkGroupName(name: unknown): void {
-  if (typeof name === "string" && /^[A-Za-z0-9_.:-]{1,64}$/.test(name)) return;
+  if (isGroupName(name)) return;
   refuse(`group name: expected 1 to 64 letters, digits or _ . : - , got ${show(name)}`);
 }
 

@@ -25,6 +25,8 @@ describe("connect", () => {
   test("refuses by name what cannot work", () => {
     refuses({ group: "" }, /^group must be/);
     refuses({ group: 1 }, /^group must be/);
+    refuses({ group: "a b" }, /^group must be the group's name \(1 to 64 letters.*, got "a b"/);
+    refuses({ group: "g".repeat(65) }, /^group must be/);
     refuses({ hosts: [] }, /^hosts must be an array of 1 to 64 addresses/);
     refuses({ hosts: "127.0.0.1:1" }, /^hosts must be an array/);
     refuses({ hosts: ["127.0.0.1:1", 2] }, /^hosts\[1\] must be an address/);
