@@ -81,7 +81,7 @@ export type {
 } from "./client/types.js";
 export { createCborCodec } from "./codec/values.js";
 export { defaultGroupConfig } from "./core/config.js";
-export type { GroupConfig } from "./core/types.js";
+export type { GroupConfig, GroupConfigChange } from "./core/types.js";
 export { errorCodes, RaftError } from "./errors.js";
 export type { Applied, RaftErrorCode } from "./errors.js";
 export type { GroupHandle } from "./host/handle.js";

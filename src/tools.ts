@@ -33,10 +33,10 @@ export type BackupOptions = {
   readonly hosts: readonly string[];
   /** Where the backup is written. Must not exist. */
   readonly file: string;
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsOptions | undefined;
   /** Milliseconds until a step (reaching a member, its snapshot, a piece) is given up. Default 60,000. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 };
 
 export type BackupResult = {
@@ -128,11 +128,11 @@ export type RestoreOptions = {
   /** Its data directory: new or empty. */
   readonly dir: string;
   /** The new group's name. Default: as it was. */
-  readonly group?: string;
+  readonly group?: string | undefined;
   /** Where others will reach the host, for members that join later. */
-  readonly advertise?: string;
+  readonly advertise?: string | undefined;
   /** Refuse a backup of another value, or of a newer version of it. Default: `host.group` will. */
-  readonly definition?: AnyDefinedValue;
+  readonly definition?: AnyDefinedValue | undefined;
 };
 
 export type RestoreResult = Restored;
@@ -185,7 +185,7 @@ export type RecoverOptions = {
   readonly id: string;
   /** Its data directory: new or empty. The survivors' are only read. */
   readonly out: string;
-  readonly advertise?: string;
+  readonly advertise?: string | undefined;
 };
 
 /**

@@ -1,6 +1,6 @@
 /** The administrative half of a client, for whoever has no definition of the value. */
 import type { AdminVerbs } from "../codec/types.js";
-import type { GroupConfig } from "../core/types.js";
+import type { GroupConfig, GroupConfigChange } from "../core/types.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { AdminCalls, AdminOptions } from "./client.js";
 import { checkId } from "./options.js";
@@ -17,7 +17,7 @@ export interface AdminClient {
   /** Resolves once that member leads; null takes a pending transfer back. */
   transfer(id: string | null, options?: CallOptions): Promise<void>;
   /** Resolves with the whole configuration in force. */
-  changeConfig(change: Partial<GroupConfig>, options?: CallOptions): Promise<GroupConfig>;
+  changeConfig(change: GroupConfigChange, options?: CallOptions): Promise<GroupConfig>;
   /**
    * UNSAFE, for a group that has lost its majority for good: the member at `options.host` counts `id`
    * out on its own authority. If `id` is alive, the value may split in two. Needs `host` unless

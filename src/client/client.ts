@@ -6,7 +6,7 @@
  * sequence, so that they are applied once. Every call is settled exactly once.
  */
 import type { AdminVerbs } from "../codec/types.js";
-import type { GroupConfig } from "../core/types.js";
+import type { GroupConfig, GroupConfigChange } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import type { Clock, Codec, Logger, Random } from "../ports.js";
 import { encodeCommandBody, encodeQueryBody } from "../value/body.js";
@@ -189,7 +189,7 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     return this.admin("status", null, options) as Promise<GroupStatus>;
   }
 
-  changeConfig(change: Partial<GroupConfig>, options?: CallOptions): Promise<GroupConfig> {
+  changeConfig(change: GroupConfigChange, options?: CallOptions): Promise<GroupConfig> {
     return this.admin("changeConfig", change, options) as Promise<GroupConfig>;
   }
 

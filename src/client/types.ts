@@ -1,5 +1,5 @@
 /** The public shapes of a group handle. `host.group()` and `connect()` give the same interface. */
-import type { GroupConfig, RoleName } from "../core/types.js";
+import type { GroupConfig, GroupConfigChange, RoleName } from "../core/types.js";
 import type {
   AnyDefinedValue,
   CommandArgs,
@@ -114,7 +114,7 @@ export interface GroupClient<D extends AnyDefinedValue> {
   events(options?: {
     readonly signal?: AbortSignal | undefined;
   }): AsyncIterableIterator<GroupEvent>;
-  changeConfig(change: Partial<GroupConfig>, options?: CallOptions): Promise<GroupConfig>;
+  changeConfig(change: GroupConfigChange, options?: CallOptions): Promise<GroupConfig>;
   removeMember(id: string, options?: CallOptions): Promise<void>;
   transferLeadership(id: string | null, options?: CallOptions): Promise<void>;
   /** Makes the asked member take a snapshot now. */

@@ -193,7 +193,7 @@ export type AdminVerbs = {
   readonly join: { readonly body: JoinRequest; readonly reply: JoinReply };
   readonly remove: { readonly body: { readonly id: string }; readonly reply: null };
   readonly transfer: { readonly body: { readonly id: string | null }; readonly reply: null };
-  /** body: Partial<GroupConfig>, reply: the whole GroupConfig in force. */
+  /** body: GroupConfigChange, reply: the whole GroupConfig in force. */
   readonly changeConfig: { readonly body: unknown; readonly reply: unknown };
   readonly forceRemove: { readonly body: { readonly id: string }; readonly reply: null };
   readonly snapshot: {

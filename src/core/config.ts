@@ -1,6 +1,6 @@
 /** Defaults and validation of a group's configuration. */
 import { RaftError } from "../errors.js";
-import type { GroupConfig } from "./types.js";
+import type { GroupConfig, GroupConfigChange } from "./types.js";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -61,7 +61,7 @@ function refuse(message: string): never {
  * @throws RaftError `invalidConfig` that names the field and what would be right.
  */
 export function validateGroupConfig(
-  change: Partial<GroupConfig>,
+  change: GroupConfigChange,
   base: GroupConfig = defaultGroupConfig,
 ): GroupConfig {
   if (typeof change !== "object" || change === null || Array.isArray(change)) {

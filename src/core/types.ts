@@ -70,6 +70,11 @@ export type GroupConfig = {
   readonly trailingLogBytes: number;
 };
 
+/** What is left out, or undefined, stays as it is; in a new group, as it is by default. */
+export type GroupConfigChange = {
+  readonly [Name in keyof GroupConfig]?: GroupConfig[Name] | undefined;
+};
+
 export type MemberInfo = { readonly id: MemberId; readonly address: string };
 
 export type Learner = {

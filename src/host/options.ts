@@ -1,5 +1,5 @@
 /** What `startHost` and `host.group` are given, checked by name. */
-import type { GroupConfig } from "../core/types.js";
+import type { GroupConfigChange } from "../core/types.js";
 import { isGroupName, missingMethod } from "../client/options.js";
 import { RaftError } from "../errors.js";
 import type { GroupHooks } from "../member/types.js";
@@ -77,7 +77,7 @@ export type GroupOptions = {
   /** Used only if the storage holds nothing of the group yet. */
   readonly start: GroupStart;
   /** Of a new group; one that exists has its own, see `changeConfig`. */
-  readonly config?: Partial<GroupConfig> | undefined;
+  readonly config?: GroupConfigChange | undefined;
   readonly hooks?: GroupHooks | undefined;
   /** Joining: until the group has taken the member in, and between signs of progress after. Default 5000. */
   readonly timeoutMs?: number | undefined;

@@ -3,7 +3,7 @@ import { validateGroupConfig } from "../core/config.js";
 import { specialEntries } from "../core/log.js";
 import { emptyBytes } from "../codec/bytes.js";
 import type { JoinRequest } from "../codec/types.js";
-import type { GroupConfig, MemberId, MembershipChange } from "../core/types.js";
+import type { GroupConfig, GroupConfigChange, MemberId, MembershipChange } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import { findMismatch } from "./compatible.js";
 import { checkName } from "./names.js";
@@ -231,7 +231,7 @@ function configChangeRequested(
   callerRequest: number,
   body: unknown,
 ): void {
-  const config = validateGroupConfig(body as Partial<GroupConfig>, newestConfig(state));
+  const config = validateGroupConfig(body as GroupConfigChange, newestConfig(state));
   const render = (): Uint8Array => encode(state, state.replica.core.config);
   const request = wait(state, sink, callerRequest, "admin", 0, 0, null, render);
   const timeMs = proposalTimeMs(state);

@@ -19,14 +19,14 @@ import { World } from "./world.js";
 export type SimulationOptions = {
   readonly seed: Seed;
   /** Virtual time under the nemesis. Default 60 election timeouts. */
-  readonly durationMs?: number;
+  readonly durationMs?: number | undefined;
   /** Names of the kinds of fault that may strike. Default: all. */
-  readonly faults?: readonly string[];
-  readonly settings?: Partial<SimulationSettings>;
+  readonly faults?: readonly string[] | undefined;
+  readonly settings?: Partial<SimulationSettings> | undefined;
   /** Default: the simulator's own value and workload. */
-  readonly value?: AnyDefinedValue;
-  readonly workload?: Workload;
-  readonly trace?: (line: string) => void;
+  readonly value?: AnyDefinedValue | undefined;
+  readonly workload?: Workload | undefined;
+  readonly trace?: ((line: string) => void) | undefined;
 };
 
 export type SimulationResult = {

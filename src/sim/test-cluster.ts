@@ -4,7 +4,7 @@
  */
 import type { GroupClient } from "../client/types.js";
 import { validateGroupConfig } from "../core/config.js";
-import type { GroupConfig } from "../core/types.js";
+import type { GroupConfigChange } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { checkOptions, checkSeed, checkValue } from "./checks.js";
@@ -16,12 +16,12 @@ import { World } from "./world.js";
 export type TestClusterOptions<D extends AnyDefinedValue> = {
   readonly value: D;
   /** 1 to 7 machines, named "a", "b" ... Default 3. */
-  readonly machines?: number;
-  readonly config?: Partial<GroupConfig>;
+  readonly machines?: number | undefined;
+  readonly config?: GroupConfigChange | undefined;
   /** Decides every delay and election. Default 1. */
-  readonly seed?: Seed;
+  readonly seed?: Seed | undefined;
   /** True: machines have disks that outlive their processes. Default false. */
-  readonly durable?: boolean;
+  readonly durable?: boolean | undefined;
 };
 
 const optionNames: readonly string[] = Object.keys({

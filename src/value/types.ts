@@ -32,18 +32,18 @@ type Common<V> = {
   /** The value of a new group: the same on every member, so no clock, no randomness. */
   readonly initial: () => V;
   /** Default: CBOR. */
-  readonly codec?: Codec;
+  readonly codec?: Codec | undefined;
   /** Turns the decoded value of an older version's snapshot into this version's. */
-  readonly upgrade?: (value: unknown, fromVersion: number) => V;
+  readonly upgrade?: ((value: unknown, fromVersion: number) => V) | undefined;
   /** Other versions that may run beside this one during a rolling upgrade. */
-  readonly compatibleVersions?: readonly number[];
+  readonly compatibleVersions?: readonly number[] | undefined;
   /** The part of the value that a call touches; lets the linearizability checker work key by key. */
-  readonly partition?: (name: string, arg: unknown) => string | null;
+  readonly partition?: ((name: string, arg: unknown) => string | null) | undefined;
 };
 
 /** Handlers return `{ reply, value }` and never change what they are given. */
 export type PureSpec<V, C, Q> = Common<V> & {
-  readonly mutable?: false;
+  readonly mutable?: false | undefined;
   readonly commands: C;
   readonly queries: Q;
 };

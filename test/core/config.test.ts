@@ -46,6 +46,7 @@ describe("a group's configuration", () => {
     const base = validateGroupConfig({ heartbeatMs: 50, maxSessions: 7 });
     const changed = validateGroupConfig({ maxSessions: 8 }, base);
     assert.deepEqual(changed, { ...base, maxSessions: 8 });
+    assert.deepEqual(validateGroupConfig({ heartbeatMs: undefined }, base), base);
   });
 
   test("keeps lease reads off when only the election timeout changes", () => {

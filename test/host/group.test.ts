@@ -1,6 +1,7 @@
 /** Three hosts in one process: a group that elects, answers, takes members in and lets them go. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { defaultGroupConfig } from "../../src/core/config.js";
 import { Cluster, counter, microtasks, queue } from "./cluster.js";
 
 describe("a group on three hosts", () => {
@@ -115,8 +116,10 @@ describe("a group on three hosts", () => {
   test("a change of configuration reaches every member", async () => {
     const cluster = new Cluster();
     const handles = await cluster.group("counter", counter, ["foo", "bar", "baz"]);
-    const changed = await cluster.run(handles[1]!.changeConfig({ heartbeatMs: 100 }));
+    const change = { heartbeatMs: 100, maxSessions: undefined };
+    const changed = await cluster.run(handles[1]!.changeConfig(change));
     assert.equal(changed.heartbeatMs, 100);
+    assert.equal(changed.maxSessions, defaultGroupConfig.maxSessions);
     await cluster.pass(1000);
     for (const handle of handles) {
       assert.equal((await cluster.run(handle.status())).config.heartbeatMs, 100);

@@ -2,8 +2,10 @@
  * What the compiler must accept and refuse about `defineValue` and the group handle. Nothing here
  * runs: `tsc` is the test, and a `@ts-expect-error` that has no error fails it.
  */
+import type { BackupOptions, RecoverOptions, RestoreOptions } from "../../src/tools.js";
 import type { ConnectOptions } from "../../src/client/index.js";
 import type { GroupClient } from "../../src/client/types.js";
+import type { FileStorageOptions } from "../../src/storage/file/index.js";
 import type { GroupOptions, HostOptions } from "../../src/host/options.js";
 import { defineValue } from "../../src/value/define.js";
 import type {
@@ -181,12 +183,34 @@ export async function handsOn(
   await group.command("enqueue", "a", { timeoutMs, signal, id });
   await group.query("length", { timeoutMs, signal });
   group.events({ signal });
+  await group.changeConfig({ heartbeatMs: timeoutMs });
 }
 
 export const handedOn = (
   address: string | undefined,
 ): HostOptions & GroupOptions & ConnectOptions => ({
   ...{ id: "foo", listen: "127.0.0.1:0", advertise: address, storage: undefined },
-  ...{ start: "create", config: undefined, onDamage: undefined },
+  ...{ start: "create", config: { heartbeatMs: undefined }, onDamage: undefined },
   ...{ group: "queue", hosts: [], timeoutMs: undefined, logger: undefined },
+});
+
+export const keptIn = (maxLogBytes: number | undefined): FileStorageOptions => ({
+  ...{ segmentBytes: undefined, firstSegmentBytes: undefined, maxLogBytes, fs: undefined },
+  ...{ lowSpaceBytes: undefined, slowSyncMs: undefined, markLagMs: undefined },
+});
+
+export const operated = (
+  advertise: string | undefined,
+): readonly [BackupOptions, RestoreOptions, RecoverOptions] => [
+  { group: "queue", hosts: [], file: "", tls: undefined, timeoutMs: undefined, signal: undefined },
+  { file: "", id: "foo", dir: "", group: undefined, advertise, definition: undefined },
+  { dirs: [], group: "queue", id: "foo", out: "", advertise },
+];
+
+defineValue({
+  ...{ name: "x", version: 1, codec: undefined, upgrade: undefined, mutable: undefined },
+  ...{ compatibleVersions: undefined, partition: undefined },
+  initial: () => 0,
+  commands: { inc: (n, by: number) => ({ reply: n, value: n + by }) },
+  queries: {},
 });

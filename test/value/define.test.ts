@@ -49,6 +49,12 @@ describe("defineValue", () => {
     assert.deepEqual(Object.keys(define({ ...good, commands: exported }).commands), ["inc"]);
   });
 
+  test("takes undefined for what may be left out", () => {
+    const left = { mutable: undefined, codec: undefined, upgrade: undefined };
+    const out = { compatibleVersions: undefined, partition: undefined };
+    assert.deepEqual(defineValue({ ...good, ...left, ...out }), defineValue(good));
+  });
+
   test("takes a defined value with changes", () => {
     const first = defineValue(good);
     const second = define({ ...first, version: 2, compatibleVersions: [1] });

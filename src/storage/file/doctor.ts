@@ -42,9 +42,9 @@ export type Diagnosis = {
 
 export type DoctorOptions = {
   /** Mend what is `repairable`. Default false: nothing is written. */
-  readonly repair?: boolean;
+  readonly repair?: boolean | undefined;
   /** For tests: another file system. */
-  readonly fs?: FileSystem;
+  readonly fs?: FileSystem | undefined;
 };
 
 /** What src/tools.ts gives as `doctor`. */

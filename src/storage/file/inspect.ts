@@ -67,7 +67,7 @@ export type Inspection = {
 
 export type InspectOptions = {
   /** For tests: another file system. */
-  readonly fs?: FileSystem;
+  readonly fs?: FileSystem | undefined;
 };
 
 /** A directory that is being written may lose a segment while it is read. */

@@ -4,29 +4,31 @@ import type { FileSystem } from "./fs.js";
 
 export type FileStorageOptions = {
   /** Size of a full-grown segment of the log; the first ones are smaller. Default 64 MiB. */
-  readonly segmentBytes?: number;
+  readonly segmentBytes?: number | undefined;
   /** Size of the very first segment. Default 1 MiB. */
-  readonly firstSegmentBytes?: number;
+  readonly firstSegmentBytes?: number | undefined;
   /**
    * Above this size of the log, what a group that takes no snapshots still needs of the oldest
    * segment is written again at the end, so that the segment can go. Default 1 GiB.
    */
-  readonly maxLogBytes?: number;
+  readonly maxLogBytes?: number | undefined;
   /** Below this much free space a warning is given. Default twice `segmentBytes`. */
-  readonly lowSpaceBytes?: number;
+  readonly lowSpaceBytes?: number | undefined;
   /** A write or sync that takes longer is warned of. Default 5000. */
-  readonly slowSyncMs?: number;
+  readonly slowSyncMs?: number | undefined;
   /**
    * How long after a sync the file `mark` tells of it. It vouches for the last block of the log: what
    * was synced less than this before the process was killed, and is found damaged, passes for a write that was
    * cut short. 0: at once, at the price of a second write with every sync. Default 10.
    */
-  readonly markLagMs?: number;
+  readonly markLagMs?: number | undefined;
   /** For tests: another file system. */
-  readonly fs?: FileSystem;
+  readonly fs?: FileSystem | undefined;
 };
 
-export type Settings = Required<FileStorageOptions>;
+export type Settings = {
+  readonly [Name in keyof FileStorageOptions]-?: Exclude<FileStorageOptions[Name], undefined>;
+};
 /** `fs` null: the one of Node. */
 export type GivenSettings = Omit<Settings, "fs"> & { readonly fs: FileSystem | null };
 
