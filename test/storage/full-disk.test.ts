@@ -117,6 +117,23 @@ test("a leader's snapshot whose end finds no room is begun anew", async () => {
   await opened.close();
 });
 
+test("a part for whose rest there is no room when storage is closed costs that part alone", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await settle(disk);
+  const data = noise(900_000);
+  opened.storage.writeSnapshotChunk("queue", metaOf(100, 3, data), 0, data.subarray(0, 300_000));
+  await opened.until((answer) => answer.type === "written");
+  disk.before = (operation) => {
+    if (operation.type === "write" && operation.path.includes("snapshot"))
+      throw systemError("ENOSPC");
+  };
+  await opened.close();
+  assert.deepEqual(errorsOf(opened), []);
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+  assert.equal(disk.openFiles, 0);
+});
+
 test("short room is warned of before anything fails, once", async () => {
   const disk = new FakeDisk();
   disk.capacityBytes = 500_000;

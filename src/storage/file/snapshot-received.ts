@@ -137,6 +137,10 @@ export class SnapshotReceived {
     if (incoming === null) return;
     try {
       if (await incoming.writer.park()) this.#incoming = null;
+    } catch (error) {
+      // No room for what was not written yet: the next process begins anew.
+      if (isDiskFull(error)) return;
+      throw error;
     } finally {
       await this.discard();
     }
