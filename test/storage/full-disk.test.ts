@@ -42,6 +42,23 @@ test("a snapshot is not begun where one as large as the last has no room", async
   await opened.close();
 });
 
+test("a snapshot of a value that has shrunk is taken where one as large as the last has no room", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await opened.snapshot("queue", 1, 1, noise(900_000));
+  await settle(disk);
+  disk.capacityBytes = disk.usedBytes + 500_000;
+  const saved: boolean[] = [];
+  for (const index of [2, 3]) {
+    await opened.snapshot("queue", index, 1, noise(1000));
+    const answer = opened.answers.findLast(({ type }) => type === "saved");
+    saved.push(answer?.type === "saved" && answer.ok);
+  }
+  assert.deepEqual(saved, [false, true], "or the log would grow until the disk is full");
+  assert.ok(disk.usedBytes < 500_000);
+  await opened.close();
+});
+
 /** Offers a leader's snapshot, chunk by chunk, as far as it is taken; true once all of it is held. */
 async function offer(opened: Opened, meta: SnapshotMeta, data: Uint8Array): Promise<boolean> {
   for (let at = 0; at < data.length;) {

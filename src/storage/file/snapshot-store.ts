@@ -78,6 +78,7 @@ export class SnapshotStore implements SinkStore {
       }),
       current,
       sink: null,
+      lackedRoom: false,
       unnamed: null,
       deleted: false,
     });
@@ -132,9 +133,11 @@ export class SnapshotStore implements SinkStore {
     return (await fs.freeBytes(dir).catch(() => Infinity)) >= sizeBytes;
   }
 
-  async expectRoom({ current }: GroupSnapshots): Promise<void> {
-    const sizeBytes = current?.sizeBytes ?? 0;
-    if (await this.#hasRoomFor(sizeBytes)) return;
+  async expectRoom(group: GroupSnapshots): Promise<void> {
+    const sizeBytes = group.current?.sizeBytes ?? 0;
+    // The value may be smaller by now: every other time that is found out.
+    group.lackedRoom = !group.lackedRoom && !(await this.#hasRoomFor(sizeBytes));
+    if (!group.lackedRoom) return;
     throw new RaftError("diskFull", `a snapshot of some ${sizeBytes} bytes has no room`);
   }
 
