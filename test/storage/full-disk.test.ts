@@ -114,25 +114,30 @@ for (const canSay of [true, false]) {
   });
 }
 
-test("a leader's snapshot whose end finds no room is begun anew", async () => {
-  const disk = new FakeDisk();
-  const opened = await withQueue(disk);
-  await settle(disk);
-  const data = noise(300_000);
-  const meta = metaOf(100, 3, data);
-  assert.ok(await offer(opened, meta, data));
-  disk.capacityBytes = disk.usedBytes;
-  opened.storage.installSnapshot("queue", meta);
-  await opened.until((answer) => answer.type === "saved");
-  assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
-  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
-  assert.equal(errorsOf(opened).length, 0);
-  disk.capacityBytes = Infinity;
-  assert.ok(await offer(opened, meta, data));
-  opened.storage.installSnapshot("queue", meta);
-  await opened.until((answer) => answer.type === "saved" && answer.ok);
-  await opened.close();
-});
+for (const failing of ["write", "sync", "rename"]) {
+  test(`a leader's snapshot whose end finds no room (${failing}) is begun anew`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    await settle(disk);
+    const data = noise(300_000);
+    const meta = metaOf(100, 3, data);
+    assert.ok(await offer(opened, meta, data));
+    disk.before = ({ type, path }) => {
+      if (type === failing && path.includes("snapshot")) throw systemError("ENOSPC");
+    };
+    opened.storage.installSnapshot("queue", meta);
+    await opened.until((answer) => answer.type === "saved" || answer.type === "failed");
+    assert.deepEqual(errorsOf(opened), []);
+    assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
+    assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+    disk.before = null;
+    assert.ok(await offer(opened, meta, data));
+    opened.storage.installSnapshot("queue", meta);
+    await opened.until((answer) => answer.type === "saved" && answer.ok);
+    await opened.close();
+    assert.equal(disk.openFiles, 0);
+  });
+}
 
 test("a part for whose rest there is no room when storage is closed costs that part alone", async () => {
   const disk = new FakeDisk();
