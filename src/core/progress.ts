@@ -17,7 +17,7 @@ export function createPeer(id: MemberId, nextIndex: LogIndex, nowMs: Millis): Pe
     ackedRound: 0,
     ackedSentAtMs: -Infinity,
     lastContactMs: nowMs,
-    heard: false,
+    heard: true,
     commitSent: 0,
     beatWanted: true,
     catchUpTarget: 0,

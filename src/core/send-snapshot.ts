@@ -66,8 +66,11 @@ export function requestChunks(core: Core, role: LeaderRole, out: Out): void {
 
 /** False: the peer has to be heard from first (an answer to a beat will do), or a newer one to be taken. */
 function isReady(core: Core, peer: Peer, sending: SendingSnapshot): boolean {
-  if (!isResponsive(core, peer)) return false;
+  // After a stall of ours everybody counts as responsive, also one whose connection is gone.
+  if (!peer.heard || !isResponsive(core, peer)) return false;
   if (sending.fresh === "unasked") {
+    // It may have been silent since another one was the newest.
+    if (sending.offset === 0) sending.meta = core.snapshot!;
     sending.fresh = isFreshOneWorthwhile(core) ? "awaited" : "settled";
   } else if (sending.fresh === "damaged") sending.fresh = "awaited";
   return sending.fresh === "settled";

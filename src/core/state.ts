@@ -212,7 +212,7 @@ export type Peer = {
   ackedRound: Round;
   ackedSentAtMs: Millis;
   lastContactMs: Millis;
-  /** Something has come from it since its connection broke. */
+  /** False: its connection broke, and nothing has come from it since. */
   heard: boolean;
   commitSent: LogIndex;
   /** Has to hear something this turn even if there is no entry for it. */
@@ -226,7 +226,7 @@ export type Peer = {
 };
 
 export type SendingSnapshot = {
-  readonly meta: SnapshotMeta;
+  meta: SnapshotMeta;
   /**
    * Whether another one is taken for this peer first, because much was written since or because this one
    * is damaged; nothing is sent while it is awaited.

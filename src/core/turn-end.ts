@@ -80,6 +80,8 @@ function conclude(core: Core, out: Out, applied: Out, after: Out): void {
 
 function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after: Out): void {
   if (role.matchChanged) advanceCommitIndex(core, role);
+  // Before anything is applied, with which the next snapshot may be due.
+  endWaiting(core, role);
   applyCommitted(core, applied, after);
   // What was committed may have ended this leadership.
   if (core.role !== role) return;
@@ -90,7 +92,6 @@ function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after
   finishReads(core, role, out, after);
   startReads(core, role, after);
   if (role.rounds.length > 0 && isSoleVoter(core)) finishReads(core, role, out, after);
-  endWaiting(core, role);
   replicate(core, role, out);
   requestChunks(core, role, out);
   sendTimeoutNow(core, role, out);

@@ -42,6 +42,23 @@ test("a snapshot is not begun where one as large as the last has no room", async
   await opened.close();
 });
 
+test("a snapshot of a value that has shrunk is taken where one as large as the last has no room", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await opened.snapshot("queue", 1, 1, noise(900_000));
+  await settle(disk);
+  disk.capacityBytes = disk.usedBytes + 500_000;
+  const saved: boolean[] = [];
+  for (const index of [2, 3]) {
+    await opened.snapshot("queue", index, 1, noise(1000));
+    const answer = opened.answers.findLast(({ type }) => type === "saved");
+    saved.push(answer?.type === "saved" && answer.ok);
+  }
+  assert.deepEqual(saved, [false, true], "or the log would grow until the disk is full");
+  assert.ok(disk.usedBytes < 500_000);
+  await opened.close();
+});
+
 /** Offers a leader's snapshot, chunk by chunk, as far as it is taken; true once all of it is held. */
 async function offer(opened: Opened, meta: SnapshotMeta, data: Uint8Array): Promise<boolean> {
   for (let at = 0; at < data.length;) {
@@ -97,24 +114,46 @@ for (const canSay of [true, false]) {
   });
 }
 
-test("a leader's snapshot whose end finds no room is begun anew", async () => {
+for (const failing of ["write", "sync", "rename"]) {
+  test(`a leader's snapshot whose end finds no room (${failing}) is begun anew`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    await settle(disk);
+    const data = noise(300_000);
+    const meta = metaOf(100, 3, data);
+    assert.ok(await offer(opened, meta, data));
+    disk.before = ({ type, path }) => {
+      if (type === failing && path.includes("snapshot")) throw systemError("ENOSPC");
+    };
+    opened.storage.installSnapshot("queue", meta);
+    await opened.until((answer) => answer.type === "saved" || answer.type === "failed");
+    assert.deepEqual(errorsOf(opened), []);
+    assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
+    assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+    disk.before = null;
+    assert.ok(await offer(opened, meta, data));
+    opened.storage.installSnapshot("queue", meta);
+    await opened.until((answer) => answer.type === "saved" && answer.ok);
+    await opened.close();
+    assert.equal(disk.openFiles, 0);
+  });
+}
+
+test("a part for whose rest there is no room when storage is closed costs that part alone", async () => {
   const disk = new FakeDisk();
   const opened = await withQueue(disk);
   await settle(disk);
-  const data = noise(300_000);
-  const meta = metaOf(100, 3, data);
-  assert.ok(await offer(opened, meta, data));
-  disk.capacityBytes = disk.usedBytes;
-  opened.storage.installSnapshot("queue", meta);
-  await opened.until((answer) => answer.type === "saved");
-  assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
-  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
-  assert.equal(errorsOf(opened).length, 0);
-  disk.capacityBytes = Infinity;
-  assert.ok(await offer(opened, meta, data));
-  opened.storage.installSnapshot("queue", meta);
-  await opened.until((answer) => answer.type === "saved" && answer.ok);
+  const data = noise(900_000);
+  opened.storage.writeSnapshotChunk("queue", metaOf(100, 3, data), 0, data.subarray(0, 300_000));
+  await opened.until((answer) => answer.type === "written");
+  disk.before = (operation) => {
+    if (operation.type === "write" && operation.path.includes("snapshot"))
+      throw systemError("ENOSPC");
+  };
   await opened.close();
+  assert.deepEqual(errorsOf(opened), []);
+  assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+  assert.equal(disk.openFiles, 0);
 });
 
 test("short room is warned of before anything fails, once", async () => {

@@ -16,6 +16,7 @@ import {
 export interface SnapshotReceivedServices {
   place(name: string): SnapshotPlace;
   remove(name: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
   hasRoomFor(sizeBytes: number): Promise<boolean>;
   warn(message: string): void;
 }
@@ -65,15 +66,20 @@ export class SnapshotReceived {
     return sizeBytes === meta.sizeBytes && crc === meta.checksum;
   }
 
-  /** The name of the file, synced, which is the caller's from now on. Only while `isWhole`. Null as for `take`. */
-  async finish(meta: SnapshotMeta): Promise<string | null> {
-    const { writer, name } = this.#incoming!;
-    return this.#whileThereIsRoom(meta, async () => {
-      await writer.finish(meta);
+  /**
+   * The file is synced, has this name and is the caller's from now on. Only while `isWhole`. False: there is no room,
+   * as for `take`.
+   */
+  async finish(meta: SnapshotMeta, name: string): Promise<boolean> {
+    const incoming = this.#incoming!;
+    const done = await this.#whileThereIsRoom(meta, async () => {
+      await incoming.writer.finish(meta);
+      await this.#services.rename(incoming.name, name);
       this.#incoming = null;
       this.#lacksRoom = false;
-      return name;
+      return true;
     });
+    return done ?? false;
   }
 
   async #whileThereIsRoom<T>(meta: SnapshotMeta, work: () => Promise<T | null>): Promise<T | null> {
@@ -137,6 +143,10 @@ export class SnapshotReceived {
     if (incoming === null) return;
     try {
       if (await incoming.writer.park()) this.#incoming = null;
+    } catch (error) {
+      // No room for what was not written yet: the next process begins anew.
+      if (isDiskFull(error)) return;
+      throw error;
     } finally {
       await this.discard();
     }

@@ -16,6 +16,8 @@ export type GroupSnapshots = {
   readonly received: SnapshotReceived;
   current: SnapshotMeta | null;
   sink: Sink | null;
+  /** The last one was not begun, as one as large as `current` had no room. */
+  lackedRoom: boolean;
   /** A whole file that the log will never name, as the group was deleted meanwhile. */
   unnamed: string | null;
   deleted: boolean;
@@ -23,7 +25,7 @@ export type GroupSnapshots = {
 
 /** What a sink asks of the store; its steps are taken in order, in the lane of its group. */
 export interface SinkStore {
-  /** Rejects with `diskFull` where there is no room for one as large as the last. */
+  /** Rejects with `diskFull` where there is no room for one as large as the last, not twice in a row. */
   expectRoom(group: GroupSnapshots): Promise<void>;
   sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>): void;
   finishSink(group: GroupSnapshots, sink: Sink, meta: SnapshotMeta): void;

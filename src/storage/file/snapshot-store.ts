@@ -73,11 +73,13 @@ export class SnapshotStore implements SinkStore {
       received: new SnapshotReceived(number, partial, {
         place: (file) => this.#place(number, file),
         remove: (file) => this.#remove(file),
+        rename: (from, to) => this.#rename(from, to),
         hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes + this.#services.reserveBytes),
         warn,
       }),
       current,
       sink: null,
+      lackedRoom: false,
       unnamed: null,
       deleted: false,
     });
@@ -132,9 +134,11 @@ export class SnapshotStore implements SinkStore {
     return (await fs.freeBytes(dir).catch(() => Infinity)) >= sizeBytes;
   }
 
-  async expectRoom({ current }: GroupSnapshots): Promise<void> {
-    const sizeBytes = current?.sizeBytes ?? 0;
-    if (await this.#hasRoomFor(sizeBytes)) return;
+  async expectRoom(group: GroupSnapshots): Promise<void> {
+    const sizeBytes = group.current?.sizeBytes ?? 0;
+    // The value may be smaller by now: every other time that is found out.
+    group.lackedRoom = !group.lackedRoom && !(await this.#hasRoomFor(sizeBytes));
+    if (!group.lackedRoom) return;
     throw new RaftError("diskFull", `a snapshot of some ${sizeBytes} bytes has no room`);
   }
 
@@ -170,7 +174,8 @@ export class SnapshotStore implements SinkStore {
         await sink.discard();
       } else {
         await writer.finish(meta);
-        await this.#install(group, sink.name, meta);
+        await this.#rename(sink.name, snapshotName(group.number, meta));
+        await this.#install(group, meta);
       }
     });
     // A step of its own, so that it answers after a full disk as well.
@@ -188,11 +193,10 @@ export class SnapshotStore implements SinkStore {
     if (!group.deleted) this.#services.handlers.onSnapshotSaved(group.name, meta, ok);
   }
 
-  /** The file is whole and synced: gives it its name, then the log names it. */
-  async #install(group: GroupSnapshots, temporary: string, meta: SnapshotMeta): Promise<void> {
+  /** The file is whole and synced, and has its name: the log names it. */
+  async #install(group: GroupSnapshots, meta: SnapshotMeta): Promise<void> {
     const { fs, dir } = this.#services;
     const name = snapshotName(group.number, meta);
-    await fs.rename(`${dir}/${temporary}`, `${dir}/${name}`);
     await fs.syncDirectory(dir);
     if (!(await this.#services.record(group.number, meta))) {
       // Not removed yet: it may have the name of the current one, and the deletion may never be durable.
@@ -211,6 +215,11 @@ export class SnapshotStore implements SinkStore {
 
   async #remove(name: string): Promise<void> {
     await this.#services.fs.remove(`${this.#services.dir}/${name}`).catch(passOverMissing);
+  }
+
+  async #rename(from: string, to: string): Promise<void> {
+    const { fs, dir } = this.#services;
+    await fs.rename(`${dir}/${from}`, `${dir}/${to}`);
   }
 
   async removeTemporary(name: string): Promise<void> {
@@ -254,8 +263,9 @@ export class SnapshotStore implements SinkStore {
         return;
       }
       const isWanted = group.received.isWhole(meta) && !this.#isOutdated(group, meta);
-      const file = isWanted ? await group.received.finish(meta) : null;
-      if (file !== null) return this.#install(group, file, meta);
+      if (isWanted && (await group.received.finish(meta, snapshotName(number, meta)))) {
+        return this.#install(group, meta);
+      }
       await group.received.discard();
       this.#answerSaved(group, meta, false);
     });

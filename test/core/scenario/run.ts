@@ -24,6 +24,7 @@
  *     crash a | restart a | wipe a  (a#2 style ids are members like any other)
  *     hold a | stored a [n] | release a   storage acknowledgements by hand
  *     holdSnapshots a        snapshots are finished by `snapshotDone`
+ *     snapshotDone a with b->a  in one turn with the oldest message on that way
  *     holdChunks a | chunk a storage's answers about a leader's snapshot, one by one by hand
  *     pass 500               time goes by; timers fire by hand only
  *     timers                 from here on, timers that are set or cancelled are printed
@@ -277,10 +278,14 @@ const asking: Record<string, Command> = {
     world.handle(id!, {
       ...{ type: "leaderSnapshotTold", index: Number(index), sizeBytes: Number(sizeBytes) },
     }),
-  snapshotDone: (world, [id, failed]) => {
+  snapshotDone: (world, [id, how, route]) => {
     const node = world.node(id!);
-    if (failed === undefined) world.handle(id!, world.saveSnapshot(node));
-    else {
+    if (how === undefined) world.handle(id!, world.saveSnapshot(node));
+    else if (how === "with") {
+      const { from, message } = world.bag.splice(find(world, route!, undefined), 1)[0]!;
+      const saved = world.saveSnapshot(node);
+      world.handle(id!, saved, { type: "messageReceived", from, message, nowMs: world.nowMs });
+    } else {
       const index = node.pendingSnapshot!.index;
       node.pendingSnapshot = null;
       world.handle(id!, { type: "snapshotFailed", index });

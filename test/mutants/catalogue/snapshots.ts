@@ -55,8 +55,8 @@ export const snapshots: readonly Mutant[] = [
     hazards: [57],
     bug: "a leader takes snapshots for a follower that is not there",
     file: "src/core/send-snapshot.ts",
-    find: "if (!isResponsive(core, peer)) return false;",
-    replace: "",
+    find: "if (!peer.heard || !isResponsive(core, peer)) return false;",
+    replace: "if (!peer.heard) return false;",
     catchers: [scenario("fresh-snapshot")],
   },
   {
