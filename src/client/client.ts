@@ -270,8 +270,10 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
 
   /** Refuses before anything is encoded; gives back the call's signal. */
   #admit(kind: string, name: string, options: CallOptions | undefined): AbortSignal | null {
-    const names = kind === "command" || kind === "query" ? callOptionNames[kind] : null;
-    checkCallOptions(options, names ?? callOptionNames.admin);
+    if (options !== undefined) {
+      const names = kind === "command" || kind === "query" ? callOptionNames[kind] : null;
+      checkCallOptions(options, names ?? callOptionNames.admin);
+    }
     const signal = signalOf(options);
     if (!this.#ended && signal?.aborted !== true) return signal;
     const what = name === "" ? kind : `${kind} "${name}"`;

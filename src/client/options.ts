@@ -103,7 +103,6 @@ export const callOptionNames = {
 
 /** A misspelt `timeoutMs` or `id` would be as good as none, and show when it is needed. */
 export function checkCallOptions(options: unknown, names: readonly string[]): void {
-  if (options === undefined) return;
   if (typeof options !== "object" || options === null) {
     throw invalid("options", `must be an object such as { timeoutMs: 2000 }, got ${show(options)}`);
   }

@@ -18,7 +18,7 @@ export function subscribe(
   const begin = (): void => {
     if (dispatcher.closed) return stream.end({ type: "closed" });
     try {
-      checkCallOptions(options, callOptionNames.events);
+      if (options !== undefined) checkCallOptions(options, callOptionNames.events);
       signal = signalOf(options);
     } catch (error) {
       return stream.fail(error as Error);
