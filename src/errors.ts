@@ -101,3 +101,16 @@ export function assert(condition: boolean, message: string): asserts condition {
 export function broken(message: string): never {
   throw new AssertionError(message);
 }
+
+/** What somebody gave, for a message: texts in quotes and cut. */
+export function show(given: unknown): string {
+  if (typeof given === "string") return JSON.stringify(given.slice(0, 80));
+  if (typeof given === "function") return "a function";
+  if (given === null || typeof given !== "object") return String(given).slice(0, 80);
+  return Array.isArray(given) ? "an array" : "an object";
+}
+
+/** One that is none of `names`: a misspelt field or option would be as good as none, and show under load. */
+export function unknownName(fields: object, names: readonly string[]): string | undefined {
+  return Object.keys(fields).find((name) => !names.includes(name));
+}

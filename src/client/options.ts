@@ -1,6 +1,6 @@
 /** Checks of what callers hand in: every refusal is `invalidArgument` and names the field. */
-import { RaftError } from "../errors.js";
-import { unknownName } from "../value/define.js";
+import { RaftError, show, unknownName } from "../errors.js";
+import { callOptionNames as argumentOptionNames } from "../value/define.js";
 import type { CallOptions } from "./types.js";
 
 export const defaultTimeoutMs = 5000;
@@ -93,10 +93,8 @@ export function checkPort(field: string, port: unknown, methods: readonly string
   throw invalid(field, `must be an object with a method "${missing}", got ${show(port)}`);
 }
 
-/** What a call may be told, beside its argument. */
 export const callOptionNames = {
-  command: ["timeoutMs", "signal", "id"],
-  query: ["timeoutMs", "signal"],
+  ...argumentOptionNames,
   admin: ["timeoutMs", "signal", "host", "leader"],
   events: ["signal"],
 } as const satisfies Record<string, readonly string[]>;
@@ -111,9 +109,4 @@ export function checkCallOptions(options: unknown, names: readonly string[]): vo
 
 export function invalid(field: string, problem: string): RaftError {
   return new RaftError("invalidArgument", `${field} ${problem}`);
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

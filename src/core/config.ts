@@ -1,5 +1,5 @@
 /** Defaults and validation of a group's configuration. */
-import { RaftError } from "../errors.js";
+import { RaftError, show } from "../errors.js";
 import type { GroupConfig, GroupConfigChange } from "./types.js";
 
 const KiB = 1024;
@@ -100,11 +100,6 @@ export function validateGroupConfig(
     Object.keys(defaultGroupConfig).map((name) => [name, merged[name]!]),
   ) as unknown as GroupConfig;
   return checkTogether(config);
-}
-
-/** A text in quotes: "50" is none of the numbers that it looks like. */
-function show(given: unknown): string {
-  return typeof given === "string" ? JSON.stringify(given.slice(0, 80)) : String(given);
 }
 
 function checkTogether(config: GroupConfig): GroupConfig {

@@ -1,10 +1,10 @@
 /** What `startHost` and `host.group` are given, checked by name. */
 import type { GroupConfigChange } from "../core/types.js";
 import { isGroupName, missingMethod } from "../client/options.js";
-import { RaftError } from "../errors.js";
+import { RaftError, show, unknownName } from "../errors.js";
 import type { GroupHooks } from "../member/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
-import { isDefinedValue, unknownName } from "../value/define.js";
+import { isDefinedValue } from "../value/define.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { HostLimits } from "./limits.js";
 
@@ -221,10 +221,4 @@ function checkHooks(hooks: unknown): void {
       refuse(`hooks.${name}: expected a function, got ${show(hook)}`);
     }
   }
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (value === null || typeof value !== "object") return String(value).slice(0, 80);
-  return Array.isArray(value) ? "an array" : "an object";
 }

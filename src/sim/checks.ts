@@ -2,8 +2,8 @@
  * What users of the test kit hand in: deep in the simulation a mistake would end the process, or pass
  * for a defect of the library.
  */
-import { RaftError } from "../errors.js";
-import { isDefinedValue, unknownName } from "../value/define.js";
+import { RaftError, show, unknownName } from "../errors.js";
+import { isDefinedValue } from "../value/define.js";
 import type { Workload, WorkloadCall } from "./workload.js";
 
 export function checkValue(value: unknown): void {
@@ -55,10 +55,4 @@ const exampleCall = `{ kind: "command", name: "enqueue", arg: "a" }`;
 
 function refused(message: string): RaftError {
   return new RaftError("invalidArgument", message);
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (value === null || typeof value !== "object") return String(value).slice(0, 80);
-  return Array.isArray(value) ? "an array" : "an object";
 }

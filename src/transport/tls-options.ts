@@ -1,6 +1,6 @@
 /** Mutual TLS: who dials and who listens show each other a certificate. */
 import type { SecureContextOptions, TlsOptions as NodeTls } from "node:tls";
-import { RaftError } from "../errors.js";
+import { RaftError, show, unknownName } from "../errors.js";
 import { nodeTls } from "./node-tls.js";
 import type { TcpLimits } from "./tcp-limits.js";
 
@@ -58,11 +58,12 @@ function checkFields(tls: unknown): void {
   if (typeof tls !== "object" || tls === null || Array.isArray(tls)) {
     throw refused("tls", `must be an object such as { key, cert, ca }, got ${show(tls)}`);
   }
+  const names = Object.keys(checks);
+  const strange = unknownName(tls, names);
+  if (strange !== undefined) {
+    throw refused(`tls.${strange}`, `is no option; there are ${names.join(", ")}`);
+  }
   for (const [name, given] of Object.entries(tls)) {
-    if (!Object.hasOwn(checks, name)) {
-      const known = Object.keys(checks).join(", ");
-      throw refused(`tls.${name}`, `is no option; there are ${known}`);
-    }
     const [isRight, expected] = checks[name as keyof TlsOptions];
     if (given !== undefined && !isRight(given)) {
       throw refused(`tls.${name}`, `${expected}, got ${show(given)}`);
@@ -76,12 +77,6 @@ function isPem(given: unknown): boolean {
 
 function refused(field: string, problem: string): RaftError {
   return new RaftError("invalidArgument", `${field} ${problem}`);
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (value === null || typeof value !== "object") return String(value).slice(0, 80);
-  return Array.isArray(value) ? "an array" : "an object";
 }
 
 function contextOf(tls: TlsOptions): SecureContextOptions {

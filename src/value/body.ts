@@ -7,9 +7,9 @@
  * ```
  * A query's body is the same without an id. The argument, if any, reaches to the end.
  */
-import { RaftError } from "../errors.js";
+import { RaftError, show } from "../errors.js";
 import type { Codec } from "../ports.js";
-import { handlerOf, show } from "./define.js";
+import { handlerOf } from "./define.js";
 import type { AnyDefinedValue } from "./types.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 

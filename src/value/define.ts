@@ -2,7 +2,7 @@
  * `defineValue`: from handlers to a checked, frozen definition; and the rule that tells a call's
  * argument from its options.
  */
-import { RaftError } from "../errors.js";
+import { RaftError, show, unknownName } from "../errors.js";
 import type {
   AnyDefinedValue,
   Commands,
@@ -205,11 +205,15 @@ export function handlerOf(
   );
 }
 
+/** What a call may be told, beside its argument. */
+export const callOptionNames = Object.freeze({
+  command: ["timeoutMs", "signal", "id"],
+  query: ["timeoutMs", "signal"],
+} as const);
+
 function looksLikeOptions(kind: "command" | "query", candidate: unknown): boolean {
   if (!isPlain(candidate)) return false;
-  return Object.keys(candidate).every(
-    (key) => key === "timeoutMs" || key === "signal" || (key === "id" && kind === "command"),
-  );
+  return unknownName(candidate, callOptionNames[kind]) === undefined;
 }
 
 /** No array, map or instance of a class. */
@@ -245,11 +249,6 @@ const fieldNames: readonly string[] = Object.freeze([
   ...["name", "version", "mutable", "initial", "commands", "queries", "command", "query"],
   ...["codec", "upgrade", "compatibleVersions", "partition"],
 ]);
-
-/** One that is none of `names`: a misspelt field or option would be as good as none, and show under load. */
-export function unknownName(fields: object, names: readonly string[]): string | undefined {
-  return Object.keys(fields).find((name) => !names.includes(name));
-}
 
 function checkFields(label: string, fields: Record<string, unknown>): void {
   const strange = unknownName(fields, fieldNames);
@@ -338,12 +337,4 @@ function checkVersions(label: string, versions: unknown): readonly number[] {
 
 function invalid(label: string, field: string, problem: string): RaftError {
   return new RaftError("invalidValue", `value "${label}": ${field} ${problem}`);
-}
-
-/** What somebody gave, for a message: texts in quotes and cut. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
-  if (value === null) return "null";
-  if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
-  return typeof value === "function" ? "a function" : String(value);
 }

@@ -4,10 +4,21 @@ import { describe, test } from "node:test";
 import type { Storage } from "../../src/ports.js";
 import { counter, Lab, longLog } from "./harness.js";
 
-async function startLab(change: { maxUncommittedBytes?: number } = {}): Promise<Lab> {
+async function startLab(change: Parameters<Lab["restore"]>[0] = {}): Promise<Lab> {
   const lab = new Lab(counter);
   await lab.restore(change);
   return lab;
+}
+
+/** A leader with one command applied, of whose log a snapshot leaves nothing. */
+async function leadWithoutTail(): Promise<{ readonly lab: Lab; readonly session: number }> {
+  const lab = await startLab({ trailingLogBytes: 0 });
+  lab.lead();
+  const session = lab.register();
+  lab.command(2, session, 1, "inc", 1);
+  lab.settle();
+  lab.acknowledge();
+  return { lab, session };
 }
 
 function statuses(lab: Lab, ...requests: number[]): string[][] {
@@ -68,13 +79,7 @@ test("a membership change is refused until the one before is applied, and its ca
 });
 
 test("a snapshot that storage cannot read for a follower is taken and asked for again after a while only", async () => {
-  const lab = new Lab(counter);
-  await lab.restore({ trailingLogBytes: 0 });
-  lab.lead();
-  const session = lab.register();
-  lab.command(2, session, 1, "inc", 1);
-  lab.settle();
-  lab.acknowledge();
+  const { lab } = await leadWithoutTail();
   let reads = 0;
   let taken = 0;
   const { beginSnapshot } = lab.storage;
@@ -106,13 +111,7 @@ test("a snapshot that storage cannot read for a follower is taken and asked for 
 });
 
 test("a snapshot that storage has replaced, and not said so yet, is not taken for damaged", async () => {
-  const lab = new Lab(counter);
-  await lab.restore({ trailingLogBytes: 0 });
-  lab.lead();
-  const session = lab.register();
-  lab.command(2, session, 1, "inc", 1);
-  lab.settle();
-  lab.acknowledge();
+  const { lab, session } = await leadWithoutTail();
   const asked: number[] = [];
   lab.storage.readSnapshotChunk = (_group, _to, index) => void asked.push(index);
   lab.admin(3, "snapshot", null);

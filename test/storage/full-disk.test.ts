@@ -7,6 +7,15 @@ import { Opened, entriesOf, errorsOf, identityOf, metaOf, noise, withQueue } fro
 
 const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
 
+/** From here on, of everything but the log. */
+function countWrites(disk: FakeDisk): () => number {
+  let writes = 0;
+  disk.before = (operation) => {
+    if (operation.type === "write" && !isLog(operation)) writes += 1;
+  };
+  return () => writes;
+}
+
 test("a snapshot for which there is no room is given up, and the log goes on", async () => {
   const disk = new FakeDisk();
   const opened = await withQueue(disk);
@@ -29,14 +38,11 @@ test("a snapshot is not begun where one as large as the last has no room", async
   await opened.snapshot("queue", 2, 1, noise(900_000));
   await settle(disk);
   disk.capacityBytes = disk.usedBytes + 500_000;
-  let writes = 0;
-  disk.before = (operation) => {
-    if (operation.type === "write" && !isLog(operation)) writes += 1;
-  };
+  const writes = countWrites(disk);
   await opened.snapshot("queue", 3, 1, noise(900_000, 2));
   const answer = opened.answers.findLast(({ type }) => type === "saved");
   assert.ok(answer?.type === "saved" && answer.index === 3 && !answer.ok);
-  assert.equal(writes, 0);
+  assert.equal(writes(), 0);
   assert.equal(errorsOf(opened).length, 0);
   await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
   await opened.close();
@@ -85,10 +91,7 @@ for (const canSay of [true, false]) {
     disk.capacityBytes = disk.usedBytes + 400_000;
     const data = noise(900_000);
     const meta = metaOf(100, 3, data);
-    let writes = 0;
-    disk.before = (operation) => {
-      if (operation.type === "write" && !isLog(operation)) writes += 1;
-    };
+    const writes = countWrites(disk);
     const offered = offer(opened, meta, data);
     await opened.until(
       (answer) => answer.type === "warning" && answer.message.includes("no space"),
@@ -99,7 +102,7 @@ for (const canSay of [true, false]) {
     assert.equal(await offered, false);
     assert.equal(await offer(opened, meta, data), false);
     assert.ok(disk.names().every((name) => !name.includes("snapshot")));
-    assert.equal(writes === 0, canSay);
+    assert.equal(writes() === 0, canSay);
     const warnings = opened.warnings().filter((warning) => warning.includes("900000 bytes"));
     assert.equal(warnings.length, 1);
     assert.equal(errorsOf(opened).length, 0);

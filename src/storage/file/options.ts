@@ -1,5 +1,5 @@
 /** What can be set about a data directory, and what is set otherwise. */
-import { RaftError } from "../../errors.js";
+import { RaftError, unknownName } from "../../errors.js";
 import type { FileSystem } from "./fs.js";
 
 export type FileStorageOptions = {
@@ -58,7 +58,7 @@ function checkNames(options: unknown): void {
     const why = "fileStorage: options must be an object such as { maxLogBytes: 2 ** 30 }";
     throw new RaftError("invalidArgument", why);
   }
-  const strange = Object.keys(options).find((name) => !optionNames.includes(name));
+  const strange = unknownName(options, optionNames);
   if (strange === undefined) return;
   const why = `fileStorage: ${strange} is no option; there are ${optionNames.join(", ")}`;
   throw new RaftError("invalidArgument", why);
