@@ -1,12 +1,13 @@
 /** The ceiling's framing: u32 length, then the payload. No checksum, no versions, no types. */
 import type { Socket } from "node:net";
+import { receiveChunks } from "../../src/transport/incoming.js";
 
 /** Calls back with each payload: a view into the chunk where it lies in one, else put together once. */
 export function readFrames(socket: Socket, onFrame: (payload: Buffer) => void): void {
   let held: Buffer[] = [];
   let heldBytes = 0;
   let neededBytes = 4;
-  socket.on("data", (chunk: Buffer) => {
+  receiveChunks(socket, (chunk) => {
     held.push(chunk);
     heldBytes += chunk.length;
     if (heldBytes < neededBytes) return;

@@ -13,6 +13,7 @@ import { FrameReader, heldBytes, makeFarewell, makePreamble } from "../codec/fra
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
 import type { HeapLimit } from "./heap-limit.js";
+import { receiveChunks } from "./incoming.js";
 import { packFrames, type Payload, payloadBytes } from "./pack.js";
 import type { SharedSums } from "./shared-sums.js";
 import { reasonOf } from "./tcp-errors.js";
@@ -78,7 +79,7 @@ export class TcpConnection implements Connection {
     });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, limits.keepAliveMs);
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    receiveChunks(socket, (chunk) => this.#receive(chunk));
     socket.on("end", () => this.#otherSideEnded());
     socket.on("error", (error) => this.#end(this.#explain(error)));
     socket.on("close", () => this.#socketClosed());
