@@ -23,7 +23,7 @@ type MemoryListener = {
  *
  * @example
  * ```ts
- * const network = new MemoryNetwork({ clock: createSystemClock() });
+ * const network = new MemoryNetwork({ clock: new VirtualClock() });
  * const foo = network.transport("foo");
  * const bar = network.transport("bar");
  * network.cut("foo", "bar"); // connections between them break, new ones fail
