@@ -69,7 +69,7 @@ export type AdminOptions = CallOptions & {
 
 export interface AdminCalls {
   /**
-   * Sends one administrative verb (see `AdminVerbs`) and gives back its decoded reply. `join`, `remove`,
+   * Sends one administrative verb (see `AdminVerbs`) and gives back its decoded reply. `join`, `move`, `remove`,
    * `transfer` and `changeConfig` go to the leader, the others to `home` or any member;
    * `forceRemove` only ever to `options.host`, `home` or the one host that is known.
    */
@@ -81,7 +81,7 @@ export interface AdminCalls {
   admin(verb: string, body: unknown, options?: AdminOptions): Promise<unknown>;
 }
 
-const leaderVerbs = ["join", "remove", "transfer", "changeConfig"];
+const leaderVerbs = ["join", "move", "remove", "transfer", "changeConfig"];
 /** They mean one member and no other: nobody else may answer in its place. */
 const ownVerbs = ["forceRemove", "barrier"];
 /** An orderly close that takes longer is a connection that nobody reads. */

@@ -38,7 +38,7 @@ function fateOfRepeated(verb: string, code: RaftErrorCode): Fate {
     if (code === "alreadyLeader") return "done";
     return code === "pendingLeaderChange" ? "backOff" : "settle";
   }
-  if (verb === "join" || verb === "changeConfig") {
+  if (verb === "join" || verb === "move" || verb === "changeConfig") {
     return code === "uncommittedMembershipChange" ? "backOff" : "settle";
   }
   return "settle";

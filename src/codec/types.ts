@@ -182,6 +182,7 @@ export type Frame =
  *
  * - `status` -> `GroupStatus` of the member asked.
  * - `join`, leader only -> once the newcomer is a learner by a committed entry.
+ * - `move`, leader only -> once a committed entry has the member at that address.
  * - `remove`, `transfer` (id null takes a pending one back), `changeConfig` -> when done; leader only.
  * - `forceRemove`: local to the member asked, unsafe. `snapshot`: of the member asked.
  * - `barrier` -> once the member asked has applied what was committed when it was asked.
@@ -191,6 +192,10 @@ export type Frame =
 export type AdminVerbs = {
   readonly status: { readonly body: null; readonly reply: unknown };
   readonly join: { readonly body: JoinRequest; readonly reply: JoinReply };
+  readonly move: {
+    readonly body: { readonly memberId: MemberId; readonly address: string };
+    readonly reply: null;
+  };
   readonly remove: { readonly body: { readonly id: string }; readonly reply: null };
   readonly transfer: { readonly body: { readonly id: string | null }; readonly reply: null };
   /** body: GroupConfigChange, reply: the whole GroupConfig in force. */

@@ -4,7 +4,7 @@
  *
  *     C_old  ->  C_old,new (joint, needs both majorities)  ->  C_new
  *
- * Learners count for nothing, so they come and go by one entry.
+ * Learners count for nothing, so they come and go by one entry. So does a member's new address.
  *
  * - membershipChangeRequested -> onMembershipChangeRequested
  * - end of the turn           -> promoteLearners (thesis 4.2.1)
@@ -16,7 +16,15 @@ import { appliedMembership, hostIdOf, isChangePending } from "./memberships.js";
 import { findPeer, hasLiveQuorum, isResponsive } from "./progress.js";
 import { isLearner, isMember, isVoter } from "./quorum.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
-import type { CoreEvent, Learner, MemberId, MemberInfo, Membership, RefusalCode } from "./types.js";
+import type {
+  CoreEvent,
+  Learner,
+  MemberId,
+  MemberInfo,
+  Membership,
+  MembershipChange,
+  RefusalCode,
+} from "./types.js";
 
 type ChangeRequest = Extract<CoreEvent, { type: "membershipChangeRequested" }>;
 
@@ -28,19 +36,43 @@ export function onMembershipChangeRequested(core: Core, event: ChangeRequest, ou
   const { role } = core;
   if (role.type !== "leader") return refuse("notLeader");
   const committed = appliedMembership(core);
-  if (change.type === "add" && isMember(committed.membership, change.member.id)) {
+  if (change.type !== "remove" && isDone(committed.membership, change)) {
     // A repeated request whose first answer was lost.
     out.push({ type: "accepted", request, index: committed.index });
     return;
   }
-  const next =
-    mayChange(core, role) ??
-    (change.type === "add"
-      ? withNewcomer(core, role, change.member, change.promote)
-      : withoutMember(core, role, change.id));
+  const next = mayChange(core, role) ?? changed(core, role, change);
   if (typeof next === "string") return refuse(next);
   role.membershipRequest = request;
   changeMembership(core, role, next, out, event.timeMs);
+}
+
+function isDone(
+  membership: Membership,
+  { type, member }: Exclude<MembershipChange, { readonly type: "remove" }>,
+): boolean {
+  const known = membership.members.find(({ id }) => id === member.id);
+  return known !== undefined && (type === "add" || known.address === member.address);
+}
+
+function changed(core: Core, role: LeaderRole, change: MembershipChange): Membership | RefusalCode {
+  switch (change.type) {
+    case "add":
+      return withNewcomer(core, role, change.member, change.promote);
+    case "move":
+      return withAddress(core.membership, change.member);
+    case "remove":
+      return withoutMember(core, role, change.id);
+    default:
+      return change satisfies never;
+  }
+}
+
+/** Nobody's vote changes, so one entry does (decision 38). Scenario: moved-member */
+function withAddress(membership: Membership, moved: MemberInfo): Membership | RefusalCode {
+  if (!isMember(membership, moved.id)) return "notMember";
+  const { members } = membership;
+  return { ...membership, members: members.map((one) => (one.id === moved.id ? moved : one)) };
 }
 
 /** Null: a change may begin now. */

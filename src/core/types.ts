@@ -160,6 +160,8 @@ export type TimerName = "election" | "heartbeat" | "commitNotify" | "transfer";
 
 export type MembershipChange =
   | { readonly type: "add"; readonly member: MemberInfo; readonly promote: boolean }
+  /** It listens at another address now. */
+  | { readonly type: "move"; readonly member: MemberInfo }
   | { readonly type: "remove"; readonly id: MemberId };
 
 /** Why the core refused a request; the shell turns it into a `RaftError` with the same code. */

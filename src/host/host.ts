@@ -19,7 +19,7 @@ import { askToJoin } from "./join.js";
 import { handOver } from "./hand-over.js";
 import { Intake } from "./intake.js";
 import { dialLocal } from "./local.js";
-import { askWhetherRemoved, isLost } from "./lost-learner.js";
+import { OutOfTouch, settleIn } from "./out-of-touch.js";
 import {
   checkDefinition,
   checkGroupName,
@@ -49,6 +49,7 @@ export class Host {
   readonly #context: HostContext;
   readonly #listener: Listener;
   readonly #accepted: AcceptedConnections;
+  readonly #outOfTouch: OutOfTouch;
   /** Ends of the handles, by group. */
   readonly #handles = new Map<string, () => Promise<void>>();
   /** Handles that are closing because their members have ended. */
@@ -72,6 +73,7 @@ export class Host {
     this.#context = context;
     this.#listener = listener;
     this.#accepted = accepted;
+    this.#outOfTouch = new OutOfTouch(context);
     this.#armTick();
   }
 
@@ -123,7 +125,8 @@ export class Host {
   /**
    * Brings a member of the group to life on this host: restored if the storage holds one, otherwise
    * created or joined as `start` says. Resolves when the member can be used: a new group's when it
-   * leads, a joined one when it has caught up, a restored one at once.
+   * leads, a joined one when it has caught up, a restored one at once, or, at another address than the group
+   * knows, when a leader has written that down or none was heard for four election timeouts.
    *
    * Refuses with `invalidArgument`, `invalidValue`, `invalidConfig`, `closed`; joining also with
    * `connectFailed`, `protocolMismatch`, `unknownGroup`, `groupMismatch`, `alreadyMember`,
@@ -201,6 +204,7 @@ export class Host {
         if (reply !== null) this.#takenIn(group, reply.groupId);
       }
       if (start.type !== "restore") await becomeReady(this.#context, group, timeoutMs, signal);
+      await settleIn(this.#context, group, timeoutMs, signal);
     } catch (error) {
       // The id of this try is not used again, so nothing of it has to stay.
       group.member.stop();
@@ -315,14 +319,12 @@ export class Host {
 
   #onTick(): void {
     if (this.#closing) return;
-    const { clock, turns, links, announced, groups } = this.#context;
+    const { clock, turns, links, announced } = this.#context;
     const nowMs = clock.nowMs();
     turns.noteDelay(nowMs - this.#tickDueMs, nowMs);
     links.tick(nowMs);
     this.#accepted.tick(nowMs);
-    for (const group of groups.values()) {
-      if (isLost(group, nowMs)) void askWhetherRemoved(this.#context, group);
-    }
+    this.#outOfTouch.tick(nowMs);
     if (announced.size > this.#maxAnnounced) this.#forgetStrangers();
     this.#armTick();
   }

@@ -40,8 +40,13 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly watchers = new Set<() => void>();
   /** Addresses that the member was told to join through, if any. */
   readonly joinedThrough: readonly string[];
-  /** It is asking to be taken in, or whether the group still knows it. */
+  /** It is asking to be taken in, or about its group (`OutOfTouch`). */
   asking = false;
+  /** When it was last seen to have a leader, or was begun. */
+  leaderSeenMs: number;
+  /** It asks not before that time, and pauses for so long after that. */
+  askAgainMs = 0;
+  askPauseMs = 0;
   woken = false;
   unfinished = false;
   place = -1;
@@ -63,6 +68,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     this.definition = options.definition;
     this.joinedThrough = options.joinedThrough;
     this.clock = context.clock;
+    this.leaderSeenMs = context.clock.nowMs();
     this.random = context.random;
     this.storage = context.storage;
     this.logger = context.logger;

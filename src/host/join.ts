@@ -1,6 +1,9 @@
-/** How a newcomer gets into a group: it asks the leader, over the client's way of finding it. */
+/**
+ * How a newcomer gets into a group, and how a member that has moved says so: it asks the leader, over the
+ * client's way of finding it.
+ */
 import { createGroupClient } from "../client/client.js";
-import type { GroupStatus } from "../client/types.js";
+import type { CallOptions, GroupStatus } from "../client/types.js";
 import type { JoinReply, JoinRequest } from "../codec/types.js";
 import { RaftError, type RaftErrorCode } from "../errors.js";
 import type { ConnectionHandlers } from "../ports.js";
@@ -54,7 +57,8 @@ export async function askToJoin(
   const signal = AbortSignal.any([options.signal, seen.malformed.signal]);
   const asking = { ...options, signal };
   try {
-    return await askUntilTaken(context, client, request, asking);
+    const ask = (call: CallOptions) => client.admin("join", request, call);
+    return await askUntilTaken(context, client, ask, asking);
   } catch (error) {
     throw explain(error, group.name, asking, seen.welcomed);
   } finally {
@@ -62,14 +66,39 @@ export async function askToJoin(
   }
 }
 
-type JoinClient = Pick<ReturnType<typeof createGroupClient>, "admin" | "status">;
-
-async function askUntilTaken(
+/** Resolves once a committed entry has the member at the host's address. */
+export async function askToMove(
   context: HostContext,
-  client: JoinClient,
-  request: JoinRequest,
+  group: HostedGroup,
+  options: JoinOptions,
+): Promise<void> {
+  const client = createGroupClient({
+    definition: null,
+    group: group.name,
+    hosts: options.addresses,
+    dial: (address, handlers) => context.transport.dial(address, handlers),
+    clock: context.clock,
+    random: context.random,
+    codec: context.codec,
+    logger: context.logger,
+  });
+  const request = { memberId: group.member.id, address: context.address };
+  try {
+    const ask = (call: CallOptions) => client.admin("move", request, call);
+    await askUntilTaken(context, client, ask, options);
+  } finally {
+    await client.close();
+  }
+}
+
+type StatusClient = Pick<ReturnType<typeof createGroupClient>, "status">;
+
+async function askUntilTaken<T>(
+  context: HostContext,
+  client: StatusClient,
+  ask: (options: CallOptions) => Promise<T>,
   { timeoutMs, signal }: JoinOptions,
-): Promise<JoinReply> {
+): Promise<T> {
   const { clock, random } = context;
   const beganMs = clock.nowMs();
   let aliveUntilMs: number | null = null;
@@ -77,7 +106,7 @@ async function askUntilTaken(
     const leftMs = beganMs + timeoutMs - clock.nowMs();
     try {
       const call = { timeoutMs: Math.max(1, Math.round(leftMs)), signal };
-      return (await client.admin("join", request, call)) as JoinReply;
+      return await ask(call);
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
       const nowMs = clock.nowMs();
@@ -105,7 +134,7 @@ function retryUntilMs(
  * A predecessor that has just died counts as alive until it has been silent for an election timeout;
  * one that answers for longer than that is really there.
  */
-async function patienceOf(client: JoinClient): Promise<number> {
+async function patienceOf(client: StatusClient): Promise<number> {
   try {
     const status: GroupStatus = await client.status({ timeoutMs: 1000 });
     return status.config.electionTimeoutMs + 2 * status.config.heartbeatMs;

@@ -74,7 +74,10 @@ export type GroupStart = "create" | { readonly join: readonly string[] };
 export type DamagePolicy = "refuse" | "rejoin";
 
 export type GroupOptions = {
-  /** Used only if the storage holds nothing of the group yet. */
+  /**
+   * Begins or joins only if the storage holds nothing of the group yet. Who is a member already looks at the
+   * addresses of `join` for the others, should these have moved.
+   */
   readonly start: GroupStart;
   /** Of a new group; one that exists has its own, see `changeConfig`. */
   readonly config?: GroupConfigChange | undefined;

@@ -51,6 +51,13 @@ function perform(
       return sink.reply(request, "ok", "no", 0, state.services.codec.encode(groupStatus(state)));
     case "join":
       return joinRequested(state, sink, request, checkJoin(body));
+    case "move": {
+      const id = textField(body, verb, "memberId");
+      const member = { id, address: textField(body, verb, "address") };
+      return changeMembership(state, sink, request, { type: "move", member }, () =>
+        encode(state, null),
+      );
+    }
     case "remove": {
       const id = resolveMember(state, textField(body, verb, "id"));
       return changeMembership(state, sink, request, { type: "remove", id }, () =>

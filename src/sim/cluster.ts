@@ -81,8 +81,9 @@ export class SimCluster {
       messages.sent(process, connection, payload);
   }
 
-  get addresses(): readonly string[] {
-    return this.machines.map((machine) => machine.address);
+  /** Names that stay, for clients; members tell each other where they are. */
+  get names(): readonly string[] {
+    return this.machines.map(({ name }) => name);
   }
 
   /** The first machine creates the groups, the others join them. */
@@ -164,7 +165,7 @@ export class SimCluster {
       name,
       group: group.name,
       definition: group.definition,
-      hosts: this.addresses,
+      hosts: this.names,
       settings,
     });
     return client;

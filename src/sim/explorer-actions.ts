@@ -2,7 +2,7 @@
 import { lastIndex } from "../core/log.js";
 import { emptyBody } from "../core/state.js";
 import type { Core } from "../core/state.js";
-import type { CoreEvent, MemberId, MembershipChange } from "../core/types.js";
+import type { CoreEvent, MembershipChange } from "../core/types.js";
 import { showMessage } from "./explorer-show.js";
 import type { Bound, Ghost } from "./explorer-ghost.js";
 import {
@@ -198,7 +198,5 @@ function propose(number: number): CoreEvent {
 }
 
 function nameOfChange(change: MembershipChange): string {
-  return change.type === "add"
-    ? `add ${change.member.id}`
-    : `remove ${change.id satisfies MemberId}`;
+  return `${change.type} ${change.type === "remove" ? change.id : change.member.id}`;
 }

@@ -27,10 +27,15 @@ export function showMembership(membership: Membership): string {
     const replaces = learner.replaces === null ? "" : `(for ${learner.replaces})`;
     return `${learner.id}${replaces}${learner.promote ? "" : "(stays)"}`;
   });
+  // Elsewhere than where scenarios and explorer have everybody at first.
+  const moved = membership.members
+    .filter(({ id, address }) => address !== `${id}:1` && address !== id)
+    .map(({ address }) => address);
   return [
     `voters=${membership.voters.join(",")}`,
     ...(membership.outgoing.length === 0 ? [] : [`outgoing=${membership.outgoing.join(",")}`]),
     ...(learners.length === 0 ? [] : [`learners=${learners.join(",")}`]),
+    ...(moved.length === 0 ? [] : [`moved=${moved.join(",")}`]),
   ].join(" ");
 }
 

@@ -6,6 +6,7 @@ import { between, pick } from "./world.js";
 export const machineFaults: readonly FaultKind[] = [
   { name: "crash", everyTimeouts: 4, strike: crash },
   { name: "crash-leader", everyTimeouts: 8, strike: crashLeader },
+  { name: "move", everyTimeouts: 12, strike: move },
   { name: "power-cut", everyTimeouts: 20, strike: powerCut },
   { name: "disk-loss", everyTimeouts: 15, strike: diskLoss },
   { name: "bit-rot", everyTimeouts: 15, strike: bitRot },
@@ -48,11 +49,23 @@ export function crashMachine(strike: Strike, machine: Machine): boolean {
   return true;
 }
 
-/** Everything at once; only disks remember. */
+/** A machine comes back at another address, with its disk if it has one. */
+function move(strike: Strike): boolean {
+  const machine = anyRunning(strike);
+  if (machine === null || !crashMachine(strike, machine)) return false;
+  machine.move();
+  return true;
+}
+
+/** Everything at once; only disks remember. The building's network may be another one afterwards. */
 function powerCut(strike: Strike): boolean {
-  const { cluster } = strike;
+  const { cluster, random } = strike;
   if (cluster.machines.some((machine) => machine.disk === null)) return false;
-  for (const machine of cluster.machines) if (machine.running) crashMachine(strike, machine);
+  const moves = random.next() < 0.3;
+  for (const machine of cluster.machines) {
+    if (machine.running) crashMachine(strike, machine);
+    if (moves && !machine.running) machine.move();
+  }
   return true;
 }
 

@@ -46,7 +46,8 @@ const retryMs = 100;
 export class Machine {
   readonly world: World;
   readonly name: string;
-  readonly address: string;
+  /** Where its processes listen from now on; the network finds it by its name as well. */
+  address: string;
   readonly disk: SimDisk | null;
   process: SimProcess | null = null;
   host: Host | null = null;
@@ -59,6 +60,7 @@ export class Machine {
   readonly #options: MachineOptions;
   readonly #random: SeededRandom;
   #processes = 0;
+  #moves = 0;
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -92,6 +94,12 @@ export class Machine {
     this.process?.kill();
     this.host = null;
     this.handles.clear();
+  }
+
+  /** The next process listens elsewhere. */
+  move(): void {
+    this.#moves += 1;
+    this.address = `${this.name}:${this.#moves + 1}`;
   }
 
   /** The disk is replaced by an empty one. */

@@ -47,6 +47,8 @@ export class SimNetwork {
   onSend: ((process: SimProcess, connection: Connection, payload: Uint8Array) => void) | null =
     null;
   readonly #listeners = new Map<string, SimListener>();
+  /** The last of each machine: its name finds it, wherever it listens. */
+  readonly #named = new Map<string, SimListener>();
   readonly #connections = new Set<SimConnection>();
   /** `from>to`, by machine. */
   readonly #cut = new Set<string>();
@@ -130,6 +132,7 @@ export class SimNetwork {
     }
     const listener: SimListener = { process, accept };
     this.#listeners.set(resolved, listener);
+    this.#named.set(process.machine, listener);
     return Promise.resolve({
       address: resolved,
       close: () => {
@@ -148,7 +151,7 @@ export class SimNetwork {
   #knock(dialled: SimConnection, address: string, untilMs: number): void {
     this.world.after(this.delayMs(), () => {
       if (dialled.ended) return;
-      const listener = this.#listeners.get(address);
+      const listener = this.#listeners.get(address) ?? this.#named.get(address);
       const here = dialled.machine;
       const there = listener?.process.machine;
       if (there !== undefined && (this.isCut(here, there) || this.isCut(there, here))) {

@@ -341,11 +341,13 @@ function changeMembers(walk: Walk): void {
   const outside = cluster
     .live()
     .filter(({ id }) => !cluster.ghost.everMembers.has(id) || isMember(core.membership, id));
-  const dice = random.below(3);
-  if (dice === 0 && core.membership.members.length > 1) {
+  const dice = random.below(4);
+  if (dice % 2 === 0 && core.membership.members.length > 1) {
     const { id } = pick(random, core.membership.members)!;
-    const request = cluster.ask(machine, "membership");
-    cluster.handle(machine, { ...base, type, request, change: { type: "remove", id } });
+    const member = { id, address: `${id}:${random.below(100)}` };
+    const change =
+      dice === 0 ? ({ type: "remove", id } as const) : ({ type: "move", member } as const);
+    cluster.handle(machine, { ...base, type, request: cluster.ask(machine, "membership"), change });
     return;
   }
   let newcomer = pick(random, outside);

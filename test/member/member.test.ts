@@ -356,6 +356,9 @@ describe("administrative requests", () => {
     ["join", { ...newcomer, valueName: endless }, "invalidArgument"],
     ["join", { ...newcomer, address: "d:1\nd:2" }, "invalidArgument"],
     ["remove", { id: endless }, "invalidArgument"],
+    ["move", { memberId: "d#1" }, "invalidArgument"],
+    ["move", { memberId: "a#1", address: "a:1\na:2" }, "invalidArgument"],
+    ["move", { memberId: "d#1", address: "d:1" }, "notMember"],
   ];
   test("that make no sense are refused, applied `no`, whatever their bodies hold", async () => {
     const lab = new Lab(counter);

@@ -253,6 +253,11 @@ const asking: Record<string, Command> = {
         promote: stays !== "stays",
       },
     })),
+  move: (world, [id, member, address]) =>
+    request(world, id!, `move-${member}`, (number) => ({
+      ...{ type: "membershipChangeRequested", request: number, timeMs: wallMs, nowMs: world.nowMs },
+      change: { type: "move", member: { id: member!, address: address! } },
+    })),
   remove: (world, [id, member]) =>
     request(world, id!, `remove-${member}`, (number) => ({
       ...{ type: "membershipChangeRequested", request: number, timeMs: wallMs, nowMs: world.nowMs },

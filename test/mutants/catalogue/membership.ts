@@ -178,6 +178,35 @@ const membership: readonly Mutant[] = [
     replace: "if (false) {",
     catchers: [unit("test/host/hostile.test"), simulator("--durable false")],
   },
+  {
+    id: "moved-member-says-nothing",
+    hazards: [],
+    bug: "a member that came back at another address does not tell its group",
+    file: "src/host/out-of-touch.ts",
+    find: "one.id === member.id && one.address !== address",
+    replace: "one.id === member.id && one.address === null && address === null",
+    catchers: [unit("test/host/moved.test"), simulator("--durable true")],
+  },
+  {
+    id: "moved-group-is-not-looked-for",
+    hazards: [],
+    bug: "members that all came back at other addresses do not ask where they are told to",
+    file: "src/host/out-of-touch.ts",
+    find: "const asked = others.map((address) => meet(context, group, address));",
+    replace:
+      "const asked = others.slice(others.length).map((address) => meet(context, group, address));",
+    catchers: [unit("test/host/moved.test"), simulator("--durable true")],
+  },
+  {
+    id: "moved-in-the-midst-of-a-change",
+    hazards: [63],
+    bug: "a member's new address is written over a change of the membership that is under way",
+    file: "src/core/membership.ts",
+    find: "const next = mayChange(core, role) ?? changed(core, role, change);",
+    replace:
+      'const next = (change.type === "move" ? null : mayChange(core, role)) ?? changed(core, role, change);',
+    catchers: [scenario("moved-member")],
+  },
 ];
 
 const transfer: readonly Mutant[] = [

@@ -1,0 +1,219 @@
+/**
+ * Members that are out of touch with their group, looked through with every tick of the host.
+ *
+ * - One that came back at another address than its group has in its log says so, to its leader (decision 38).
+ * - One that hears of no leader asks at the addresses that it was told to join: who answers there may have moved, like
+ *   itself. A learner asks the leader besides whether it is a member still. A voter campaigns and is told; a learner campaigns
+ *   never, and nobody sends to it any more once it was taken out.
+ */
+import { createGroupClient } from "../client/client.js";
+import type { GroupStatus } from "../client/types.js";
+import type { HostContext } from "./context.js";
+import type { HostedGroup } from "./hosted-group.js";
+import { askToMove } from "./join.js";
+
+/** Silence of so many election timeouts, but of a second at least, is more than a hiccup. */
+const silentTimeouts = 4;
+const leastSilenceMs = 1000;
+const askTimeoutMs = 2000;
+/** Groups that ask at the same time: a host may have thousands, and each call takes connections of its own. */
+const maxAsking = 16;
+/** A group that asked in vain leaves the others a turn; the pause doubles up to this. */
+const maxPauseMs = 30_000;
+
+export class OutOfTouch {
+  readonly #context: HostContext;
+  #asking = 0;
+
+  constructor(context: HostContext) {
+    this.#context = context;
+  }
+
+  tick(nowMs: number): void {
+    for (const group of this.#context.groups.values()) {
+      if (this.#asking >= maxAsking) return;
+      if (group.ended !== null || group.asking || nowMs < group.askAgainMs) continue;
+      const { leader } = group.member;
+      if (leader !== null && isElsewhere(this.#context, group)) void this.#ask(group, tellAddress);
+      else if (knowsNoLeader(group, nowMs)) void this.#ask(group, lookAround);
+      else group.askPauseMs = 0;
+    }
+  }
+
+  async #ask(
+    group: HostedGroup,
+    question: (context: HostContext, group: HostedGroup) => Promise<void>,
+  ): Promise<void> {
+    group.asking = true;
+    this.#asking += 1;
+    try {
+      await question(this.#context, group);
+    } catch (error) {
+      logOutOfTouch(this.#context, group, error);
+    } finally {
+      this.#asking -= 1;
+      group.asking = false;
+      group.askAgainMs = this.#context.clock.nowMs() + group.askPauseMs;
+      group.askPauseMs = Math.min(maxPauseMs, Math.max(leastSilenceMs, 2 * group.askPauseMs));
+    }
+  }
+}
+
+/** The log has it at another address. */
+function isElsewhere({ address }: HostContext, { member }: HostedGroup): boolean {
+  return member.membership.members.some((one) => one.id === member.id && one.address !== address);
+}
+
+/** Resolves once the group has the member's address in its log. */
+async function tellAddress(
+  context: HostContext,
+  group: HostedGroup,
+  timeoutMs = askTimeoutMs,
+  signal = new AbortController().signal,
+): Promise<void> {
+  const addresses = [...addressesOf(group), context.address];
+  await askToMove(context, group, { addresses, timeoutMs, signal });
+}
+
+/**
+ * What a member that has moved does before it is used: were the next one stopped earlier, to move as well, the two would not
+ * find each other. Where no leader is heard for a while, or none takes the address, it is told later (`OutOfTouch`).
+ */
+export async function settleIn(
+  context: HostContext,
+  group: HostedGroup,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!isElsewhere(context, group)) return;
+  group.asking = true;
+  const looking = lookAround(context, group).catch((error: unknown) => {
+    logOutOfTouch(context, group, error);
+  });
+  try {
+    const patienceMs = Math.min(timeoutMs, patienceOf(group));
+    const isHeard = await hearLeader(context, group, patienceMs, signal);
+    if (isHeard) await tellAddress(context, group, timeoutMs, signal);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    logOutOfTouch(context, group, error);
+  } finally {
+    void looking.then(() => (group.asking = false));
+  }
+}
+
+/** False: none for so long, or the member has ended. */
+function hearLeader(
+  context: HostContext,
+  group: HostedGroup,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const isHeard = group.member.leader !== null;
+      if (signal.aborted) settle(() => reject(signal.reason as Error));
+      else if (isHeard || group.ended !== null) settle(() => resolve(isHeard));
+    };
+    const timer = context.clock.after(patienceMs, () => settle(() => resolve(false)));
+    const settle = (answer: () => void): void => {
+      timer.cancel();
+      group.watchers.delete(look);
+      signal.removeEventListener("abort", look);
+      answer();
+    };
+    group.watchers.add(look);
+    signal.addEventListener("abort", look);
+    look();
+  });
+}
+
+function logOutOfTouch({ logger, id }: HostContext, group: HostedGroup, error: unknown): void {
+  const line = `host ${id}: member ${group.member.id} of group "${group.name}" is out of touch`;
+  logger.info({ host: id, group: group.name, err: error }, `${line}: ${String(error)}`);
+}
+
+/** A learner keeps its leader in silence; others give one up, and may go on to hear of each other. */
+function knowsNoLeader(group: HostedGroup, nowMs: number): boolean {
+  const { member } = group;
+  if (member.groupId === null) return false;
+  if (member.role === "learner") return nowMs - member.lastHeardMs >= patienceOf(group);
+  if (member.leader !== null) group.leaderSeenMs = nowMs;
+  return group.joinedThrough.length > 0 && nowMs - group.leaderSeenMs >= patienceOf(group);
+}
+
+function patienceOf({ member }: HostedGroup): number {
+  return Math.max(leastSilenceMs, silentTimeouts * member.electionTimeoutMs);
+}
+
+/** Others that it was told of, or that its log names. */
+function addressesOf(group: HostedGroup): Set<string> {
+  const { member, joinedThrough } = group;
+  const addresses = new Set(joinedThrough);
+  for (const { id } of member.membership.members) {
+    const address = member.addressOf(id);
+    if (id !== member.id && address !== null) addresses.add(address);
+  }
+  return addresses;
+}
+
+async function lookAround(context: HostContext, group: HostedGroup): Promise<void> {
+  const others = group.joinedThrough.filter((address) => address !== context.address);
+  const asked = others.map((address) => meet(context, group, address));
+  if (group.member.role === "learner") asked.push(askWhetherRemoved(context, group));
+  const answers = await Promise.allSettled(asked);
+  for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
+}
+
+/** Who is there now, and where does it know the others? */
+async function meet(context: HostContext, group: HostedGroup, address: string): Promise<void> {
+  const status = await askStatus(context, group, [address], false);
+  const { member } = group;
+  if (status.groupId !== member.groupId) return;
+  let isNews = false;
+  for (const { id } of member.membership.members) {
+    const told = status.members.find((other) => other.id === id);
+    if (told === undefined || id === member.id) continue;
+    const { announced } = context;
+    const isOwnWord = id === status.id;
+    if (isOwnWord ? announced.set(id, told.address) : announced.suggest(id, told.address)) {
+      isNews = true;
+    }
+  }
+  if (isNews) group.leaderChanged();
+}
+
+/** Ends the member if the leader says that it does not know it. */
+async function askWhetherRemoved(context: HostContext, group: HostedGroup): Promise<void> {
+  const { member } = group;
+  const hosts = addressesOf(group);
+  hosts.delete(context.address);
+  if (hosts.size === 0) return;
+  const status = await askStatus(context, group, [...hosts], true);
+  const sameGroup = status.groupId === member.groupId && status.role === "leader";
+  const isNamed = status.members.some(({ id }) => id === member.id);
+  if (sameGroup && !isNamed) member.removedUnheard();
+}
+
+async function askStatus(
+  context: HostContext,
+  group: HostedGroup,
+  hosts: readonly string[],
+  leader: boolean,
+): Promise<GroupStatus> {
+  const client = createGroupClient({
+    definition: null,
+    group: group.name,
+    hosts,
+    dial: (address, handlers) => context.transport.dial(address, handlers),
+    clock: context.clock,
+    random: context.random,
+    codec: context.codec,
+    logger: context.logger,
+  });
+  try {
+    return (await client.admin("status", null, { leader, timeoutMs: askTimeoutMs })) as GroupStatus;
+  } finally {
+    await client.close();
+  }
+}
