@@ -140,6 +140,11 @@ function isFirst(scan: Scan, offset: number): boolean {
 
 /** An intact block was found: judges what is pending before it. */
 function resolvePending(scan: Scan, header: BlockHeader, segment: number, offset: number): void {
+  if (isInsteadOfTorn(scan, header, segment)) {
+    const torn = scan.pending.pop()!;
+    report(scan, "oddity", torn);
+    takeBack(scan, torn);
+  }
   const gap = header.sequence !== scan.expected && !isFirst(scan, offset);
   const junk = scan.pending.every((bad) => bad.block === null);
   if (!gap && junk) {
@@ -159,10 +164,30 @@ function resolvePending(scan: Scan, header: BlockHeader, segment: number, offset
   if (header.nextGroup !== scan.replay.nextGroup) scan.replay.lostGroups ??= message;
 }
 
+/**
+ * True if the bad block that the segment before ends with was a torn tail, and the log went on here: in a damaged
+ * log nothing is overwritten (repair.ts).
+ */
+function isInsteadOfTorn(scan: Scan, header: BlockHeader, segment: number): boolean {
+  const bad = scan.pending.at(-1);
+  const torn = bad?.block?.header;
+  if (bad === undefined || torn === undefined || bad.segment === segment) return false;
+  return header.sequence === torn.sequence && header.previousCheck === torn.previousCheck;
+}
+
+/** The log ends before this block again. */
+function takeBack(scan: Scan, { block, before }: Bad): void {
+  if (block === null) return;
+  scan.expected = block.header.sequence;
+  scan.previousCheck = block.header.previousCheck;
+  scan.end = before;
+  scan.blocks--;
+}
+
 /** True if this is the next block of the log, or a later one. */
-function isNext(scan: Scan, header: BlockHeader): boolean {
+function isNext(scan: Scan, header: BlockHeader, segment: number): boolean {
   if (scan.expected === 0 || header.sequence > scan.expected) return true;
-  if (header.sequence < scan.expected) return false;
+  if (header.sequence < scan.expected) return isInsteadOfTorn(scan, header, segment);
   // What the first block there is follows is not here any more.
   return scan.blocks === 0 || header.previousCheck === scan.previousCheck;
 }
@@ -234,14 +259,14 @@ export async function scanSegment(
   const headerIsBlank = headerView.every((byte) => byte === 0);
   for (let offset = segmentHeaderBytes; ;) {
     const block = await reader.header(offset);
-    if (block !== null && isNext(scan, block)) {
+    if (block !== null && isNext(scan, block, segment)) {
       scanned.used = true;
       offset = await takeBlock(scan, reader, block, offset);
       continue;
     }
     scan.clean ||= isCleanEnd(scan, segment, offset);
     if (scan.clean && !thorough) break;
-    const { found, usedEnd } = await reader.find(offset, (next) => isNext(scan, next));
+    const { found, usedEnd } = await reader.find(offset, (next) => isNext(scan, next, segment));
     if (usedEnd > offset) pushBad(scan, segment, offset, usedEnd);
     if (found === null) break;
     offset = found;
@@ -328,11 +353,6 @@ export function finishScan(scan: Scan): void {
     // A segment that was only just begun is blank again, its header included.
     const from = bad.before?.segment === bad.segment ? bad.offset : 0;
     scan.litter.push({ segment: bad.segment, from, to: bad.usedEnd });
-    if (bad.block !== null) {
-      scan.expected = bad.block.header.sequence;
-      scan.previousCheck = bad.block.header.previousCheck;
-      scan.end = bad.before;
-      scan.blocks--;
-    }
+    takeBack(scan, bad);
   }
 }

@@ -1,0 +1,71 @@
+/** A directory in which one group is damaged goes on for the others, through losses of power as well. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { FakeDisk, type Fate, flipBitAt } from "./fake-disk.js";
+import { Opened, entriesOf, entryOf, hardStateOf, identityOf, textsOf } from "./support.js";
+
+const text = "entry of good";
+
+const open = (disk: FakeDisk): Promise<Opened> =>
+  Opened.open("/data", { segmentBytes: 16_384, firstSegmentBytes: 8192, fs: disk });
+
+async function store(opened: Opened, group: string, first: number, count: number): Promise<void> {
+  await opened.stored(group, opened.store(group, entriesOf(first, count, 1, `entry of ${group}`)));
+}
+
+/** Groups `good` and `bad` with three entries each; of the second one entry does not read back. */
+async function damagedDisk(): Promise<FakeDisk> {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  for (const name of ["good", "bad"]) {
+    opened.storage.createGroup(identityOf(name));
+    opened.store(name, [], { hardState: hardStateOf(1) });
+    await store(opened, name, 1, 3);
+  }
+  await opened.close();
+  flipBitAt(disk, "/data/wal-00000001.log", "entry of bad 2");
+  return disk;
+}
+
+/** The power goes after a large entry was written and before it is synced. */
+async function powerLoss(disk: FakeDisk, opened: Opened, last: number, fate: Fate) {
+  disk.before = ({ type, path }) => {
+    if (type === "write" && path.endsWith(".log")) disk.stopAt = disk.operations.length - 1;
+  };
+  opened.store("good", [entryOf(last + 1, 1, "never promised ".repeat(100))]);
+  while (!disk.stopped) await new Promise<void>((resolve) => setImmediate(resolve));
+  return disk.crashImage(fate, true);
+}
+
+async function reopened(disk: FakeDisk, last: number): Promise<Opened> {
+  const opened = await open(disk);
+  assert.equal(opened.group("good")!.damage, null);
+  assert.notEqual(opened.group("bad")!.damage, null);
+  assert.deepEqual(textsOf(opened.group("good")!.entries), textsOf(entriesOf(1, last, 1, text)));
+  return opened;
+}
+
+const fates: readonly (readonly [string, Fate])[] = [
+  ["nothing", () => []],
+  ["the first sector", () => [[0, 512]]],
+  ["all but the first sector", ({ bytes }) => [[512, bytes.length]]],
+];
+
+describe("of a torn write in a damaged directory", () => {
+  for (const [what, fate] of fates) {
+    test(`${what} is on the disk: the other group is whole, time and again`, async () => {
+      let disk = await damagedDisk();
+      let opened = await open(disk);
+      let last = 3;
+      for (let times = 0; times < 3; times++) {
+        await store(opened, "good", ++last, 1);
+        disk = await powerLoss(disk, opened, last, fate);
+        opened = await reopened(disk, last);
+        for (let more = 0; more < 3; more++) await store(opened, "good", ++last, 1);
+        await opened.close();
+        opened = await reopened(disk, last);
+      }
+      await opened.close();
+    });
+  }
+});
