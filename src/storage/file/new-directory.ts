@@ -118,15 +118,22 @@ async function writeSnapshot(
   const { meta, pieces } = snapshot!;
   let offset = 0;
   for await (const piece of pieces) {
+    answers.chunkBytes = null;
     storage.writeSnapshotChunk(group, meta, offset, piece);
     offset += piece.length;
-    await answers.until(() => answers.chunkBytes >= offset);
+    await answers.until(() => answers.chunkBytes !== null);
+    if (answers.chunkBytes !== offset) throw noRoom(meta);
   }
   storage.installSnapshot(group, meta);
   await answers.until(() => answers.installed !== null);
-  if (answers.installed === true) return;
-  const why = `the snapshot at index ${meta.index} is not what its checksum says`;
-  throw new RaftError("storageCorrupt", `${why}: use another copy`);
+  // That it is what its checksum says was seen while it was read.
+  if (answers.installed !== true) throw noRoom(meta);
+}
+
+/** A leader would go on once there is room; here nobody waits for that. */
+function noRoom({ sizeBytes }: SnapshotMeta): RaftError {
+  const what = `the snapshot of ${sizeBytes} bytes and a segment of the log`;
+  return new RaftError("diskFull", `no space left for ${what}: free some space`);
 }
 
 async function writeLog(storage: Storage, answers: Answers, group: NewGroup): Promise<void> {
@@ -152,7 +159,8 @@ async function writeLog(storage: Storage, answers: Answers, group: NewGroup): Pr
 /** What the storage has answered, and who waits for it. */
 class Answers {
   storedTicket = 0;
-  chunkBytes = 0;
+  /** Held of the snapshot, as the last answer says; null while it is awaited. */
+  chunkBytes: number | null = null;
   installed: boolean | null = null;
   #error: Error | null = null;
   #wake: () => void = () => undefined;
