@@ -2,7 +2,7 @@
 import { createSystemClock, createSystemRandom } from "./clock/system.js";
 import { takeBackup } from "./client/backup.js";
 import { createGroupClient } from "./client/client.js";
-import { checkGroup, checkHosts, checkTimeout, signalOf } from "./client/options.js";
+import { checkGroup, checkHosts, checkNames, checkTimeout, signalOf } from "./client/options.js";
 import { createCborCodec } from "./codec/values.js";
 import { RaftError } from "./errors.js";
 import {
@@ -76,7 +76,7 @@ export type BackupResult = {
  * ```
  */
 export async function backup(options: BackupOptions): Promise<BackupResult> {
-  checkOptions(options);
+  checkOptions(options, optionNames.backup);
   const { tls } = options;
   const group = checkGroup(options.group);
   const hosts = checkHosts(options.hosts, (address, field) => parseAddress(address, "dial", field));
@@ -154,7 +154,7 @@ export type RestoreResult = Restored;
  * ```
  */
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
-  checkOptions(options);
+  checkOptions(options, optionNames.restore);
   const { id, group, advertise, definition } = options;
   const file = checkPath("file", options.file);
   const dir = checkPath("dir", options.dir);
@@ -222,7 +222,7 @@ export async function rank(dirs: readonly string[], group: string): Promise<Rank
  * ```
  */
 export async function recover(options: RecoverOptions): Promise<Ranking> {
-  checkOptions(options);
+  checkOptions(options, optionNames.recover);
   const { group } = options;
   checkGroupName(group);
   const dirs = checkDirs(options.dirs);
@@ -245,6 +245,7 @@ export async function recover(options: RecoverOptions): Promise<Ranking> {
  * ```
  */
 export async function inspect(dir: string, options: InspectOptions = {}): Promise<Inspection> {
+  checkOptions(options, optionNames.inspect);
   return (await load()).inspectDirectory(checkPath("dir", dir), options);
 }
 
@@ -260,6 +261,7 @@ export async function inspect(dir: string, options: InspectOptions = {}): Promis
  * ```
  */
 export async function doctor(dir: string, options: DoctorOptions = {}): Promise<Diagnosis> {
+  checkOptions(options, optionNames.doctor);
   return (await load()).doctorDirectory(checkPath("dir", dir), options);
 }
 
@@ -296,9 +298,26 @@ function founderOf(id: string, group: string | undefined, advertise: string | un
   };
 }
 
-function checkOptions(options: unknown): void {
-  if (typeof options === "object" && options !== null) return;
-  throw new RaftError("invalidArgument", "options: expected an object, see the example");
+const optionNames = {
+  backup: Object.keys({
+    ...{ group: true, hosts: true, file: true, tls: true, timeoutMs: true, signal: true },
+  } satisfies Record<keyof BackupOptions, true>),
+  restore: Object.keys({
+    ...{ file: true, id: true, dir: true, group: true, advertise: true, definition: true },
+  } satisfies Record<keyof RestoreOptions, true>),
+  recover: Object.keys({
+    ...{ dirs: true, group: true, id: true, out: true, advertise: true },
+  } satisfies Record<keyof RecoverOptions, true>),
+  inspect: Object.keys({ fs: true } satisfies Record<keyof InspectOptions, true>),
+  doctor: Object.keys({ repair: true, fs: true } satisfies Record<keyof DoctorOptions, true>),
+} as const;
+
+/** A misspelt `group` or `repair` would be as good as none. */
+function checkOptions(options: unknown, names: readonly string[]): void {
+  if (typeof options !== "object" || options === null) {
+    throw new RaftError("invalidArgument", "options: expected an object, see the example");
+  }
+  checkNames(options, names);
 }
 
 function checkPath(field: string, path: unknown): string {
