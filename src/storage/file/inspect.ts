@@ -70,7 +70,7 @@ export type InspectOptions = {
   readonly fs?: FileSystem | undefined;
 };
 
-/** A directory that is being written may lose a segment while it is read. */
+/** A directory that is being written may lose a segment while it is read, or look damaged. */
 const maxTries = 5;
 
 /** What src/tools.ts gives as `inspect`. */
@@ -79,15 +79,25 @@ export async function inspectDirectory(
   options: InspectOptions = {},
 ): Promise<Inspection> {
   const fs = options.fs ?? nodeFileSystem;
+  let seen: string | null = null;
   for (let tries = 1; ; tries++) {
     try {
       const survey = await surveyDirectory(fs, dir, false);
-      return inspectionOf(dir, survey, await fs.lockHolder(dir));
+      const inspection = inspectionOf(dir, survey, await fs.lockHolder(dir));
+      const damage = damageIn(inspection);
+      // What is damaged looks the same a second time; what was replaced or begun meanwhile does not.
+      if (damage === null || damage === seen || tries === maxTries) return inspection;
+      seen = damage;
     } catch (error) {
       const cause = error instanceof RaftError ? error.cause : error;
       if (!isMissing(cause) || tries === maxTries) throw error;
     }
   }
+}
+
+function damageIn({ health, findings }: Inspection): string | null {
+  if (health !== "damaged") return null;
+  return JSON.stringify(findings.filter(({ type }) => type === "damage"));
 }
 
 /** Everything that can be read of a directory. */

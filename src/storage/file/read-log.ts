@@ -1,5 +1,6 @@
 /** Reads a data directory as it is: marks, segments, snapshots. Writes nothing. */
 import { RaftError } from "../../errors.js";
+import { isMissing, systemCode } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { type FoundMark, decodeMarks, markBytes, noMarkFound } from "./mark.js";
 import {
@@ -88,7 +89,7 @@ function whatIsLost(scan: Scan): string | null {
   return `${segmentName(scan.segments[0]!.segment)}: its checkpoint is not intact`;
 }
 
-/** Reads every snapshot once: what does not match its checksums makes its group damaged. */
+/** Reads every snapshot once: what is gone, unreadable or does not match its checksums makes its group damaged. */
 async function verifySnapshots(
   fs: FileSystem,
   dir: string,
@@ -106,12 +107,18 @@ async function verifySnapshots(
         await reader.close();
       }
     } catch (error) {
+      if (!isDamage(error)) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       const message = error instanceof RaftError ? reason : `${file}: ${reason}`;
       scan.findings.push({ type: "damage", file, offset: 0, message });
       state.damage ??= message;
     }
   }
+}
+
+/** Too many open files, or no right to read: that passes, while damage is carried on until the group is deleted. */
+function isDamage(error: unknown): boolean {
+  return error instanceof RaftError || isMissing(error) || systemCode(error) === "EIO";
 }
 
 /** At most one of each group: the newest. */

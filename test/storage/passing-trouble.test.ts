@@ -1,0 +1,67 @@
+/** What passes by itself is not taken for damage: what a host changes meanwhile, and what the system refuses for now. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { inspectDirectory } from "../../src/storage/file/index.js";
+import { FakeDisk, flipBitAt, systemError } from "./fake-disk.js";
+import { Opened, entriesOf, noise, withQueue } from "./support.js";
+
+/** Has `meanwhile` happen before a file that `is` meant is opened for reading for the first time. */
+function beforeOpening(disk: FakeDisk, is: RegExp, meanwhile: () => Promise<unknown>): void {
+  disk.onOpen = (path, mode) => {
+    if (mode !== "read" || !is.test(path)) return;
+    disk.onOpen = null;
+    return meanwhile();
+  };
+}
+
+describe("inspect of a directory that is in use", () => {
+  test("does not take a snapshot that was replaced meanwhile for a lost one", async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    await opened.snapshot("queue", 2, 1, noise(300));
+    beforeOpening(disk, /\.snap$/, () => opened.snapshot("queue", 3, 1, noise(300)));
+    const inspection = await inspectDirectory("/data", { fs: disk });
+    assert.equal(inspection.health, "good");
+    assert.equal(inspection.groups[0]!.snapshot!.index, 3);
+    await opened.close();
+  });
+
+  test("does not take a segment that was begun meanwhile for a lost one", async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    beforeOpening(disk, /\/mark$/, async () => {
+      for (let first = 4; first < 400; first += 20) {
+        await opened.stored("queue", opened.store("queue", entriesOf(first, 20)));
+      }
+    });
+    const inspection = await inspectDirectory("/data", { fs: disk });
+    assert.equal(inspection.health, "good");
+    assert.ok(inspection.segments.length > 2);
+    await opened.close();
+  });
+
+  test("says damaged when it is", async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    flipBitAt(disk, "/data/wal-00000001.log", "entry 2");
+    await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
+    assert.equal((await inspectDirectory("/data", { fs: disk })).health, "damaged");
+    await opened.close();
+  });
+});
+
+for (const code of ["EMFILE", "EACCES"]) {
+  test(`a snapshot that cannot be opened for now (${code}) is no damage, then or later`, async () => {
+    const disk = new FakeDisk();
+    const before = await withQueue(disk);
+    await before.snapshot("queue", 2, 1, noise(300));
+    await before.close();
+    const options = { segmentBytes: 16_384, firstSegmentBytes: 8192, fs: disk };
+    beforeOpening(disk, /\.snap$/, () => Promise.reject(systemError(code)));
+    await assert.rejects(Opened.open("/data", options), { code: "storageFailed" });
+    assert.equal(disk.openFiles, 0);
+    const opened = await Opened.open("/data", options);
+    assert.equal(opened.group("queue")!.damage, null);
+    await opened.close();
+  });
+}
