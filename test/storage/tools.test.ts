@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { RaftError } from "../../src/errors.js";
 import type { Entry } from "../../src/core/types.js";
 import { doctorDirectory, inspectDirectory } from "../../src/storage/file/index.js";
+import { setGroupAside } from "../../src/storage/file/tools.js";
 import { FakeDisk, flipBitAt, kept } from "./fake-disk.js";
 import {
   Opened,
@@ -251,4 +252,26 @@ test("a bad slot of the mark is written again", async () => {
   assert.deepEqual((await doctorDirectory("/data", { fs: disk })).problems, []);
   assert.equal((await inspectDirectory("/data", { fs: disk })).closedInOrder, true);
   await (await Opened.open("/data", { ...options, fs: disk.crashImage(kept, true) })).close();
+});
+
+test("a copy of the directory that one stands in is made beside it, not within", async () => {
+  const root = temporaryDirectory();
+  const dir = join(root, "foo");
+  try {
+    const opened = await Opened.open(dir);
+    opened.storage.createGroup(identityOf("queue"));
+    await opened.stored("queue", opened.store("queue", entriesOf(1, 3)));
+    await opened.stored("queue", opened.store("queue", entriesOf(4, 3)));
+    await opened.close();
+    const path = join(dir, "wal-00000001.log");
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf("entry 2")]! ^= 1;
+    writeFileSync(path, bytes);
+    const { kept } = await setGroupAside(`${dir}/.`, "queue");
+    assert.equal(kept, `${dir}.set-aside-1`);
+    assert.deepEqual(readdirSync(dir), []);
+    assert.deepEqual(readdirSync(kept).sort(), ["identity", "mark", "wal-00000001.log"]);
+  } finally {
+    removeDirectory(root);
+  }
 });

@@ -67,8 +67,9 @@ export async function freeName(fs: FileSystem, dir: string, kind: string): Promi
   throw new RaftError("storageFailed", `${base}-*: remove some of these copies first`);
 }
 
+/** Of `.` the name that it has above: what is put behind the dot would lie within. */
 function baseOf(dir: string): string {
-  return dir.replace(/[/\\]+$/, "");
+  return resolve(dir);
 }
 
 async function clear(fs: FileSystem, dir: string): Promise<void> {
