@@ -35,7 +35,7 @@ export type Ranking = {
   readonly group: string;
   /** The best first, damaged ones last. */
   readonly survivors: readonly Survivor[];
-  /** Voters, as the best one knows them, of which there is no directory. */
+  /** Voters, outgoing ones too, as the best one knows them, of which there is no directory. */
   readonly lostVoters: readonly MemberId[];
   /** False: most of the voters are here, undamaged. To start them loses nothing. */
   readonly majorityLost: boolean;
@@ -146,10 +146,19 @@ function rankingOf(group: string, copies: readonly Copy[]): Ranking {
       `no directory has an undamaged copy of group "${group}" (${why}): restore a backup`,
     );
   }
-  const { voters } = membershipOf(copies.find(({ survivor }) => survivor === best)!.found);
+  const found = copies.find(({ survivor }) => survivor === best)!.found;
+  const { voters, outgoing } = membershipOf(found);
   const here = survivors.filter(({ damage }) => damage === null).map(({ memberId }) => memberId);
-  const lostVoters = voters.filter((id) => !here.includes(id));
-  return { group, survivors, lostVoters, majorityLost: lostVoters.length * 2 >= voters.length };
+  const lostOf = (ids: readonly MemberId[]): readonly MemberId[] =>
+    ids.filter((id) => !here.includes(id));
+  // In the midst of a change nothing is decided without both majorities.
+  const majorities = outgoing.length === 0 ? [voters] : [voters, outgoing];
+  return {
+    group,
+    survivors,
+    lostVoters: lostOf([...new Set([...voters, ...outgoing])]),
+    majorityLost: majorities.some((ids) => lostOf(ids).length * 2 >= ids.length),
+  };
 }
 
 /** As an election ranks them: last term, then last index. */
