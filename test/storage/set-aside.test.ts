@@ -150,6 +150,19 @@ describe("a damaged group", () => {
     await opened.close();
   });
 
+  test("is set aside while segments are begun: the copy has what its mark vouches for", async () => {
+    const disk = await damagedDisk();
+    const opened = await open(disk);
+    disk.onOpen = async (path, mode) => {
+      if (mode !== "read" || !path.endsWith("/mark")) return;
+      disk.onOpen = null;
+      for (let first = 21; first < 400; first += 20) await store(opened, "good", first, 20);
+    };
+    const copy = await opened.storage.setAside!("bad");
+    assert.notEqual(await damageIn(disk, copy, 400), null);
+    await opened.close();
+  });
+
   test("does not stop being refused when the copy finds no room, and takes none then", async () => {
     const disk = await damagedDisk();
     const opened = await open(disk);

@@ -86,14 +86,14 @@ async function copyFiles(
   to: string,
   endOfLog: (() => LogEnd) | null,
 ): Promise<void> {
-  const names = (await fs.list(dir)).filter((name) => isOwnName(name) && name !== lockName);
   const copy = (name: string, endOffset = Infinity): Promise<void> =>
     copyFile(fs, `${dir}/${name}`, `${to}/${name}`, endOffset);
-  if (names.includes(markName)) await copy(markName);
+  if ((await fs.list(dir)).includes(markName)) await copy(markName);
   const end = endOfLog?.() ?? null;
-  for (const name of names) {
+  // Only now: of a log that goes on, the last segment may have been begun meanwhile.
+  for (const name of await fs.list(dir)) {
     const segment = segmentOf(name);
-    if (name === markName) continue;
+    if (!isOwnName(name) || name === lockName || name === markName) continue;
     if (end === null) {
       await copy(name);
     } else if (segment !== null) {
