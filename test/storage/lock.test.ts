@@ -3,12 +3,13 @@
  * one process: what they do is the same.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import * as net from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { RaftError } from "../../src/errors.js";
-import { askHolder, bindInDirectory } from "../../src/storage/file/lock.js";
+import { askHolder, bindInDirectory, lockDirectory } from "../../src/storage/file/lock.js";
+import { mountSmall } from "../e2e/small-disk.js";
 import { inDirectory } from "./support.js";
 
 type Bound = NonNullable<Awaited<ReturnType<typeof bindInDirectory>>>;
@@ -78,5 +79,27 @@ test("who claims the place of a stale socket and does not come on is waited for,
       );
       assert.equal(existsSync(path), false);
       await closed(server);
+    }
+  }));
+
+test("a disk that has no room for the socket is no reason to go without", (context) =>
+  inDirectory(async (root) => {
+    const disk = mountSmall(join(root, "disk"), "size=1m,nr_inodes=8");
+    if (typeof disk === "string") return context.skip(disk);
+    try {
+      assert.throws(() => {
+        for (let at = 0; ; at++) writeFileSync(join(disk.dir, `file ${at}`), "");
+      }, /ENOSPC/);
+      await assert.rejects(
+        lockDirectory(disk.dir, { hostId: "foo" }),
+        (error) => error instanceof RaftError && error.code === "diskFull",
+      );
+      rmSync(join(disk.dir, "file 0"));
+      rmSync(join(disk.dir, "file 1"));
+      const lock = await lockDirectory(disk.dir, { hostId: "foo" });
+      assert.ok(existsSync(join(disk.dir, "lock")));
+      await lock.release();
+    } finally {
+      disk.unmount();
     }
   }));

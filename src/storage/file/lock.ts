@@ -20,7 +20,7 @@ import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname } from "node:path";
 import { RaftError } from "../../errors.js";
-import { storageError, systemCode } from "./failure.js";
+import { isDiskFull, storageError, systemCode } from "./failure.js";
 import { temporarySuffix } from "./names.js";
 
 export type LockHolder = { readonly hostId: string };
@@ -134,8 +134,8 @@ export async function bindInDirectory(
   let claim: Bound;
   try {
     claim = await bind(claimPath, greeting);
-  } catch {
-    return null;
+  } catch (error) {
+    return withoutSockets(error);
   }
   try {
     const dead = await outlastClaims(directory, path, claimPath);
@@ -193,11 +193,17 @@ async function replaceStale(
     return await bind(path, greeting);
   } catch (error) {
     if (systemCode(error) === "EADDRINUSE") return refuse(directory, "");
-    return null;
+    return withoutSockets(error);
   }
 }
 
-/** Locks `directory`, which must exist. Rejects with `storageLocked` or `storageFailed`. */
+/** A full disk has room again one day: whoever comes then would find nobody in the directory. */
+function withoutSockets(error: unknown): null {
+  if (isDiskFull(error)) throw error;
+  return null;
+}
+
+/** Locks `directory`, which must exist. Rejects with `storageLocked`, `diskFull` or `storageFailed`. */
 export async function lockDirectory(directory: string, holder: LockHolder): Promise<Lock> {
   const greeting = `host "${holder.hostId}" (process ${process.pid})`;
   const fd = process.platform === "linux" ? nodeFs.openSync(directory, "r") : null;
