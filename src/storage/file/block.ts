@@ -91,6 +91,28 @@ export function claimedHeaderBytes(fixed: Uint8Array): number {
   return count <= maxSections && headerBytes === headerBytesFor(count) ? headerBytes : 0;
 }
 
+/** Sections have smaller types; what passes for a large header within a table has not. */
+const maxType = 255;
+
+/**
+ * False if what is at `at` cannot be a header, by as much of its table as is in `bytes`. A command's body may be full of
+ * what begins like large ones: each would be read and summed for itself.
+ */
+export function mayBeHeader(bytes: Uint8Array, at: number): boolean {
+  if (bytes.length - at < blockHeaderBytes) return true;
+  const headerBytes = claimedHeaderBytes(bytes.subarray(at, at + blockHeaderBytes));
+  if (headerBytes === 0) return false;
+  const here = Math.min(headerBytes, bytes.length - at);
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, here);
+  let leftBytes = view.getUint32(8, true);
+  for (let entry = blockHeaderBytes; entry + sectionBytes <= here; entry += sectionBytes) {
+    const type = view.getUint32(entry + 4, true);
+    leftBytes -= view.getUint32(entry + 8, true);
+    if (type < 1 || type > maxType || leftBytes < 0) return false;
+  }
+  return true;
+}
+
 /** The header in `bytes` (header and table, as long as it claims), or null if it is not intact. */
 export function decodeBlockHeader(bytes: Uint8Array, seed: number): BlockHeader | null {
   if (claimedHeaderBytes(bytes) !== bytes.length) return null;

@@ -4,6 +4,7 @@ import {
   blockHeaderBytes,
   claimedHeaderBytes,
   decodeBlockHeader,
+  mayBeHeader,
 } from "./block.js";
 import type { PlaceSeeds } from "./checksum.js";
 import type { File } from "./fs.js";
@@ -96,7 +97,7 @@ export class SegmentReader {
   ): Promise<number | null> {
     const buffer = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
     for (let from = buffer.indexOf(magicBytes); from >= 0;) {
-      const header = await this.header(at + from);
+      const header = mayBeHeader(piece, from) ? await this.header(at + from) : null;
       if (header !== null && accept(header)) return at + from;
       from = buffer.indexOf(magicBytes, from + 1);
     }
