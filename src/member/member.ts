@@ -45,9 +45,9 @@ import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
-import { loadOn, piecesPulled, snapshotAborted, snapshotLost, snapshotWasSaved } from "./saved.js";
+import { loadOn, piecesPulled, snapshotLost, snapshotWasSaved } from "./saved.js";
 import { snapshotPieceRead, snapshotPiecesFailed } from "./snapshot-pieces.js";
-import { continueTaking, isPulling } from "./snapshots.js";
+import { abortTaking, continueTaking, isPulling } from "./snapshots.js";
 import { addressOf, isInboxFull, type MemberState, post } from "./state.js";
 import { currentEvents, leaderHintOf } from "./status.js";
 import type { ReplySink } from "./types.js";
@@ -349,7 +349,7 @@ export class Member {
   #end(error: RaftError | null): void {
     const state = this.#state;
     const { group, self, services } = state;
-    snapshotAborted(state);
+    abortTaking(state.snapshots);
     state.stopped = true;
     clearDeadlines(state.deadlines);
     state.inbox = [];

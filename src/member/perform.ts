@@ -10,7 +10,7 @@ import { answerReads } from "./reads.js";
 import { beginInstalling, beginTaking } from "./snapshots.js";
 import { membersEvent, roleEvent } from "./status.js";
 import type { MemberState, SetTimer } from "./state.js";
-import { piecesPulled, snapshotAborted } from "./saved.js";
+import { piecesPulled, snapshotOvertaken } from "./saved.js";
 import { takeCommand, takeProposals, takeRegister, takeRequest, type Waiter } from "./waiting.js";
 
 /** Returns true when a committed change took this member out of the group. */
@@ -99,7 +99,7 @@ function performSnapshot(state: MemberState, effect: SnapshotEffect): void {
     case "writeSnapshotChunk":
       return storage.writeSnapshotChunk(group, effect.snapshot, effect.offset, effect.data);
     case "installSnapshot":
-      snapshotAborted(state);
+      snapshotOvertaken(state);
       return beginInstalling(state.snapshots, effect.snapshot);
     case "compactLog":
       return storage.compactLog(group, effect.firstIndex);

@@ -65,12 +65,13 @@ export function loadOn(state: MemberState): void {
   else post(state, event, 0);
 }
 
-/** Gives up a snapshot that is being encoded; the core and who asked for it are told. */
-export function snapshotAborted(state: MemberState): void {
-  tellEnded(state, abortTaking(state.snapshots), "storageFailed", savingFailed(state));
+/** Gives up a snapshot that is being encoded for the leader's; the core and who asked for it are told. */
+export function snapshotOvertaken(state: MemberState): void {
+  const why = `member ${state.self.id} is taking over its leader's snapshot instead; retry later`;
+  tellEnded(state, abortTaking(state.snapshots), "unavailable", why);
 }
 
-/** As `snapshotAborted`, also of one that storage has: it has failed, and will not say what became of it. */
+/** Gives up also one that storage has: it has failed, and will not say what became of it. */
 export function snapshotLost(state: MemberState): void {
   tellEnded(state, forgetTaking(state.snapshots), "storageFailed", savingFailed(state));
 }

@@ -38,19 +38,23 @@ async function makeSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array; t
   return { meta, data, term: lab.member.term };
 }
 
-/** A follower that has been sent all of it, and has it on its disk. Every look at the clock takes it a while. */
-async function loadingLab(): Promise<{ lab: Lab; meta: SnapshotMeta; term: Term }> {
-  const { meta, data, term } = await makeSnapshot();
-  const lab = new Lab(bigMap);
-  await lab.restore();
-  const { clock } = lab;
-  const message = { type: "installSnapshot", term, snapshot: meta, offset: 0, data } as const;
-  lab.receive("b#1", { ...message, round: 0, sentAtMs: 0, promiseMs: 1000 });
+/** Every look at the clock takes a while. */
+function slowDown({ clock }: Lab): void {
   const nowMs = clock.nowMs.bind(clock);
   clock.nowMs = () => {
     clock.advance(5);
     return nowMs();
   };
+}
+
+/** A follower that has been sent all of it, and has it on its disk. */
+async function loadingLab(): Promise<{ lab: Lab; meta: SnapshotMeta; term: Term }> {
+  const { meta, data, term } = await makeSnapshot();
+  const lab = new Lab(bigMap);
+  await lab.restore();
+  const message = { type: "installSnapshot", term, snapshot: meta, offset: 0, data } as const;
+  lab.receive("b#1", { ...message, round: 0, sentAtMs: 0, promiseMs: 1000 });
+  slowDown(lab);
   // Storage reads it back.
   await new Promise((resolve) => setImmediate(resolve));
   return { lab, meta, term };
@@ -88,5 +92,41 @@ describe("a snapshot of a large value", () => {
     lab.member.turn();
     assert.equal(lab.later, later);
     assert.deepEqual(lab.ended, { error: null });
+  });
+});
+
+describe("a snapshot of a large value that is being taken", () => {
+  /** A leader that has been asked for one, in request 3, and has encoded a part of it. */
+  async function takingLab(): Promise<Lab> {
+    const lab = new Lab(bigMap);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.command(2, session, 1, "fill", entries);
+    lab.settle();
+    lab.acknowledge();
+    slowDown(lab);
+    lab.admin(3, "snapshot", null);
+    lab.settle();
+    assert.deepEqual(lab.repliesTo(3), []);
+    return lab;
+  }
+
+  test("ends with the member: who asked for it hears that it was closed", async () => {
+    const lab = await takingLab();
+    lab.member.stop();
+    const [reply] = lab.repliesTo(3);
+    assert.equal(reply?.status, "closed");
+  });
+
+  test("gives way to a leader's: who asked for it may ask again", async () => {
+    const lab = await takingLab();
+    const { meta, data } = await makeSnapshot();
+    const snapshot = { ...meta, index: meta.index + 10 };
+    const message = { type: "installSnapshot", snapshot, offset: 0, data } as const;
+    const term = lab.member.term + 1;
+    lab.receive("b#1", { ...message, term, round: 0, sentAtMs: 0, promiseMs: 1000 });
+    const [reply] = lab.repliesTo(3);
+    assert.equal(reply?.status, "unavailable");
   });
 });
