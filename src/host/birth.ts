@@ -73,7 +73,7 @@ export function undoBirth(
   }
 }
 
-/** What can be relied on of it: nothing, once a damaged copy was set aside as the options say. */
+/** What can be gone on with: nothing, once a damaged copy was set aside or an empty one is created over. */
 async function findStored(
   context: HostContext,
   name: string,
@@ -88,7 +88,7 @@ async function findStored(
     throw new RaftError("storageCorrupt", damageLine(name, damage));
   }
   checkValueName(found, definition);
-  if (damage === null) return found;
+  if (damage === null) return start === "create" && isBlank(found) ? forget(context, name) : found;
   const kept = await setAside(context, name, damage);
   // A crash before this line finds it damaged again, one after it finds nothing: both lead here.
   recovered.delete(name);
@@ -99,6 +99,13 @@ async function findStored(
     `member through ${through}`;
   logger.warn({ host: id, group: name }, line);
   return undefined;
+}
+
+/** An empty copy may be a newcomer's: two groups under its id would be taken for one. */
+function forget({ storage, turns, recovered }: HostContext, name: string): undefined {
+  storage.deleteGroup(name);
+  turns.storageTouched();
+  recovered.delete(name);
 }
 
 async function setAside({ storage }: HostContext, name: string, damage: string): Promise<string> {

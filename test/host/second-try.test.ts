@@ -102,3 +102,28 @@ test("a group of which the storage knows only the name may be created when nobod
   assert.equal(await cluster.run(group.command("inc", 1)), 1);
   await cluster.close();
 });
+
+test("a group that is created over a newcomer's empty copy is not taken for the one it was to join", async () => {
+  const cluster = new Cluster();
+  const [foo] = await cluster.group("counter", counter, ["foo"]);
+  const { groupId } = await cluster.run(foo!.status());
+  const storage = createMemoryStorage({ durable: true });
+  await cluster.start("bar", { storage });
+  // As a crash leaves it right after the newcomer has heard of its group.
+  const identity = { memberId: "bar#1", address: "bar:1", valueName: "counter" };
+  storage.createGroup({ group: "counter", groupId, ...identity });
+  await cluster.run(cluster.host("bar").close());
+  const host = await cluster.start("bar", { storage });
+  const bar = await cluster.run(host.group("counter", counter, { start: "create" }));
+  const created = await cluster.run(bar.status());
+  assert.notEqual(created.groupId, groupId);
+  assert.notEqual(bar.id, "bar#1");
+  await cluster.run(bar.command("inc", 1));
+  await cluster.run(host.close());
+  const again = await cluster.start("bar", { storage });
+  const restored = await cluster.run(again.group("counter", counter, { start: "create" }));
+  assert.equal(restored.id, bar.id);
+  assert.equal((await cluster.run(restored.status())).groupId, created.groupId);
+  assert.equal(await cluster.run(restored.query("get")), 1);
+  await cluster.close();
+});
