@@ -14,9 +14,11 @@ export type Codecs = {
 
 /** The decoded reply, or a RaftError `encodeFailed` (the call itself has succeeded). */
 export function decodeReply(call: Call, reply: ClientReply, codecs: Codecs): unknown {
-  if (reply.body.length === 0) return undefined;
+  const isAdmin = call.type === "admin";
+  // Of a value's own codec, no bytes at all may be a reply like any other: an empty text, say.
+  if (isAdmin && reply.body.length === 0) return undefined;
   try {
-    const codec = call.type === "admin" ? codecs.adminCodec : codecs.valueCodec;
+    const codec = isAdmin ? codecs.adminCodec : codecs.valueCodec;
     return codec.decode(reply.body);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
