@@ -77,6 +77,11 @@ export type Sessions = {
   newest: Session | null;
   /** Callers' own ids, first come first; null: the reply was dropped. */
   readonly commandIds: Map<string, KeptReply | null>;
+  /**
+   * The same from the oldest one on, for whoever takes them out: a new iterator would pass the places of all
+   * that left since the map was last tidied up. Null while none had to go.
+   */
+  idsToLeave: Iterator<string, undefined> | null;
   oldestReply: KeptReply | null;
   newestReply: KeptReply | null;
   /** Of all replies, and a little for every dropped one. */
@@ -106,6 +111,7 @@ export function createSessions(limits: SessionLimits): Sessions {
     oldest: null,
     newest: null,
     commandIds: new Map(),
+    idsToLeave: null,
     oldestReply: null,
     newestReply: null,
     totalBytes: 0,
@@ -168,15 +174,25 @@ export function raiseFloor(sessions: Sessions, session: Session, floor: number):
       reply = newerOwn;
     }
   }
-  if (dropped !== null) {
-    for (const sequence of dropped) {
-      if (sequence >= floor) continue;
-      dropped.delete(sequence);
-      sessions.totalBytes -= droppedBytes;
-    }
-    if (dropped.size === 0) session.dropped = null;
-  }
+  if (dropped !== null) forgetDropped(sessions, session, dropped, floor);
   session.floor = floor;
+}
+
+/** The marks below the new `floor`, with the same care as the replies: there may be very many. */
+function forgetDropped(
+  sessions: Sessions,
+  session: Session,
+  dropped: Set<number>,
+  floor: number,
+): void {
+  const before = dropped.size;
+  if (floor - session.floor <= before) {
+    for (let sequence = session.floor; sequence < floor; sequence++) dropped.delete(sequence);
+  } else {
+    for (const sequence of dropped) if (sequence < floor) dropped.delete(sequence);
+  }
+  sessions.totalBytes -= (before - dropped.size) * droppedBytes;
+  if (dropped.size === 0) session.dropped = null;
 }
 
 /** Keeps the outcome for retries of this sequence, within the limits. */
@@ -335,7 +351,9 @@ function trimSessions(sessions: Sessions): void {
 function trimCommandIds(sessions: Sessions): void {
   const { commandIds, limits } = sessions;
   while (commandIds.size > limits.maxRetainedCommandIds) {
-    const [id, reply] = commandIds.entries().next().value!;
+    sessions.idsToLeave ??= commandIds.keys();
+    const id = sessions.idsToLeave.next().value!;
+    const reply = commandIds.get(id)!;
     if (reply !== null) removeReply(sessions, reply);
     commandIds.delete(id);
   }
