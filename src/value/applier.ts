@@ -15,9 +15,11 @@ import {
   decodeQueryBody,
   type NameTable,
 } from "./body.js";
+import { encodeWith } from "./encoded.js";
 import { createFreezer, freezeDeep, type Freezer } from "./freeze.js";
 import {
   type Answer,
+  disarm,
   messageOf,
   ownHandler,
   refuseQuery,
@@ -96,7 +98,9 @@ function initialValue(definition: AnyDefinedValue, codec: Codec): unknown {
   try {
     const value: unknown = definition.initial();
     does = "returned what has no encoding";
-    return codec.decode(codec.encode(value));
+    // A codec of somebody's own may make something of a promise.
+    if (disarm(value)) throw new Error("a Promise; it must be synchronous");
+    return codec.decode(encodeWith(codec, value));
   } catch (cause) {
     const why = `value "${definition.name}": initial() ${does}: ${messageOf(cause)}`;
     throw new RaftError("invalidValue", why, { cause });

@@ -10,6 +10,7 @@
 import { RaftError, show } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { handlerOf } from "./define.js";
+import { checkBytes, encodeWith } from "./encoded.js";
 import type { AnyDefinedValue } from "./types.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
@@ -18,6 +19,7 @@ const flagId = 2;
 const maxIdLength = 256;
 /** UTF-8 bytes that one UTF-16 unit takes at most. */
 const maxBytesPerUnit = 3;
+const loneSurrogate = /\p{Surrogate}/u;
 
 export type DecodedBody = {
   readonly name: string;
@@ -28,7 +30,7 @@ export type DecodedBody = {
 
 /**
  * Refuses with `unknownCommand`, `encodeFailed` (the argument), `invalidArgument` (an id that is not
- * 1 to 256 characters).
+ * 1 to 256 characters, or has half a surrogate pair: all of them would become the same id).
  */
 export function encodeCommandBody(
   definition: AnyDefinedValue,
@@ -44,6 +46,12 @@ export function encodeCommandBody(
     throw new RaftError(
       "invalidArgument",
       `option id must be a string of 1 to ${maxIdLength} characters, got ${size}${show(id)}`,
+    );
+  }
+  if (id !== null && loneSurrogate.test(id)) {
+    throw new RaftError(
+      "invalidArgument",
+      `option id must be well-formed Unicode, got a lone surrogate in ${show(id)}`,
     );
   }
   return encodeBody("command", codec, name, hasArg, arg, id);
@@ -91,8 +99,10 @@ function encodeArgBehind(
   arg: unknown,
 ): Uint8Array {
   try {
-    if (codec.encodeBehind !== undefined) return codec.encodeBehind(head, arg);
-    const argBytes = codec.encode(arg);
+    if (codec.encodeBehind !== undefined) {
+      return checkBytes("encodeBehind", codec.encodeBehind(head, arg));
+    }
+    const argBytes = encodeWith(codec, arg);
     const body = new Uint8Array(head.length + argBytes.length);
     body.set(head);
     body.set(argBytes, head.length);

@@ -1,5 +1,6 @@
 /** Running a user's handlers: whatever they do comes out as data, and nothing escapes. */
 import type { Codec } from "../ports.js";
+import { encodeWith } from "./encoded.js";
 import { failed, succeeded } from "./outcomes.js";
 import type { AnyDefinedValue, AppliedInfo, Outcome } from "./types.js";
 
@@ -64,7 +65,7 @@ export function runMutable(
 
 function encodeReply(codec: Codec, name: string, reply: unknown, applied: "no" | "maybe"): Outcome {
   try {
-    return succeeded(codec.encode(reply));
+    return succeeded(encodeWith(codec, reply));
   } catch (error) {
     return failed("encodeFailed", applied, `the reply of command "${name}": ${messageOf(error)}`);
   }
@@ -103,7 +104,7 @@ export function runQuery(
     return refuseQuery("queryFailed", messageOf(error));
   }
   try {
-    return { status: "ok", body: codec.encode(answer) };
+    return { status: "ok", body: encodeWith(codec, answer) };
   } catch (error) {
     return refuseQuery("encodeFailed", `the answer of query "${name}": ${messageOf(error)}`);
   }
@@ -130,7 +131,7 @@ export function unknownName(
  * take the process down, so its rejection is swallowed; the `then` of others is left alone, because
  * for some it starts the work.
  */
-function disarm(result: unknown): boolean {
+export function disarm(result: unknown): boolean {
   if (typeof result !== "object" || result === null || !("then" in result)) return false;
   const { then } = result;
   if (typeof then !== "function") return false;

@@ -13,7 +13,8 @@ import type { Codec } from "../ports.js";
 import { type Applier, setValue } from "./applier.js";
 import { addBytes, type BytesHash } from "./bytes-hash.js";
 import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
-import { messageOf } from "./handlers.js";
+import { encodeWith } from "./encoded.js";
+import { disarm, messageOf } from "./handlers.js";
 import { createReplyHashes } from "./reply-hashes.js";
 import { readSessions, writeSessions } from "./session-bytes.js";
 import type { Sessions } from "./sessions.js";
@@ -74,7 +75,7 @@ function* hashed(
   value: unknown,
   hash: BytesHash | null,
 ): Generator<Uint8Array, void> {
-  const slices = codec.encodeSlices?.(value) ?? [codec.encode(value)].values();
+  const slices = codec.encodeSlices?.(value) ?? [encodeWith(codec, value)].values();
   for (let slice = slices.next(); slice.done !== true; slice = slices.next()) {
     if (hash !== null) addBytes(hash, slice.value);
     yield slice.value;
@@ -112,7 +113,7 @@ export type DecodedSnapshot = {
  * between two slices. Refuses:
  *
  * - `storageCorrupt`: the bytes are no snapshot, or not the one at `meta.index`.
- * - `invalidValue`: an older version of the value wrote it, and `upgrade` is missing or throws.
+ * - `invalidValue`: an older version of the value wrote it, and `upgrade` is missing, throws or returns a promise.
  * - `storageMismatch`: a newer version of the value wrote it.
  */
 export function* decodeSnapshot(
@@ -203,13 +204,13 @@ function checkVersion(definition: AnyDefinedValue, from: number): void {
 function upgraded(definition: AnyDefinedValue, value: unknown, from: number): unknown {
   const { name, version, upgrade } = definition;
   if (upgrade === null || from >= version) return value;
+  const what = `upgrade of value "${name}" from version ${from} to ${version}`;
+  let next: unknown;
   try {
-    return upgrade(value, from);
+    next = upgrade(value, from);
+    if (!disarm(next)) return next;
   } catch (cause) {
-    throw new RaftError(
-      "invalidValue",
-      `upgrade of value "${name}" from version ${from} to ${version} threw: ${messageOf(cause)}`,
-      { cause },
-    );
+    throw new RaftError("invalidValue", `${what} threw: ${messageOf(cause)}`, { cause });
   }
+  throw new RaftError("invalidValue", `${what} returned a promise; it must be synchronous`);
 }

@@ -135,7 +135,7 @@ test("an older version's snapshot without upgrade is refused with the remedy", (
   assert.equal(compatible.lastApplied, 3);
 });
 
-test("a newer version's snapshot, and an upgrade that throws, are refused", () => {
+test("a newer version's snapshot, and an upgrade that throws or is late, are refused", () => {
   const { meta, pieces } = oldSnapshot();
   assert.throws(
     () => restoreSnapshot(newApplier(), { ...meta, valueVersion: 4 }, pieces),
@@ -147,6 +147,11 @@ test("a newer version's snapshot, and an upgrade that throws, are refused", () =
   assert.throws(
     () => restoreSnapshot(newApplier(counterVersion(2, { upgrade })), meta, pieces),
     refusal("invalidValue", /upgrade of value "counter" from version 1 to 2 threw: no n/),
+  );
+  const late = (old: unknown) => Promise.resolve(old);
+  assert.throws(
+    () => restoreSnapshot(newApplier(counterVersion(2, { upgrade: late })), meta, pieces),
+    refusal("invalidValue", /upgrade of value "counter" .* returned a promise; it must be sync/),
   );
 });
 

@@ -1,0 +1,99 @@
+/** Codecs that somebody brings along: what they return by mistake is said, and stops no member. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runInNewContext } from "node:vm";
+import { RaftError } from "../../src/errors.js";
+import type { Codec } from "../../src/ports.js";
+import { encodeCommandBody } from "../../src/value/body.js";
+import { defineValue } from "../../src/value/define.js";
+import { ask, catchUp, counter, LogBuilder, newApplier, show } from "./log.js";
+
+const json: Codec = {
+  encode: (value) => Uint8Array.from(Buffer.from(JSON.stringify({ value }))),
+  decode: (bytes) => (JSON.parse(Buffer.from(bytes).toString()) as { value: unknown }).value,
+};
+
+function bringing(change: object): Codec {
+  return { ...json, ...change };
+}
+
+function refusal(code: string, message: RegExp) {
+  return (error: unknown): boolean =>
+    error instanceof RaftError && error.code === code && message.test(error.message);
+}
+
+test("a codec whose encode returns no bytes is refused before anything is founded on it", () => {
+  const bad: (readonly [unknown, RegExp])[] = [
+    ["[1]", /codec\.encode must return a Uint8Array, got "\[1\]"/],
+    [undefined, /got undefined/],
+    [Promise.resolve(new Uint8Array(1)), /got an object/],
+    [new ArrayBuffer(3), /got an object/],
+  ];
+  for (const [bytes, message] of bad) {
+    const own = bringing({ encode: () => bytes, decode: () => 0 });
+    assert.throws(() => newApplier(counter, { own }), refusal("invalidValue", message));
+  }
+});
+
+test("a reply or an answer of which the codec makes no bytes is encodeFailed, and the value stays", () => {
+  const own = bringing({
+    encode: (value: unknown) => (typeof value === "number" ? undefined : json.encode(value)),
+  });
+  const log = new LogBuilder();
+  const applier = newApplier(counter, { own });
+  const session = log.register().index;
+  const body = Uint8Array.from([1, 3, ...Buffer.from("inc"), ...json.encode(4)]);
+  log.add({ kind: "command", session, sequence: 1, lowestOutstanding: 1, body });
+  const shown = show(catchUp(applier, log));
+  assert.match(shown as string, /^encodeFailed\/no: .*codec\.encode must return a Uint8Array/);
+  assert.deepEqual(applier.value, { n: 0, seen: [] });
+  assert.match(ask(applier, "get") as string, /^encodeFailed: .*codec\.encode must return/);
+});
+
+test("an argument of which the codec makes no bytes is refused to its caller", () => {
+  const text = bringing({ encode: () => "12" });
+  const behind = bringing({ encodeBehind: () => "12" });
+  const refused = [
+    [text, /command "inc" has no encoding: codec\.encode must return a Uint8Array, got "12"/],
+    [behind, /codec\.encodeBehind must return a Uint8Array, got "12"/],
+  ] as const;
+  for (const [own, message] of refused) {
+    assert.throws(
+      () => encodeCommandBody(counter, own, "inc", true, 1, null),
+      refusal("encodeFailed", message),
+    );
+  }
+});
+
+test("bytes of another realm, and Buffers, are bytes", () => {
+  const foreign = runInNewContext("Uint8Array.of(1, 7)") as Uint8Array;
+  for (const bytes of [foreign, Buffer.from([1, 7])]) {
+    const own = bringing({ encode: () => bytes });
+    const body = encodeCommandBody(counter, own, "inc", true, 1, null);
+    assert.deepEqual([...body.subarray(-2)], [1, 7]);
+  }
+});
+
+test("a promise that initial returns is refused, whatever the codec would make of it", () => {
+  const definition = defineValue({
+    name: "late",
+    version: 1,
+    initial: () => Promise.resolve({ n: 0 }),
+    commands: {},
+    queries: {},
+  });
+  assert.throws(
+    () => newApplier(definition, { own: json }),
+    refusal("invalidValue", /initial\(\) returned what has no encoding: a Promise/),
+  );
+});
+
+test("ids that would become the same bytes are refused", () => {
+  for (const id of ["a\ud800", "\udc00b"]) {
+    assert.throws(
+      () => encodeCommandBody(counter, json, "inc", true, 1, id),
+      refusal("invalidArgument", /option id must be well-formed Unicode/),
+    );
+  }
+  assert.ok(encodeCommandBody(counter, json, "inc", true, 1, "a\ud83d\ude00").length > 0);
+});
