@@ -34,7 +34,7 @@ type Common<V> = {
   /** Default: CBOR. */
   readonly codec?: Codec | undefined;
   /** Turns the decoded value of an older version's snapshot into this version's. */
-  readonly upgrade?: ((value: unknown, fromVersion: number) => V) | undefined;
+  readonly upgrade?: ((value: unknown, fromVersion: number) => NoInfer<V>) | undefined;
   /** Other versions that may run beside this one during a rolling upgrade. */
   readonly compatibleVersions?: readonly number[] | undefined;
   /** The part of the value that a call touches; lets the linearizability checker work key by key. */

@@ -174,6 +174,15 @@ defineValue({ name: "x", initial: () => 0, commands: {}, queries: {} });
 // @ts-expect-error commands are missing
 defineValue({ name: "x", version: 1, initial: () => 0, queries: {} });
 
+const grown = { ...base, initial: () => ({ n: 0, unit: "m" }), commands: {}, queries: {} };
+const forgetsUnit = (old: unknown) => ({ n: old as number });
+const returnsNothing = (old: unknown) => void Object.assign(old as object, { unit: "m" });
+
+// @ts-expect-error upgrade forgets a field
+defineValue({ ...grown, upgrade: forgetsUnit });
+// @ts-expect-error upgrade changes the old value and does not return it
+defineValue({ ...grown, upgrade: returnsNothing });
+
 /** An option that may be undefined is handed on as it is, also under `exactOptionalPropertyTypes`. */
 export async function handsOn(
   group: GroupClient<typeof queue>,
