@@ -28,8 +28,9 @@ type EncodeWith = (value: unknown, options: number) => Uint8Array;
  * - Refuses functions, symbols, cycles, objects of other classes (so that none comes back as
  *   something else) and the key `__proto__`, with an Error that says what and where.
  * - Comes back as something else: holes of arrays as undefined, lone surrogates of strings as U+FFFD,
- *   Buffer as Uint8Array, an object without prototype as a plain one. Keys that are symbols, and
- *   properties that are not enumerable, are left out.
+ *   Buffer as Uint8Array, an object without prototype as a plain one, an object that occurs in two places
+ *   as two. Left out are keys that are symbols, properties that are not enumerable, and those that an array,
+ *   Map, Set, Date or typed array has beside its content.
  * - Bytes that it would not write itself are refused; `decode` takes time and memory in proportion to
  *   the length of what it is given.
  *

@@ -94,6 +94,15 @@ test("typed arrays and Buffers come back as the plain kind, on memory of their o
   assert.deepEqual(codec.encode(Buffer.from("abc")), codec.encode(new Uint8Array([97, 98, 99])));
 });
 
+test("an object in two places comes back as two, and what has content without what hangs on it", () => {
+  const shared = { n: 1 };
+  const list = Object.assign([1], { extra: 2 });
+  const value = { a: shared, b: shared, list, map: Object.assign(new Map(), { extra: 2 }) };
+  const copy = roundTrip(value) as typeof value;
+  assert.notEqual(copy.a, copy.b);
+  assert.deepEqual(copy, { a: { n: 1 }, b: { n: 1 }, list: [1], map: new Map() });
+});
+
 test("encode returns bytes of its own that later calls leave alone", () => {
   const first = codec.encode({ a: "first", n: [1, 2, 3] });
   const before = Uint8Array.from(first);
