@@ -18,7 +18,7 @@ export type CallOptions = {
 
 export type CommandOptions = CallOptions & {
   /**
-   * The caller's own idempotency key, 1 to 256 characters: a repeat with the same key, from any
+   * The caller's own idempotency key, 1 to 256 characters of well-formed Unicode: a repeat with the same key, from any
    * process, within the next `maxRetainedCommandIds` such commands returns the first one's reply.
    */
   readonly id?: string | undefined;
