@@ -100,3 +100,18 @@ test("a write of the calling thread that fails rejects, and does not throw", asy
   const wrote = file.write(0, [block(1, 4)], true);
   await assert.rejects(wrote, { code: "ENOSPC" });
 });
+
+test("a directory that cannot be made where its parent is there is refused, not tried for ever", async () => {
+  const path = join(dir, "data");
+  const real = nodeFs.promises.mkdir.bind(nodeFs.promises);
+  mock.method(nodeFs.promises, "mkdir", async (at: string, options?: { recursive?: boolean }) => {
+    if (at !== path) return real(at, options);
+    assert.notEqual(
+      options?.recursive,
+      true,
+      "Node would go round for ever, on a thread of its pool",
+    );
+    throw Object.assign(new Error("no such file or directory"), { code: "ENOENT" });
+  });
+  await assert.rejects(nodeFileSystem.makeDirectory(path), { code: "ENOENT" });
+});

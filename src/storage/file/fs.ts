@@ -160,13 +160,28 @@ async function makeDirectory(path: string): Promise<void> {
   const parent = dirname(resolve(path));
   const existed = await isThere(path);
   if (!existed && parent !== resolve(path)) await makeDirectory(parent);
-  await nodeFs.promises.mkdir(path, { recursive: true });
+  await makeOne(path, existed);
   try {
     await syncDirectory(parent);
   } catch (error) {
     // What is in a directory that this user may not even read was made by another one.
     if (!existed || !["EACCES", "EPERM"].includes(systemCode(error))) throw error;
   }
+}
+
+/**
+ * Its parent is there. Where the system says ENOENT all the same (`/proc`, an automounter without such a mount), Node's
+ * recursive way goes from the one to the other for ever: it is for what is there already.
+ */
+async function makeOne(path: string, existed: boolean): Promise<void> {
+  if (!existed) {
+    try {
+      return await nodeFs.promises.mkdir(path);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+  }
+  await nodeFs.promises.mkdir(path, { recursive: true });
 }
 
 async function syncDirectory(path: string): Promise<void> {
