@@ -16,7 +16,6 @@ import { RaftError } from "../errors.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { checkOptions, checkSeed, checkValue, checkWorkload } from "./checks.js";
 import { faultNames } from "./nemesis.js";
-import { reproduce } from "./shrink.js";
 import { runSimulation, type SimulationOptions, type SimulationResult } from "./simulation.js";
 import type { Workload } from "./workload.js";
 
@@ -62,7 +61,8 @@ export async function simulate(options: SimulateOptions): Promise<SimulationResu
     // A call of the workload that is none: nothing of ours has failed.
     if (cause instanceof RaftError && cause.code === "invalidArgument") throw cause;
     const diverged = failure.message.includes("deterministic");
-    const message = `${failure.message}\nat ${failure.atMs} ms; again with: ${reproduce(options)}`;
+    const again = `again with the same value, workload and options, seed: ${JSON.stringify(options.seed)}`;
+    const message = `${failure.message}\nat ${failure.atMs} ms; ${again}`;
     throw new RaftError(diverged ? "divergence" : "internal", message, { cause });
   }
   return result;

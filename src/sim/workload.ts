@@ -12,6 +12,9 @@ export type WorkloadCall = {
 export type Workload = {
   /** The next call of one client. All chance has to come from `random`. */
   next(random: SeededRandom, client: number): WorkloadCall;
-  /** What tells one command from every other, if there is such a thing: then each is applied once. */
+  /**
+   * What tells one command from every other, if there is such a thing: then each is seen to be applied once. Needed by
+   * a value whose handlers look at `applied`: only so does the checker know what they were told; else it tells them zeros.
+   */
   identify?(name: string, arg: unknown): string | number | null;
 };

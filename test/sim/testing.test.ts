@@ -49,6 +49,33 @@ test("a handler that draws lots is found out", async () => {
   });
 });
 
+test("leases by the handlers' clock are judged by it where the workload identifies its commands", async () => {
+  const lease = defineValue({
+    name: "lease",
+    version: 1,
+    initial: () => ({ owner: "", untilMs: 0 }),
+    commands: {
+      acquire: (held, { owner }: { owner: string; op: number }, { timeMs }) =>
+        held.untilMs > timeMs && held.owner !== owner
+          ? { reply: false, value: held }
+          : { reply: true, value: { owner, untilMs: timeMs + 100 } },
+    },
+    queries: { owner: ({ owner }) => owner },
+  });
+  let op = 0;
+  const next: Workload["next"] = (random) => {
+    if (random.below(4) === 0) return { kind: "query", name: "owner", arg: undefined };
+    const arg = { owner: `client ${random.below(3)}`, op: (op += 1) };
+    return { kind: "command", name: "acquire", arg };
+  };
+  const identify: Workload["identify"] = (_name, arg) => (arg as { op: number }).op;
+  const run = { value: lease, seed: 3, durationMs: 5000 };
+  await simulate({ ...run, workload: { next, identify } });
+  await assert.rejects(simulate({ ...run, workload: { next } }), {
+    message: /not linearizable[^]*needs `identify`[^]*same value, workload and options, seed: 3$/,
+  });
+});
+
 test("a fault that does not exist is refused by name", async () => {
   await assert.rejects(
     simulate({ value: queue, workload, seed: 1, faults: ["earthquake"] }),
