@@ -252,6 +252,10 @@ function removalForced(
   id: string,
 ): void {
   const resolved = resolveMember(state, id);
+  if (resolved === state.self.id) {
+    const why = `forceRemove: ${id} is the member that is asked; ask one that is to go on without it`;
+    throw new RaftError("invalidArgument", why);
+  }
   const request = wait(state, sink, callerRequest, "admin", 0, 0, null, () => encode(state, null));
   const nowMs = state.services.clock.nowMs();
   state.services.logger.warn(

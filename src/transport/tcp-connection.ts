@@ -284,10 +284,13 @@ export class TcpConnection implements Connection {
     if (this.#state === "closing") {
       this.#end(this.#unsent());
     } else if (this.#side === "dialled" && !this.#reader.greeted) {
+      const isTls = "encrypted" in this.#socket;
+      const either = isTls
+        ? "that does not accept this side's certificate"
+        : "that speaks TLS and was dialled without";
       this.#break(
         "connectFailed",
-        "the other side hung up without a word: no rafted-value port, one that speaks TLS and was " +
-          "dialled without, or one that is full",
+        `the other side hung up without a word: no rafted-value port, one ${either}, or one that is full`,
       );
     } else {
       const where = this.#reader.midFrame ? "in the middle of a frame" : "without a farewell";

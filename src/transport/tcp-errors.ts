@@ -1,4 +1,5 @@
 /** What the system's error codes mean, in words for an operator. */
+import type { TLSSocket } from "node:tls";
 
 const reasons: Readonly<Record<string, string>> = Object.freeze({
   ECONNREFUSED: "nobody listens there; is it running, and is the port right?",
@@ -20,6 +21,7 @@ const reasons: Readonly<Record<string, string>> = Object.freeze({
   ERR_SSL_WRONG_VERSION_NUMBER: "the other side speaks no TLS",
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "the other side speaks no TLS",
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: "the other side asks for a certificate",
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "the other side shows no certificate",
 });
 
 /** One line: what happened, and the system's code. */
@@ -32,6 +34,15 @@ export function reasonOf(error: Error & { readonly code?: unknown }): string {
   if (code === null) return firstLine(error.message);
   const known = reasons[code];
   return known === undefined ? `${firstLine(error.message)} (${code})` : `${known} (${code})`;
+}
+
+/** Why a side that was accepted is turned out before it has spoken. */
+export function refusalOf(error: Error, socket: Pick<TLSSocket, "authorizationError">): string {
+  // A string at run time, whatever its type says. Node hangs up on such a certificate and calls that a reset.
+  const code: unknown = socket.authorizationError;
+  return typeof code === "string"
+    ? reasonOf(Object.assign(new Error(code), { code }))
+    : reasonOf(error);
 }
 
 function firstLine(text: string): string {

@@ -6,6 +6,7 @@
  */
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
+import type { TLSSocket } from "node:tls";
 import { getHeapStatistics } from "node:v8";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
@@ -15,7 +16,7 @@ import { nodeTls } from "./node-tls.js";
 import { SharedSums } from "./shared-sums.js";
 import { formatAddress, parseAddress, type TcpAddress } from "./tcp-address.js";
 import { TcpConnection, type TcpShared } from "./tcp-connection.js";
-import { reasonOf } from "./tcp-errors.js";
+import { reasonOf, refusalOf } from "./tcp-errors.js";
 import { completeLimits, type TcpLimits } from "./tcp-limits.js";
 import { clientTls, serverTls, type TlsOptions, verifyTls } from "./tls-options.js";
 
@@ -217,8 +218,9 @@ class TcpListener implements Listener {
       this.#shaking.delete(remoteOf(socket));
       this.#serve(socket);
     });
-    server.on("tlsClientError", (error: Error, socket: Socket) => {
-      logger?.warn({ remote: remoteOf(socket) }, `TLS handshake refused: ${reasonOf(error)}`);
+    server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+      const reason = refusalOf(error, socket);
+      logger?.warn({ remote: remoteOf(socket) }, `TLS handshake refused: ${reason}`);
       socket.destroy();
     });
   }

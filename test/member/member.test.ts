@@ -347,6 +347,7 @@ describe("administrative requests", () => {
     ["transfer", { id: "z" }, "notMember"],
     ["transfer", {}, "invalidArgument"],
     ["forceRemove", { id: "z" }, "notMember"],
+    ["forceRemove", { id: "a" }, "invalidArgument"],
     ["changeConfig", { heartbeatMs: -1 }, "invalidConfig"],
     ["changeConfig", 7, "invalidConfig"],
     ["join", { memberId: "nohash" }, "invalidArgument"],
