@@ -26,6 +26,8 @@ export const buildProject = {
   tsconfig: "tsconfig.json",
   outDir: "build",
   sources: ["src", "test", "bench", "examples"].map((folder) => ({ from: folder, to: folder })),
+  // Examples import the package by its name; they mean the code beside them, and not what was built last.
+  isPackage: true,
 };
 
 /** Every file under a folder, as paths relative to the root, sorted; empty when there is no such folder. */
@@ -75,6 +77,19 @@ function removeOrphans(project, outputs) {
   }
 }
 
+/** The package's name stands for what was compiled to `outDir`, within it. */
+function writePackage({ outDir }) {
+  const { name, version, type, exports } = JSON.parse(
+    readFileSync(join(root, "package.json"), "utf8"),
+  );
+  const own = Object.entries(exports).map(([key, target]) => [
+    key,
+    target.default.replace("./dist/", "./src/"),
+  ]);
+  const text = JSON.stringify({ name, version, type, exports: Object.fromEntries(own) }, null, 2);
+  writeFileSync(join(root, outDir, "package.json"), `${text}\n`);
+}
+
 /** Runs a program of node_modules and gives its exit code and all that it said. */
 export function runTool(script, args, options = {}) {
   const path = join(root, "node_modules", script);
@@ -122,6 +137,7 @@ export async function compile(project) {
     result = await runTool("typescript/bin/tsc", args);
   }
   removeOrphans(project, outputs);
+  if (project.isPackage === true) writePackage(project);
   if (result.code === 0) {
     mkdirSync(dirname(stampFile), { recursive: true });
     writeFileSync(stampFile, stamp);

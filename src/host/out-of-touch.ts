@@ -16,6 +16,8 @@ import { askToMove } from "./join.js";
 const silentTimeouts = 4;
 const leastSilenceMs = 1000;
 const askTimeoutMs = 2000;
+/** While `host.group` waits for a leader, so that it can tell it. */
+const lookEveryMs = 250;
 /** Groups that ask at the same time: a host may have thousands, and each call takes connections of its own. */
 const maxAsking = 16;
 /** A group that asked in vain leaves the others a turn; the pause doubles up to this. */
@@ -87,18 +89,27 @@ export async function settleIn(
 ): Promise<void> {
   if (!isElsewhere(context, group)) return;
   group.asking = true;
-  const looking = lookAround(context, group).catch((error: unknown) => {
-    logOutOfTouch(context, group, error);
-  });
+  let looking: Promise<void> | null = null;
+  const look = (): void => {
+    looking ??= lookAround(context, group)
+      .catch((error: unknown) => logOutOfTouch(context, group, error))
+      .finally(() => (looking = null));
+  };
   try {
-    const patienceMs = Math.min(timeoutMs, patienceOf(group));
-    const isHeard = await hearLeader(context, group, patienceMs, signal);
+    const untilMs = context.clock.nowMs() + Math.min(timeoutMs, patienceOf(group));
+    let isHeard = false;
+    for (let leftMs = 1; !isHeard && leftMs > 0 && group.ended === null;) {
+      // Again and again: who answers knows more of the others a moment later.
+      look();
+      leftMs = untilMs - context.clock.nowMs();
+      isHeard = await hearLeader(context, group, Math.min(leftMs, lookEveryMs), signal);
+    }
     if (isHeard) await tellAddress(context, group, timeoutMs, signal);
   } catch (error) {
     if (signal.aborted) throw error;
     logOutOfTouch(context, group, error);
   } finally {
-    void looking.then(() => (group.asking = false));
+    void Promise.resolve(looking).then(() => (group.asking = false));
   }
 }
 
