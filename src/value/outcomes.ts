@@ -3,7 +3,8 @@ import type { Outcome } from "./types.js";
 import type { ByteReader, ByteWriter } from "./byte-stream.js";
 import { encodeUtf8 } from "./utf8.js";
 
-const maxMessageLength = 1024;
+/** Of an error's text, in UTF-16 units; the rest of a longer one is cut off. */
+export const maxMessageLength = 512;
 
 /** The order is the format of snapshots: append only. */
 const statuses = [

@@ -11,7 +11,7 @@
  */
 import type { GroupConfig } from "../core/types.js";
 import { IntegerMap } from "../integer-map.js";
-import { failed } from "./outcomes.js";
+import { failed, maxMessageLength } from "./outcomes.js";
 import type { Outcome } from "./types.js";
 
 export type SessionLimits = Pick<
@@ -267,8 +267,10 @@ export function findCommandId(sessions: Sessions, id: string): Outcome | null {
 // ---------------------------------------------------------------------------------------------
 // Keeping and dropping
 
+/** Not the length of an error's text: engines word theirs differently, and members are to drop the same. */
 function costOf(outcome: Outcome): number {
-  return outcome.body.length + keptOverheadBytes;
+  const bodyBytes = outcome.status === "ok" ? outcome.body.length : maxMessageLength;
+  return bodyBytes + keptOverheadBytes;
 }
 
 /** Adds to the newest end of the list, without a look at the limits. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Applier, applyEntry, cloneApplier } from "../../src/value/applier.js";
+import { defineValue } from "../../src/value/define.js";
 import { findOutcome, keepReply } from "../../src/value/sessions.js";
 import { catchUp, copyBySnapshot, fingerprint, LogBuilder, newApplier, show } from "./log.js";
 
@@ -320,4 +321,33 @@ test("a clone goes its own way", () => {
   assert.notDeepEqual(fingerprint(clone), before);
   keepReply(clone.sessions, clone.sessions.byId.get(session)!, 3, catchUp(applier, log));
   assert.equal(applier.sessions.byId.get(session)!.kept.size, 2);
+});
+
+test("what is kept does not depend on the text of an error, which another engine may word otherwise", () => {
+  const failing = (text: string) =>
+    defineValue({
+      name: "counter",
+      version: 1,
+      initial: () => 0,
+      commands: {
+        inc: (n) => ({ reply: n + 1, value: n + 1 }),
+        fail: (): { reply: number; value: number } => {
+          throw new Error(text);
+        },
+      },
+      queries: {},
+    });
+  const terse = failing("no");
+  const wordy = failing("Cannot read properties of undefined ".repeat(30));
+  const log = new LogBuilder(terse, { maxReplyBytesPerSession: 4096 });
+  const appliers = [newApplier(terse), newApplier(wordy)];
+  const session = log.register().index;
+  for (let sequence = 1; sequence <= 40; sequence++) {
+    log.command(session, sequence, sequence % 5 === 0 ? "inc" : "fail", undefined, { lowest: 1 });
+    for (const applier of appliers) catchUp(applier, log);
+    const [one, other] = appliers.map((applier) => keptOf(applier, session));
+    assert.deepEqual(one, other);
+  }
+  assert.ok(keptOf(appliers[0]!, session).length < 40, "some had to go");
+  for (const applier of appliers) assert.ok(applier.sessions.totalBytes <= 4096 + 40 * 16);
 });
