@@ -102,14 +102,16 @@ export function registration(request: number, nowMs: number): Call {
   return createCall("register", request, "", "leader", emptyBytes, nowMs, Infinity, ignore, ignore);
 }
 
-/** As a registration: its answers are events. */
+/** Has no deadline either: its answers are events. */
 export function subscription(
   request: number,
+  target: Target,
   body: Uint8Array,
   nowMs: number,
   stream: EventStream,
 ): Call {
-  const call = createCall("admin", request, "", "near", body, nowMs, Infinity, ignore, ignore);
+  const fail = (error: Error): void => stream.fail(error);
+  const call = createCall("admin", request, "", target, body, nowMs, Infinity, ignore, fail);
   call.verb = "subscribe";
   call.stream = stream;
   return call;

@@ -208,7 +208,7 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
   events(options?: {
     readonly signal?: AbortSignal | undefined;
   }): AsyncIterableIterator<GroupEvent> {
-    return subscribe(this.#dispatcher, this.#adminCodec, this.#clock, options);
+    return subscribe(this.#dispatcher, this.#home, this.#adminCodec, this.#clock, options);
   }
 
   admin<V extends keyof AdminVerbs>(

@@ -64,7 +64,10 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
     const refusal = this.closed
       ? new RaftError("closed", `${label(call)}: ${this.#caller} is closed`)
       : this.#ledger.refusal(call);
-    if (refusal !== null) return call.reject(refusal);
+    if (refusal !== null) {
+      call.done = true;
+      return call.reject(refusal);
+    }
     if (call.type === "command") this.#openSession();
     this.#ledger.add(call);
     this.#waitingRoom(call).push(call);
@@ -90,13 +93,10 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
       if (call.stream !== null) {
         this.#finish(call);
         call.stream.end({ type: "closed" });
-      } else
-        this.#fail(
-          call,
-          "closed",
-          `${label(call)}: ${this.#caller} was closed`,
-          appliedSoFar(call),
-        );
+        continue;
+      }
+      const why = `${label(call)}: ${this.#caller} was closed`;
+      this.#fail(call, "closed", why, appliedSoFar(call));
     }
     this.#ledger.close();
     this.connections.close(gone);
@@ -377,7 +377,6 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   #reject(call: Call, error: RaftError): void {
     if (!this.#finish(call)) return;
     if (call.type === "register") this.#registrationFailed(call.owner!, error);
-    else if (call.stream !== null) call.stream.fail(error);
     else call.reject(error);
   }
 

@@ -4,6 +4,7 @@ import { IntegerMap } from "../integer-map.js";
 import type { Clock } from "../ports.js";
 import { type Call, isCounted, label } from "./call.js";
 import { DeadlineWheel } from "./deadlines.js";
+import { maxSubscriptions } from "./options.js";
 import { Signals } from "./signals.js";
 
 export type LedgerLimits = {
@@ -64,6 +65,12 @@ export class Ledger {
     if (size > maxBodyBytes) {
       const why = `${label(call)} is ${size} bytes long; no group takes more than ${maxBodyBytes}`;
       return new RaftError("commandTooLarge", why);
+    }
+    if (call.stream !== null && this.demand.streams >= maxSubscriptions) {
+      const why =
+        `events: ${maxSubscriptions} streams of events are read already (maxSubscriptions); end one, ` +
+        `by its signal or by leaving its loop`;
+      return new RaftError("overloaded", why);
     }
     if (!isCounted(call)) return null;
     if (this.#count >= maxOutstanding) {

@@ -6,6 +6,8 @@ import type { CallOptions } from "./types.js";
 export const defaultTimeoutMs = 5000;
 /** Calls without an answer. A host of the defaults takes so many of one client, and refuses more. */
 export const defaultMaxOutstanding = 65_536;
+/** Streams of events that one client may read. A host takes so many of one client, and refuses more. */
+export const maxSubscriptions = 64;
 const maxNameLength = 256;
 const maxHosts = 64;
 

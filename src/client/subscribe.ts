@@ -5,9 +5,13 @@ import type { Dispatcher } from "./dispatcher.js";
 import { EventStream } from "./events.js";
 import { callOptionNames, checkCallOptions, signalOf } from "./options.js";
 
-/** The stream subscribes when it is first read, and ends on abort and when the client is closed. */
+/**
+ * The stream subscribes when it is first read, and ends on abort and when the client is closed. `home`: the only
+ * member whose events they are, or null.
+ */
 export function subscribe(
   dispatcher: Dispatcher,
+  home: string | null,
   codec: Codec,
   clock: Clock,
   options: { readonly signal?: AbortSignal | undefined } | undefined,
@@ -26,7 +30,8 @@ export function subscribe(
     if (signal?.aborted === true) return stream.end();
     signal?.addEventListener("abort", abort, { once: true });
     const request = dispatcher.nextRequest();
-    call = subscription(request, codec.encode(null), clock.nowMs(), stream);
+    const target = home === null ? "near" : { address: home };
+    call = subscription(request, target, codec.encode(null), clock.nowMs(), stream);
     dispatcher.submit(call);
   };
   const finish = (): void => {

@@ -110,7 +110,10 @@ export interface GroupClient<D extends AnyDefinedValue> {
     ...rest: [...args: QueryArgs<D, N>, options?: CallOptions]
   ): Promise<QueryAnswer<D, N>>;
   status(options?: CallOptions): Promise<GroupStatus>;
-  /** Current role and leader first, then changes; a slow reader sees the newest of each kind. */
+  /**
+   * Current role and leader first, then changes; a slow reader sees the newest of each kind. A handle tells of its
+   * own member, `connect` of any. Of one client 64 may be read at a time: one more rejects with `overloaded`.
+   */
   events(options?: {
     readonly signal?: AbortSignal | undefined;
   }): AsyncIterableIterator<GroupEvent>;

@@ -2,6 +2,7 @@
 import { maxItemsPerFrame } from "../codec/requests.js";
 import { sendFrame } from "../codec/send-frame.js";
 import { encodeFrame } from "../codec/wire.js";
+import { maxSubscriptions } from "../client/options.js";
 import type { GroupEvent } from "../client/types.js";
 import type { ClientReply, ClientRequest, Frame, LeaderHint } from "../codec/types.js";
 import { emptyBytes, Slab, utf8 } from "../codec/bytes.js";
@@ -13,7 +14,6 @@ import { refuseAll, type Requester } from "./intake.js";
 import { owedBytes } from "./owed.js";
 import type { TurnFlusher } from "./turns.js";
 
-const maxSubscriptions = 64;
 /** More than this unread: events wait, the newest of each kind (bounded and coalescing). */
 const notifyQueueBytes = 256 * 1024;
 /** Bytes of a reply beside its body, at most. */

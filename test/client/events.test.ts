@@ -1,6 +1,7 @@
 /** `events()`: the present first, the newest of each kind, over reconnects, without end or leak. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { maxSubscriptions } from "../../src/client/options.js";
 import type { GroupEvent } from "../../src/client/types.js";
 import { World } from "./world.js";
 
@@ -134,6 +135,37 @@ describe("events", () => {
     const error = await world.error(events.next());
     assert.equal(error.code, "unknownGroup");
     assert.equal(await next(world, events), null);
+  });
+
+  test("of more streams than a host takes of one client are refused at once, until one ends", async () => {
+    const world = await World.create(2);
+    const client = world.client();
+    const streams = Array.from({ length: maxSubscriptions }, () => client.events());
+    for (const events of streams) await next(world, events);
+    const tooMany = client.events();
+    const error = await world.error(tooMany.next());
+    assert.equal(error.code, "overloaded");
+    assert.match(error.message, /64 streams of events .* already \(maxSubscriptions\)/);
+    assert.equal(await next(world, tooMany), null);
+    await world.value(streams[0]!.return!());
+    assert.ok((await next(world, client.events())) !== null);
+    world.host("a").notifyAll(role(9));
+    assert.deepEqual(await next(world, streams[1]!), role(9));
+  });
+
+  test("outlast an overload, and those of a member's own handle go to no other member", async () => {
+    const world = await World.create(2);
+    let refusals = 3;
+    world.host("a").answer = () => {
+      refusals -= 1;
+      return refusals < 0 ? "serve" : { status: "overloaded" };
+    };
+    const client = world.client({ home: "a:1" });
+    const events = client.events();
+    assert.ok((await next(world, events)) !== null);
+    const subscribed = (id: string): number =>
+      [...world.host(id).links].reduce((sum, link) => sum + link.subscriptions.size, 0);
+    assert.deepEqual([subscribed("b"), refusals], [0, -1]);
   });
 
   test("keep their connection honest", async () => {

@@ -251,8 +251,8 @@ export class FakeLink implements ConnectionHandlers {
     for (const request of requests) {
       const reply = this.#answer(request);
       if (reply !== null) replies.push(reply);
-      if (request.type === "admin" && request.verb === "subscribe")
-        subscribed.push(request.request);
+      const isSubscribe = request.type === "admin" && request.verb === "subscribe";
+      if (isSubscribe && reply?.status === "ok") subscribed.push(request.request);
     }
     this.reply(replies);
     for (const request of subscribed) this.#subscribed(request);
