@@ -13,7 +13,8 @@ export async function handOver(
   context: HostContext,
   groups: readonly HostedGroup[],
 ): Promise<void> {
-  await Promise.all(groups.map((group) => handOverOne(context, group)));
+  // A second request would take the first one back, and end the member that waits for it.
+  await Promise.all(groups.map((group) => (group.handingOver ??= handOverOne(context, group))));
 }
 
 async function handOverOne(context: HostContext, group: HostedGroup): Promise<void> {

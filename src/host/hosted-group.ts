@@ -52,6 +52,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   place = -1;
   /** Set once the member has ended: why, or null for an orderly end. */
   ended: { readonly error: RaftError | null } | null = null;
+  /** It is about to be stopped: the attempt to leave its leadership to somebody else. */
+  handingOver: Promise<void> | null = null;
   readonly #context: HostContext;
   readonly #onEnded: (group: HostedGroup, error: RaftError | null) => void;
   #hintWanted = false;

@@ -184,6 +184,30 @@ describe("closing", () => {
     await cluster.close();
   });
 
+  test("twice hands leadership over all the same, also to one that lags", async () => {
+    const cluster = new Cluster();
+    const handles = await cluster.group("counter", counter, ids);
+    await cluster.pass(1000);
+    const [leader] = cluster.leaders("counter");
+    const handle = handles[ids.indexOf(leader!)]!;
+    const { term } = await cluster.run(handle.status());
+    await cluster.run(handle.command("inc", 1));
+    const others = ids.filter((id) => id !== leader).map((id) => cluster.clocks.get(id)!);
+    for (const clock of others) clock.freeze();
+    const lag = Promise.allSettled([handle.command("inc", 1)]);
+    await cluster.pass(50);
+    const closing = Promise.all([handle.close(), handle.close(), cluster.host(leader!).close()]);
+    await cluster.pass(50);
+    for (const clock of others) clock.thaw();
+    await cluster.run(closing);
+    assert.deepEqual(await lag, [{ status: "fulfilled", value: 2 }]);
+    cluster.hosts.delete(leader!);
+    const [next] = cluster.leaders("counter");
+    assert.ok(next !== undefined, "somebody leads without an election timeout");
+    assert.equal(cluster.host(next).memberOf("counter")!.term, term + 1);
+    await cluster.close();
+  });
+
   test("is idempotent, resolves `closed`, and answers every caller", async () => {
     const cluster = new Cluster();
     const [foo] = await cluster.group("counter", counter, ["foo", "bar"]);
