@@ -7,8 +7,8 @@ const MiB = 1024 * KiB;
 
 export type HostLimits = {
   /**
-   * Bytes that wait for one member's next turn, and frames of clients that wait for it on the whole host;
-   * beyond, callers hear `overloaded`.
+   * Bytes that wait for one member's next turn, its queries that wait for an answer, and frames of clients that
+   * wait for their turn on the whole host: so many each. Beyond, callers hear `overloaded`.
    */
   readonly maxInboxBytes: number;
   /**

@@ -2,7 +2,7 @@
 import { emptyBytes } from "../codec/bytes.js";
 import { answerQuery } from "../replica.js";
 import { hookQuery } from "./hooks.js";
-import { refuseIfFull } from "./replies.js";
+import { refuseIfFull, refuseOverloaded } from "./replies.js";
 import { type MemberState, post, wait } from "./state.js";
 import type { ReplySink } from "./types.js";
 import { takeRequest } from "./waiting.js";
@@ -14,6 +14,9 @@ export function queryRequested(
   body: Uint8Array,
 ): void {
   if (refuseIfFull(state, sink, callerRequest, body.length)) return;
+  // Without a majority nobody is answered until the leader gives up, and the bodies of all are kept until then.
+  const keptBytes = state.waiting.queryBytes + body.length;
+  if (keptBytes > state.maxInboxBytes) return refuseOverloaded(state, sink, callerRequest);
   const request = wait(state, sink, callerRequest, "query", 0, 0, body);
   const nowMs = state.services.clock.nowMs();
   post(state, { type: "readRequested", request, nowMs }, body.length);

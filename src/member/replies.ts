@@ -56,8 +56,12 @@ export function refuseIfFull(
   bodyBytes: number,
 ): boolean {
   if (!isInboxFull(state, bodyBytes)) return false;
-  replyError(sink, request, "overloaded", "no", refusalText(state, "overloaded"));
+  refuseOverloaded(state, sink, request);
   return true;
+}
+
+export function refuseOverloaded(state: MemberState, sink: ReplySink, request: number): void {
+  replyError(sink, request, "overloaded", "no", refusalText(state, "overloaded"));
 }
 
 /** What callers are told when the member ends; proposals may have been applied all the same. */

@@ -28,14 +28,17 @@ export type Waiting = {
   /** By session, then by sequence; sessions of which nobody waits right now may be among them. */
   readonly bySession: Map<number, IntegerMap<Waiter>>;
   readonly byNonce: Map<number, Waiter>;
+  /** Of the queries among them. */
+  queryBytes: number;
 };
 
 export function createWaiting(): Waiting {
-  return { byRequest: new IntegerMap(), bySession: new Map(), byNonce: new Map() };
+  return { byRequest: new IntegerMap(), bySession: new Map(), byNonce: new Map(), queryBytes: 0 };
 }
 
 export function addWaiter(waiting: Waiting, waiter: Waiter): void {
   waiting.byRequest.set(waiter.requestId, waiter);
+  if (waiter.body !== null) waiting.queryBytes += waiter.body.length;
   if (waiter.kind === "command") {
     let sequences = waiting.bySession.get(waiter.session);
     if (sequences === undefined) {
@@ -81,6 +84,7 @@ export function takeRequest(waiting: Waiting, requestId: number): Waiter | null 
   const waiter = waiting.byRequest.get(requestId);
   if (waiter === undefined) return null;
   waiting.byRequest.delete(requestId);
+  if (waiter.body !== null) waiting.queryBytes -= waiter.body.length;
   if (waiter.kind === "command") {
     const sequences = waiting.bySession.get(waiter.session)!;
     unlink(sequences, waiter);
@@ -114,6 +118,7 @@ export function takeAll(waiting: Waiting): Waiter[] {
   waiting.byRequest.clear();
   waiting.bySession.clear();
   waiting.byNonce.clear();
+  waiting.queryBytes = 0;
   return taken;
 }
 

@@ -66,3 +66,27 @@ describe("a long backlog", () => {
     );
   });
 });
+
+describe("queries that wait for an answer", () => {
+  test("are bounded in bytes, by what a member's inbox may hold", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const ask = (request: number): void => {
+      const body = new Uint8Array(400_000);
+      lab.member.request(lab.sink, { type: "query", request, stale: false, body });
+      lab.settle();
+    };
+    for (const request of [10, 11, 12]) ask(request);
+    const told = (request: number): string[] => lab.repliesTo(request).map((each) => each.status);
+    assert.deepEqual([10, 11, 12].map(told), [[], [], ["overloaded"]]);
+    assert.equal(lab.repliesTo(12)[0]!.applied, "no");
+    lab.acknowledge();
+    assert.deepEqual(
+      [10, 11].map((request) => told(request).length),
+      [1, 1],
+    );
+    for (const request of [13, 14, 15]) ask(request);
+    assert.deepEqual([13, 14, 15].map(told), [[], [], ["overloaded"]]);
+  });
+});
