@@ -53,7 +53,7 @@ export function createMemberState(options: MemberOptions): MemberState {
     divergedAt: null,
     election: null,
     lastHeardMs: clock.nowMs(),
-    storageFailed: false,
+    storageFailure: null,
     stopped: false,
   };
   const init: ReplicaInit = {

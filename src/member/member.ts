@@ -196,8 +196,8 @@ export class Member {
 
   storageFailed(message: string): void {
     const state = this.#state;
-    if (state.stopped || state.storageFailed) return;
-    state.storageFailed = true;
+    if (state.stopped || state.storageFailure !== null) return;
+    state.storageFailure = message;
     state.services.notify({ type: "storage", message });
     snapshotLost(state);
     snapshotPiecesFailed(state);

@@ -21,7 +21,7 @@ export function snapshotPieceRequested(
     const why = `member ${state.self.id} has no storage of the group yet`;
     return replyError(sink, callerRequest, "unavailable", "no", why);
   }
-  if (state.storageFailed) {
+  if (state.storageFailure !== null) {
     return replyError(sink, callerRequest, "storageFailed", "no", readingFailed(state));
   }
   const request = wait(state, sink, callerRequest, "piece");

@@ -44,8 +44,8 @@ export type MemberState = {
   election: SetTimer | null;
   /** When a peer's message last came in; at first, when the member began. */
   lastHeardMs: number;
-  /** Storage will answer nothing any more. */
-  storageFailed: boolean;
+  /** Why storage will answer nothing any more, or null. */
+  storageFailure: string | null;
   stopped: boolean;
 };
 

@@ -15,7 +15,7 @@ export function groupStatus(state: MemberState): GroupStatus {
       address: addressOf(state, member.id) ?? member.address,
       state: member.state,
       matchIndex: member.matchIndex,
-      lastContactMs: member.lastContactMs,
+      lastContactMs: member.lastContactMs === null ? null : Math.round(member.lastContactMs),
       unresponsive: member.unresponsive,
     };
   });
@@ -75,6 +75,8 @@ export function currentEvents(state: MemberState): readonly GroupEvent[] {
     membersEvent(core.membership),
     { type: "config", config: core.config },
   ];
-  if (state.divergedAt !== null) events.push({ type: "divergence", index: state.divergedAt });
+  const { divergedAt, storageFailure } = state;
+  if (divergedAt !== null) events.push({ type: "divergence", index: divergedAt });
+  if (storageFailure !== null) events.push({ type: "storage", message: storageFailure });
   return events;
 }

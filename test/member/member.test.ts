@@ -328,7 +328,16 @@ describe("storage that fails", () => {
     lab.command(10, session, 1, "inc", 1);
     lab.settle();
     assert.equal(lab.repliesTo(10)[0]?.applied, "no");
-    assert.ok(lab.events.some((event) => event.type === "storage"));
+    const failure = { type: "storage", message: "no space left" } as const;
+    assert.deepEqual(
+      lab.events.filter(({ type }) => type === "storage"),
+      [failure],
+    );
+    assert.deepEqual(
+      lab.member.currentEvents().at(-1),
+      failure,
+      "whoever comes later hears it too",
+    );
     assert.equal(lab.ended, null);
   });
 });
