@@ -1,14 +1,15 @@
-/** Log lines about what may happen a thousand times a second, at most one per key and span. */
-import type { Clock } from "../ports.js";
+/** What stands between us and the user's logger. */
+import type { Clock, Logger } from "./ports.js";
 
 const spanMs = 10_000;
 const maxKeys = 1000;
 
+/** Log lines about what may happen a thousand times a second, at most one per key and span. */
 export class RateLimit {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "nowMs">;
   readonly #lastMs = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, "nowMs">) {
     this.#clock = clock;
   }
 
@@ -23,4 +24,23 @@ export class RateLimit {
     this.#lastMs.set(key, nowMs);
     return true;
   }
+}
+
+/** Of the other end of a connection: another connection of it has another port. */
+export function withoutPort(remote: string): string {
+  return remote.replace(/:\d+$/, "");
+}
+
+/** A line that the logger throws at is lost, and nothing of what comes after it. */
+export function guarded(logger: Logger): Logger {
+  const at =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      try {
+        logger[level](fields, message);
+      } catch {
+        // Nobody is left who could be told.
+      }
+    };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

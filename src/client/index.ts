@@ -1,6 +1,7 @@
 /** Clients over TCP, for processes that are no members: `connect` and `connectAdmin`. */
 import { createSystemClock, createSystemRandom } from "../clock/system.js";
 import { createCborCodec } from "../codec/values.js";
+import { guarded } from "../logging.js";
 import type { Clock, Codec, Logger, Random, Transport } from "../ports.js";
 import { parseAddress } from "../transport/tcp-address.js";
 import { createTcpTransport } from "../transport/tcp.js";
@@ -133,7 +134,7 @@ function open<D extends AnyDefinedValue>(
     throw invalid("options", 'must be an object such as { group: "queue", hosts: [...] }');
   }
   checkNames(options, optionNames);
-  const { tls, logger = silent } = options;
+  const { tls } = options;
   const foreign = options.transport !== undefined;
   if (foreign && tls !== undefined) {
     throw invalid("tls", "is for the default transport; give it to your own `transport` instead");
@@ -142,6 +143,7 @@ function open<D extends AnyDefinedValue>(
   checkPort("transport", options.transport, ["dial"]);
   checkPort("clock", options.clock, ["nowMs", "wallMs", "after", "soon"]);
   checkPort("random", options.random, ["next", "id"]);
+  const logger = options.logger === undefined ? silent : guarded(options.logger);
   const group = checkGroup(options.group);
   // Only TCP's addresses are known to us.
   const parse = foreign

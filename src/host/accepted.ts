@@ -15,6 +15,7 @@ import { hostIdOf } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import { findMismatch } from "../member/compatible.js";
+import { withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
@@ -258,11 +259,7 @@ export class AcceptedConnection implements ConnectionHandlers {
 
   /** Tells why, as far as the other side understands it, and closes. */
   #refuseAll(code: string, message: string): void {
-    const { logger, id } = this.#context;
-    logger.warn(
-      { host: id, remote: this.#connection.remote, code },
-      `host ${id} closed the connection from ${this.#connection.remote}: ${message}`,
-    );
+    this.#warn("closed", code, message);
     this.#connection.send(encodeFrame({ type: "refuse", code, message }));
     this.#end();
     this.#connection.close();
@@ -275,11 +272,14 @@ export class AcceptedConnection implements ConnectionHandlers {
   onClose(error: Error | null): void {
     const { logger, id } = this.#context;
     if (error !== null && !this.#ended) {
-      const remote = this.#connection.remote;
-      const line = `host ${id} lost the connection from ${remote}: ${error.message}`;
+      const { remote } = this.#connection;
       // Bytes that make no sense are worth a line; a process that went away is everyday life.
-      const hostile = error instanceof RaftError && error.code === "protocolMismatch";
-      logger[hostile ? "warn" : "debug"]({ host: id, remote }, line);
+      if (error instanceof RaftError && error.code === "protocolMismatch") {
+        this.#warn("lost", error.code, error.message);
+      } else {
+        const line = `host ${id} lost the connection from ${remote}: ${error.message}`;
+        logger.debug({ host: id, remote }, line);
+      }
     }
     this.#end();
   }
@@ -327,10 +327,18 @@ export class AcceptedConnection implements ConnectionHandlers {
     for (const channel of this.#clients.values()) channel?.sendEvents();
   }
 
+  /** Who comes time and again with the same, from another port each time, is told of once in a while. */
+  #warn(how: "closed" | "lost", code: string | null, why: string): void {
+    const { rateLimit, logger, id } = this.#context;
+    const { remote } = this.#connection;
+    const what = why.replaceAll(remote, "");
+    if (!rateLimit.admits(`${how} ${withoutPort(remote)} ${what}`)) return;
+    const line = `host ${id} ${how} the connection from ${remote}: ${why}`;
+    logger.warn({ host: id, remote, code }, line);
+  }
+
   #breakOff(why: string): void {
-    const { logger, id } = this.#context;
-    const remote = this.#connection.remote;
-    logger.warn({ host: id, remote }, `host ${id} closed the connection from ${remote}: ${why}`);
+    this.#warn("closed", null, why);
     this.#end();
     this.#connection.destroy(why);
   }

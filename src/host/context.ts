@@ -1,12 +1,12 @@
 /** What the parts of one host share. */
 import type { EntriesCache } from "../codec/entries.js";
+import type { RateLimit } from "../logging.js";
 import type { Clock, Codec, Logger, Random, RecoveredGroup, Storage, Transport } from "../ports.js";
 import type { Addresses } from "./addresses.js";
 import type { HostedGroup } from "./hosted-group.js";
 import type { Intake } from "./intake.js";
 import type { HostLimits } from "./limits.js";
 import type { PeerLinks } from "./peer-links.js";
-import type { RateLimit } from "./rate-limit.js";
 import type { Resting } from "./resting.js";
 import type { Turns } from "./turns.js";
 

@@ -6,6 +6,7 @@
 import { EntriesCache } from "../codec/entries.js";
 import { hostIdOf } from "../core/index.js";
 import { RaftError } from "../errors.js";
+import { guarded, RateLimit } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, TimerHandle } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
@@ -28,7 +29,6 @@ import {
   type HostPorts,
 } from "./options.js";
 import { PeerLinks } from "./peer-links.js";
-import { RateLimit } from "./rate-limit.js";
 import { becomeReady, isNamed } from "./ready.js";
 import { Resting } from "./resting.js";
 import { storageHandlers } from "./storage-handlers.js";
@@ -79,7 +79,8 @@ export class Host {
 
   /** Opens the storage, then the port. */
   static async start(ports: HostPorts): Promise<Host> {
-    const { storage, clock, logger, id } = ports;
+    const { storage, clock, id } = ports;
+    const logger = guarded(ports.logger);
     const links = new PeerLinks();
     const entriesCache = new EntriesCache();
     const turns = new Turns({
@@ -93,6 +94,7 @@ export class Host {
     });
     const context: HostContext = {
       ...ports,
+      logger,
       address: ports.advertise ?? ports.listen,
       turns,
       intake: new Intake(turns, ports.limits),

@@ -9,6 +9,7 @@ import { performance } from "node:perf_hooks";
 import type { TLSSocket } from "node:tls";
 import { getHeapStatistics } from "node:v8";
 import { RaftError } from "../errors.js";
+import { guarded, RateLimit, withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
 import { HeapLimit } from "./heap-limit.js";
@@ -71,7 +72,7 @@ class TcpTransport implements Transport, TcpShared {
   constructor(options: TcpTransportOptions) {
     const limits = completeLimits(options.limits ?? {});
     this.limits = limits;
-    this.logger = options.logger ?? null;
+    this.logger = options.logger === undefined ? null : guarded(options.logger);
     this.#tls = options.tls ?? null;
     this.secure = this.#tls !== null;
     const shortestMs = Math.min(
@@ -205,6 +206,7 @@ class TcpListener implements Listener {
     this.#server = server;
     this.#accept = accept;
     const { logger } = shared;
+    const told = new RateLimit(shared);
     server.on("error", (error) => {
       logger?.warn({ address: this.address }, `a connection was not accepted: ${reasonOf(error)}`);
     });
@@ -220,7 +222,10 @@ class TcpListener implements Listener {
     });
     server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
       const reason = refusalOf(error, socket);
-      logger?.warn({ remote: remoteOf(socket) }, `TLS handshake refused: ${reason}`);
+      const remote = remoteOf(socket);
+      if (told.admits(`${withoutPort(remote)} ${reason}`)) {
+        logger?.warn({ remote }, `TLS handshake refused: ${reason}`);
+      }
       socket.destroy();
     });
   }

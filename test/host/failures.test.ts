@@ -187,3 +187,28 @@ describe("storage", () => {
     await cluster.close();
   });
 });
+
+test("a logger that throws keeps no member from hearing that its storage failed, nor from its end", async () => {
+  const broken = (): never => {
+    throw new Error("the logger is broken");
+  };
+  const logger = { debug: broken, info: broken, warn: broken, error: broken };
+  const storage = createMemoryStorage({ durable: true });
+  const open = storage.open.bind(storage);
+  let fail: (error: RaftError) => void = () => undefined;
+  storage.open = (id, handlers) => {
+    fail = (error) => handlers.onFailed(error);
+    return open(id, handlers);
+  };
+  const cluster = new Cluster();
+  await cluster.start("foo", { logger, storage });
+  const [foo] = await cluster.group("counter", counter, ["foo"]);
+  const member = cluster.host("foo").memberOf("counter")!;
+  fail(new RaftError("storageFailed", "the disk is gone"));
+  await cluster.pass(10);
+  assert.notEqual(member.role, "leader");
+  // What no member survives.
+  member.receive("bar#1", null as never, 1);
+  await cluster.run(foo!.closed);
+  await cluster.close();
+});

@@ -326,3 +326,26 @@ describe("a message of another group's member", () => {
     await cluster.close();
   });
 });
+
+test("who comes time and again with the same is told of once in a while", async () => {
+  const cluster = new Cluster();
+  const book = createLogBook();
+  await cluster.start("foo", { logger: book.logger });
+  const deaf = { onOpen() {}, onPayload() {}, onDrain() {}, onClose() {} };
+  const told = (): number => book.lines.filter(({ level }) => level === "warn").length;
+  const come = async (): Promise<void> => {
+    for (let times = 0; times < 20; times++) {
+      cluster.network
+        .transport("stranger")
+        .dial("foo:1", deaf)
+        .send(new Uint8Array([99]));
+      await cluster.pass(10);
+    }
+  };
+  await come();
+  assert.equal(told(), 1);
+  await cluster.pass(10_000);
+  await come();
+  assert.equal(told(), 2);
+  await cluster.close();
+});

@@ -180,14 +180,19 @@ describe("over TCP", () => {
       Buffer.concat([preamble, Buffer.from([4, 0, 0, 0, 1, 2, 3, 4, 9, 9, 9, 9])]),
       Buffer.from("RAFTVAL\u0009"),
     ];
-    for (const [at, attack] of attacks.entries()) {
+    // Twice each: who tries the same again and again is told of once in a while.
+    for (const [at, attack] of attacks.flatMap((attack) => [attack, attack]).entries()) {
       const socket = dialTcp(Number(host.address.split(":")[1]), "127.0.0.1");
       socket.on("error", () => undefined);
       socket.resume();
       socket.write(attack);
       await new Promise<void>((resolve) => socket.once("close", () => resolve()));
       const lines = book.lines.filter((line) => line.level === "warn" || line.level === "error");
-      assert.equal(lines.length, at + 1, lines.map((line) => line.message).join("\n"));
+      assert.equal(
+        lines.length,
+        Math.floor(at / 2) + 1,
+        lines.map((line) => line.message).join("\n"),
+      );
     }
     assert.equal(await group.command("enqueue", "a"), 0);
     await host.close();
@@ -198,11 +203,13 @@ describe("over TCP", () => {
     const authority = makeAuthority();
     const tls = { ...authority.issue("foo.test"), ca: authority.cert };
     const host = await startHost({ id: "foo", listen: loopback, logger: book.logger, tls });
-    const socket = dialTcp(Number(host.address.split(":")[1]), "127.0.0.1");
-    socket.on("error", () => undefined);
-    socket.resume();
-    socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    for (let times = 0; times < 3; times++) {
+      const socket = dialTcp(Number(host.address.split(":")[1]), "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.resume();
+      socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      await new Promise<void>((resolve) => socket.once("close", () => resolve()));
+    }
     assert.deepEqual(
       book.lines.filter(({ level }) => level !== "debug").map(({ level }) => level),
       ["warn"],
