@@ -153,6 +153,9 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   announcedAddress(id: MemberId): string | null {
     return this.#context.announced.get(id);
   }
+  announce(id: MemberId, address: string): void {
+    if (this.#context.announced.set(id, address)) this.leaderChanged();
+  }
   loopDelayMs(): number {
     return this.#context.turns.loopDelayMs;
   }
@@ -167,6 +170,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   /** Hints and watchers once per turn, however often things changed within it. */
   flushTurn(): void {
     this.#hintWanted = false;
+    // The membership may have another address by now for one that has not said its own.
+    for (const channel of this.peers) channel.addressVersion = -1;
     if (this.ended === null) for (const channel of this.channels) channel.sendHint();
     for (const watcher of [...this.watchers]) watcher();
   }

@@ -30,7 +30,7 @@ export class PeerChannel {
   readonly number: number;
   /** The connection on which `openPeer` was sent; another one needs it again. */
   openedOn: Connection | null = null;
-  /** `Addresses.version` when the link was the right one. What the membership says of an id never changes. */
+  /** `Addresses.version` when the link was the right one, or -1: the membership may have changed. */
   addressVersion = -1;
   pausedUntilMs = 0;
   refusals = 0;

@@ -54,6 +54,9 @@ function perform(
     case "move": {
       const id = textField(body, verb, "memberId");
       const member = { id, address: textField(body, verb, "address") };
+      // It is there at once: a learner, which never dials by itself, is told of the entry there.
+      const isOther = id !== state.self.id && addressOf(state, id) !== null;
+      if (isOther) state.services.announce(id, member.address);
       return changeMembership(state, sink, request, { type: "move", member }, () =>
         encode(state, null),
       );

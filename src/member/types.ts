@@ -84,5 +84,7 @@ export interface MemberServices {
   stopped(error: RaftError | null): void;
   /** Where a member is known to listen now, if it said so itself. */
   announcedAddress(id: MemberId): string | null;
+  /** It has just said so. */
+  announce(id: MemberId, address: string): void;
   loopDelayMs(): number;
 }
