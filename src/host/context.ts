@@ -1,4 +1,5 @@
 /** What the parts of one host share. */
+import type { Dial } from "../client/link.js";
 import type { EntriesCache } from "../codec/entries.js";
 import type { RateLimit } from "../logging.js";
 import type { Clock, Codec, Logger, Random, RecoveredGroup, Storage, Transport } from "../ports.js";
@@ -36,6 +37,8 @@ export type HostContext = {
   /** Of the turn under way: a run of entries for several peers is encoded once. */
   readonly entriesCache: EntriesCache;
   readonly rateLimit: RateLimit;
+  /** As a client; without a socket if this host is meant, which may not reach itself at its address. */
+  readonly dial: Dial;
   /** A newcomer has heard which group took it in. */
   adoptGroup(group: HostedGroup, groupId: string): void;
 };

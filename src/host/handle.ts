@@ -2,8 +2,6 @@
 import { createGroupClient } from "../client/client.js";
 import type { GroupClient } from "../client/types.js";
 import type { AnyDefinedValue } from "../value/types.js";
-import { dialLocal } from "./local.js";
-import type { Connection, ConnectionHandlers } from "../ports.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 
@@ -21,7 +19,6 @@ export function createHandle<D extends AnyDefinedValue>(
   context: HostContext,
   group: HostedGroup,
   definition: D,
-  accept: (connection: Connection) => ConnectionHandlers,
   stop: () => Promise<void>,
 ): { readonly handle: GroupHandle<D>; readonly end: () => Promise<void> } {
   const client = createGroupClient<D>({
@@ -29,10 +26,7 @@ export function createHandle<D extends AnyDefinedValue>(
     group: group.name,
     hosts: [],
     home: context.address,
-    dial: (address, handlers) =>
-      address === context.address
-        ? dialLocal(context.turns, accept, handlers)
-        : context.transport.dial(address, handlers),
+    dial: context.dial,
     clock: context.clock,
     random: context.random,
     codec: context.codec,

@@ -106,15 +106,19 @@ export class Host {
       announced: new Addresses(),
       entriesCache,
       rateLimit: new RateLimit(clock),
+      dial: (address, handlers) =>
+        address === context.address
+          ? dialLocal(turns, accept, handlers)
+          : ports.transport.dial(address, handlers),
       adoptGroup: (group, groupId) => adopt(context, group, groupId),
     };
     links.bind(context);
     const accepted = new AcceptedConnections(context);
+    const accept = (connection: Connection): ConnectionHandlers => accepted.accept(connection);
     for (const found of await storage.open(id, storageHandlers(context))) {
       context.recovered.set(found.identity.group, found);
     }
     try {
-      const accept = (connection: Connection): ConnectionHandlers => accepted.accept(connection);
       const listener = await ports.transport.listen(ports.listen, accept);
       if (ports.advertise === null) context.address = listener.address;
       return new Host(context, listener, accepted);
@@ -186,8 +190,6 @@ export class Host {
       undoBirth(this.#context, birth);
       throw error;
     }
-    const accept = (connection: Connection): ConnectionHandlers =>
-      this.#accepted.accept(connection);
     const opening = new AbortController();
     this.#openings.add(opening);
     try {
@@ -215,7 +217,7 @@ export class Host {
       this.#openings.delete(opening);
     }
     const stop = (): Promise<void> => this.#stopGroup(group);
-    const { handle, end } = createHandle(this.#context, group, definition, accept, stop);
+    const { handle, end } = createHandle(this.#context, group, definition, stop);
     this.#handles.set(group.name, end);
     if (group.ended !== null) await end();
     return handle;

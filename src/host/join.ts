@@ -72,26 +72,45 @@ export async function askToMove(
   group: HostedGroup,
   options: JoinOptions,
 ): Promise<void> {
+  const request = { memberId: group.member.id, address: context.address };
+  await askWith(context, group, options.addresses, async (client) => {
+    const ask = (call: CallOptions) => client.admin("move", request, call);
+    await askUntilTaken(context, client, ask, options);
+  });
+}
+
+type AskingClient = ReturnType<typeof createGroupClient>;
+type StatusClient = Pick<AskingClient, "status">;
+
+/** A question about the group that ends with its member: nobody waits for the answer any more. */
+export async function askWith<T>(
+  context: HostContext,
+  group: HostedGroup,
+  hosts: readonly string[],
+  ask: (client: AskingClient) => Promise<T>,
+): Promise<T> {
   const client = createGroupClient({
     definition: null,
     group: group.name,
-    hosts: options.addresses,
-    dial: (address, handlers) => context.transport.dial(address, handlers),
+    hosts,
+    dial: context.dial,
     clock: context.clock,
     random: context.random,
     codec: context.codec,
     logger: context.logger,
   });
-  const request = { memberId: group.member.id, address: context.address };
+  const look = (): void => {
+    if (group.ended !== null) void client.close();
+  };
+  group.watchers.add(look);
+  look();
   try {
-    const ask = (call: CallOptions) => client.admin("move", request, call);
-    await askUntilTaken(context, client, ask, options);
+    return await ask(client);
   } finally {
+    group.watchers.delete(look);
     await client.close();
   }
 }
-
-type StatusClient = Pick<ReturnType<typeof createGroupClient>, "status">;
 
 async function askUntilTaken<T>(
   context: HostContext,

@@ -6,11 +6,11 @@
  *   itself. A learner asks the leader besides whether it is a member still. A voter campaigns and is told; a learner campaigns
  *   never, and nobody sends to it any more once it was taken out.
  */
-import { createGroupClient } from "../client/client.js";
 import type { GroupStatus } from "../client/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
-import { askToMove } from "./join.js";
+import { askToMove, askWith } from "./join.js";
+import { checkToldAddress } from "./remote-names.js";
 
 /** Silence of so many election timeouts, but of a second at least, is more than a hiccup. */
 const silentTimeouts = 4;
@@ -23,6 +23,8 @@ const maxAsking = 16;
 /** A group that asked in vain leaves the others a turn; the pause doubles up to this. */
 const maxPauseMs = 30_000;
 
+type Question = (context: HostContext, group: HostedGroup) => Promise<void>;
+
 export class OutOfTouch {
   readonly #context: HostContext;
   #asking = 0;
@@ -32,20 +34,20 @@ export class OutOfTouch {
   }
 
   tick(nowMs: number): void {
+    const waiting: { readonly group: HostedGroup; readonly question: Question }[] = [];
     for (const group of this.#context.groups.values()) {
-      if (this.#asking >= maxAsking) return;
       if (group.ended !== null || group.asking || nowMs < group.askAgainMs) continue;
-      const { leader } = group.member;
-      if (leader !== null && isElsewhere(this.#context, group)) void this.#ask(group, tellAddress);
-      else if (knowsNoLeader(group, nowMs)) void this.#ask(group, lookAround);
+      const question = questionOf(this.#context, group, nowMs);
+      if (question !== null) waiting.push({ group, question });
       else group.askPauseMs = 0;
     }
+    // Who waits longest first: however many ask in vain, each has its turn.
+    waiting.sort((a, b) => a.group.askAgainMs - b.group.askAgainMs);
+    const room = maxAsking - this.#asking;
+    for (const { group, question } of waiting.slice(0, room)) void this.#ask(group, question);
   }
 
-  async #ask(
-    group: HostedGroup,
-    question: (context: HostContext, group: HostedGroup) => Promise<void>,
-  ): Promise<void> {
+  async #ask(group: HostedGroup, question: Question): Promise<void> {
     group.asking = true;
     this.#asking += 1;
     try {
@@ -59,6 +61,12 @@ export class OutOfTouch {
       group.askPauseMs = Math.min(maxPauseMs, Math.max(leastSilenceMs, 2 * group.askPauseMs));
     }
   }
+}
+
+/** What there is to ask, if anything. */
+function questionOf(context: HostContext, group: HostedGroup, nowMs: number): Question | null {
+  if (knowsNoLeader(group, nowMs)) return lookAround;
+  return group.member.leader !== null && isElsewhere(context, group) ? tellAddress : null;
 }
 
 /** The log has it at another address. */
@@ -140,6 +148,7 @@ function hearLeader(
 }
 
 function logOutOfTouch({ logger, id }: HostContext, group: HostedGroup, error: unknown): void {
+  if (group.ended !== null) return;
   const line = `host ${id}: member ${group.member.id} of group "${group.name}" is out of touch`;
   logger.info({ host: id, group: group.name, err: error }, `${line}: ${String(error)}`);
 }
@@ -171,7 +180,7 @@ function addressesOf(group: HostedGroup): Set<string> {
 async function lookAround(context: HostContext, group: HostedGroup): Promise<void> {
   const others = group.joinedThrough.filter((address) => address !== context.address);
   const asked = others.map((address) => meet(context, group, address));
-  if (group.member.role === "learner") asked.push(askWhetherRemoved(context, group));
+  if (group.member.role === "learner") asked.push(askWhetherMissed(context, group));
   const answers = await Promise.allSettled(asked);
   for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
 }
@@ -181,29 +190,34 @@ async function meet(context: HostContext, group: HostedGroup, address: string): 
   const status = await askStatus(context, group, [address], false);
   const { member } = group;
   if (status.groupId !== member.groupId) return;
+  // One whose log ends before our membership knows no better than that where the others are.
+  const isBehind = status.lastLogIndex < member.replica.core.membershipIndex;
   let isNews = false;
   for (const { id } of member.membership.members) {
     const told = status.members.find((other) => other.id === id);
     if (told === undefined || id === member.id) continue;
+    checkToldAddress(told.address);
     const { announced } = context;
-    const isOwnWord = id === status.id;
-    if (isOwnWord ? announced.set(id, told.address) : announced.suggest(id, told.address)) {
-      isNews = true;
-    }
+    if (id === status.id) isNews = announced.set(id, told.address) || isNews;
+    else if (!isBehind) isNews = announced.suggest(id, told.address) || isNews;
   }
   if (isNews) group.leaderChanged();
 }
 
-/** Ends the member if the leader says that it does not know it. */
-async function askWhetherRemoved(context: HostContext, group: HostedGroup): Promise<void> {
+/**
+ * Ends the member if the leader says that it does not know it. A learner never dials by itself, so where the leader
+ * looks for it elsewhere it says where it is.
+ */
+async function askWhetherMissed(context: HostContext, group: HostedGroup): Promise<void> {
   const { member } = group;
   const hosts = addressesOf(group);
   hosts.delete(context.address);
   if (hosts.size === 0) return;
   const status = await askStatus(context, group, [...hosts], true);
-  const sameGroup = status.groupId === member.groupId && status.role === "leader";
-  const isNamed = status.members.some(({ id }) => id === member.id);
-  if (sameGroup && !isNamed) member.removedUnheard();
+  if (status.groupId !== member.groupId || status.role !== "leader") return;
+  const known = status.members.find(({ id }) => id === member.id);
+  if (known === undefined) member.removedUnheard();
+  else if (known.address !== context.address) await tellAddress(context, group);
 }
 
 async function askStatus(
@@ -212,19 +226,9 @@ async function askStatus(
   hosts: readonly string[],
   leader: boolean,
 ): Promise<GroupStatus> {
-  const client = createGroupClient({
-    definition: null,
-    group: group.name,
-    hosts,
-    dial: (address, handlers) => context.transport.dial(address, handlers),
-    clock: context.clock,
-    random: context.random,
-    codec: context.codec,
-    logger: context.logger,
+  const options = { leader, timeoutMs: askTimeoutMs };
+  const status = await askWith(context, group, hosts, (client) => {
+    return client.admin("status", null, options);
   });
-  try {
-    return (await client.admin("status", null, { leader, timeoutMs: askTimeoutMs })) as GroupStatus;
-  } finally {
-    await client.close();
-  }
+  return status as GroupStatus;
 }
