@@ -1,8 +1,16 @@
 /** A directory in which one group is damaged goes on for the others, through losses of power as well. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FakeDisk, type Fate, flipBitAt } from "./fake-disk.js";
-import { Opened, entriesOf, entryOf, hardStateOf, identityOf, textsOf } from "./support.js";
+import { FakeDisk, type Fate, flipBitAt, isLog, lost, systemError } from "./fake-disk.js";
+import {
+  Opened,
+  entriesOf,
+  entryOf,
+  errorsOf,
+  hardStateOf,
+  identityOf,
+  textsOf,
+} from "./support.js";
 
 const text = "entry of good";
 
@@ -68,4 +76,23 @@ describe("of a torn write in a damaged directory", () => {
       await opened.close();
     });
   }
+});
+
+test("in a damaged directory a block whose sync had failed is on the disk before anybody counts on it", async () => {
+  const disk = await damagedDisk();
+  const opened = await open(disk);
+  await store(opened, "good", 4, 1);
+  disk.before = (operation) => {
+    if (operation.type !== "sync" || !isLog(operation)) return;
+    disk.forgetUnsynced(operation.path);
+    throw systemError("EIO");
+  };
+  opened.store("good", entriesOf(5, 1, 1, text));
+  await opened.until(({ type }) => type === "failed");
+  assert.equal(errorsOf(opened).length, 1);
+  // The system still shows it.
+  const killed = disk.killImage();
+  const again = await reopened(killed, 5);
+  await store(again, "good", 6, 1);
+  await (await reopened(killed.crashImage(lost, true), 6)).close();
 });

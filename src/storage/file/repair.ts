@@ -1,6 +1,6 @@
 /**
  * Makes a log that was read ready to be written: what was torn is overwritten with zeros, the last
- * block is written once more, what nothing refers to is removed. Of a damaged log nothing is touched.
+ * block is written once more, what nothing refers to is removed. Of a damaged log nothing is changed.
  */
 import { passOverMissing } from "./failure.js";
 import type { FileSystem } from "./fs.js";
@@ -95,6 +95,7 @@ async function readyDamaged(
   for (const name of log.orphans) {
     if (name.endsWith(temporarySuffix)) await fs.remove(`${dir}/${name}`).catch(passOverMissing);
   }
+  await keepLastBlock(fs, dir, scan);
   const used = scan.segments.map(({ segment, sizeBytes }) => ({ segment, sizeBytes }));
   const nextSequence = Math.max(scan.expected, scan.mark.sequence + 1);
   const last = scan.segments.at(-1);
@@ -106,6 +107,17 @@ async function readyDamaged(
   const blank = await openForWriting(fs, dir, last.segment);
   opened.push(blank);
   return { used: used.slice(0, -1), unused: [blank], active: null, nextSequence };
+}
+
+/** Groups that are whole count on it from now on, as they do where nothing is damaged. The bytes stay the same. */
+async function keepLastBlock(fs: FileSystem, dir: string, { end, clean }: Scan): Promise<void> {
+  if (end === null || clean) return;
+  const segment = await openForWriting(fs, dir, end.segment);
+  try {
+    await rewriteLastBlock(segment, end.lastBlockOffset, end.offset);
+  } finally {
+    await segment.file.close();
+  }
 }
 
 /** Keeps the one unused segment that comes next. */

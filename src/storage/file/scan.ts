@@ -37,7 +37,7 @@ export type Litter = { readonly segment: number; readonly from: number; readonly
 export type LogEnd = {
   readonly segment: number;
   readonly offset: number;
-  /** Where the last intact block begins, 0 if there is none. */
+  /** Where the last block begins; 0 if there is none, or it is not intact. */
   readonly lastBlockOffset: number;
 };
 
@@ -223,7 +223,7 @@ async function takeBlock(
   scan.blocks++;
   scan.expected = header.sequence + 1;
   scan.previousCheck = header.check;
-  scan.end = { segment, offset: end, lastBlockOffset: offset };
+  scan.end = { segment, offset: end, lastBlockOffset: intact ? offset : 0 };
   return end;
 }
 
