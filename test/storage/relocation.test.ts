@@ -136,3 +136,26 @@ test("what is just being removed is not read for what might be needed of it", as
   assert.ok(removed.length > 5, `only ${removed.length} segments were removed`);
   assert.deepEqual(read, []);
 });
+
+test("where checkpoints fill most of the segments, the log is not written again and again for ever", async () => {
+  const disk = new FakeDisk();
+  const small = { segmentBytes: 4096, firstSegmentBytes: 4096, maxLogBytes: 4096 };
+  const opened = await Opened.open("/data", { ...small, fs: disk });
+  const names = Array.from({ length: 8 }, (_, at) => `group ${at}`);
+  for (const name of names) opened.storage.createGroup(identityOf(name));
+  for (let index = 1; index <= 4; index++) {
+    for (const name of names) {
+      await opened.stored(name, opened.store(name, entriesOf(index, 1, 1, "x".repeat(80))));
+    }
+  }
+  const before = disk.operations.length;
+  for (let round = 0; round < 1500; round++) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  const operations = disk.operations.length - before;
+  await opened.close();
+  assert.ok(operations < 500, `${operations} operations, and nobody wrote anything`);
+  const again = await Opened.open("/data", { ...small, fs: disk });
+  for (const name of names) assert.equal(again.group(name)!.entries.length, 4);
+  await again.close();
+});

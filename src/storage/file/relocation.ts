@@ -65,9 +65,11 @@ export class Relocation {
     const { wal, maxLogBytes } = this.#services;
     // What is about to be removed needs no moving, and would not be there any more.
     await wal.tidied();
+    // Once round: where checkpoints take most of small segments, what was moved would be worth moving again, for ever.
+    const end = wal.segments.used.at(-1)?.segment ?? 0;
     while (!this.#closing && wal.failed === null && wal.segments.totalBytes > maxLogBytes) {
       const oldest = wal.segments.used[0]!;
-      if (oldest === wal.segments.used.at(-1) || !this.#isWorthwhile(oldest)) return;
+      if (oldest.segment >= end || !this.#isWorthwhile(oldest)) return;
       await this.#move(oldest);
       await wal.tidied();
       // Nothing moved means that it is only waiting to be removed, or is kept for damage.
