@@ -3,6 +3,7 @@
  * one process: what they do is the same.
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import * as net from "node:net";
 import { join } from "node:path";
@@ -103,3 +104,40 @@ test("a disk that has no room for the socket is no reason to go without", (conte
       disk.unmount();
     }
   }));
+
+/** With so many descriptors left, from none on, until the directory can be locked; prints each answer. */
+const lockWithFew = `
+  import { closeSync, existsSync, openSync } from "node:fs";
+  const [dir, module] = process.argv.slice(1);
+  const { lockDirectory } = await import(module);
+  await (await lockDirectory(dir, { hostId: "foo" })).release();
+  for (let left = 0; ; left++) {
+    const taken = [];
+    try {
+      for (;;) taken.push(openSync("/dev/null"));
+    } catch {}
+    for (let at = 0; at < left; at++) closeSync(taken.pop());
+    const lock = await lockDirectory(dir, { hostId: "foo" }).catch((error) => error);
+    for (const fd of taken) closeSync(fd);
+    console.log(lock instanceof Error ? lock.code + " " + lock.message : existsSync(dir + "/lock"));
+    if (!(lock instanceof Error)) process.exit(0);
+  }
+`;
+
+test(
+  "a process that has no descriptors left says so, and takes nobody for the holder",
+  { skip: process.platform !== "linux" },
+  () =>
+    inDirectory((dir) => {
+      const module = new URL("../../src/storage/file/lock.js", import.meta.url).href;
+      const script = 'ulimit -n 80; exec "$0" --input-type=module -e "$1" "$2" "$3"';
+      const args = ["-c", script, process.execPath, lockWithFew, dir, module];
+      const lines = spawnSync("sh", args, { encoding: "utf8" }).stdout.trim().split("\n");
+      assert.equal(lines.pop(), "true", "a lock is found in the directory as well");
+      assert.ok(lines.length > 1);
+      for (const line of lines) {
+        assert.match(line, /^storageFailed .*EMFILE.*raise the limit of open files/);
+      }
+      return Promise.resolve();
+    }),
+);

@@ -60,9 +60,14 @@ function release(bound: Bound): Promise<void> {
   return new Promise((resolve) => bound.server.close(() => resolve()));
 }
 
+/** This process can make no socket: that says nothing about the other side, and passes. */
+function isOwnLack(code: string): boolean {
+  return ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].includes(code);
+}
+
 /** What the holder says of itself; "" if it holds but does not speak; null if nobody is there. */
 export function askHolder(path: string): Promise<string | null> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let heard = "";
     let connected = false;
     const socket = net.connect({ path });
@@ -76,6 +81,7 @@ export function askHolder(path: string): Promise<string | null> {
     });
     socket.on("error", (error) => {
       const code = systemCode(error);
+      if (isOwnLack(code)) reject(error);
       connected ||= code !== "ECONNREFUSED" && code !== "ENOENT" && code !== "ENOTSOCK";
     });
     socket.on("close", () => resolve(connected ? heard.trim() : null));
@@ -197,16 +203,24 @@ async function replaceStale(
   }
 }
 
-/** A full disk has room again one day: whoever comes then would find nobody in the directory. */
+/** A full disk has room again one day, as has the process: whoever comes then would find nobody in the directory. */
 function withoutSockets(error: unknown): null {
-  if (isDiskFull(error)) throw error;
+  if (isDiskFull(error) || isOwnLack(systemCode(error))) throw error;
   return null;
+}
+
+function openFor(directory: string): number | null {
+  try {
+    return process.platform === "linux" ? nodeFs.openSync(directory, "r") : null;
+  } catch (error) {
+    throw storageError(error, `locking ${directory}`);
+  }
 }
 
 /** Locks `directory`, which must exist. Rejects with `storageLocked`, `diskFull` or `storageFailed`. */
 export async function lockDirectory(directory: string, holder: LockHolder): Promise<Lock> {
   const greeting = `host "${holder.hostId}" (process ${process.pid})`;
-  const fd = process.platform === "linux" ? nodeFs.openSync(directory, "r") : null;
+  const fd = openFor(directory);
   const held: Bound[] = [];
   let released = false;
   const lock: Lock = {
@@ -235,7 +249,7 @@ export async function lockDirectory(directory: string, holder: LockHolder): Prom
 
 /** Who holds the directory now, or null. Touches nothing. */
 export async function lockHolderOf(directory: string): Promise<string | null> {
-  const fd = process.platform === "linux" ? nodeFs.openSync(directory, "r") : null;
+  const fd = openFor(directory);
   try {
     const { atomic, inDirectory } = pathsOf(directory, fd);
     for (const path of [atomic, inDirectory]) {
