@@ -82,15 +82,20 @@ async function takeEmpty(dir: string): Promise<{ readonly existed: boolean }> {
   return empty;
 }
 
+/** All of it or nothing. */
 async function moveUp(building: string, dir: string): Promise<void> {
-  for (const name of await readdir(building)) {
-    if (name !== identityName && name !== lockName) {
-      await rename(`${building}/${name}`, `${dir}/${name}`);
-    }
+  const names = (await readdir(building)).filter((name) => name !== lockName);
+  const others = names.filter((name) => name !== identityName);
+  try {
+    for (const name of others) await rename(`${building}/${name}`, `${dir}/${name}`);
+    await nodeFileSystem.syncDirectory(dir);
+    await rename(`${building}/${identityName}`, `${dir}/${identityName}`);
+    await nodeFileSystem.syncDirectory(dir);
+  } catch (error) {
+    // Without its identity nobody takes the rest for a data directory.
+    for (const name of [identityName, ...others]) await rm(`${dir}/${name}`, { force: true });
+    throw error;
   }
-  await nodeFileSystem.syncDirectory(dir);
-  await rename(`${building}/${identityName}`, `${dir}/${identityName}`);
-  await nodeFileSystem.syncDirectory(dir);
 }
 
 async function fill(building: string, hostId: string, group: NewGroup): Promise<void> {

@@ -5,6 +5,7 @@
  * highest (last term, last index) is taken, as an election would: it has everything that was committed
  * on any majority that it was part of.
  */
+import { realpath } from "node:fs/promises";
 import type { Entry, LogIndex, MemberId, Membership, Term } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import { attempt } from "./failure.js";
@@ -65,7 +66,7 @@ export async function recoverDirectory(
   await checkEmpty(out);
   const locks: Lock[] = [];
   try {
-    for (const dir of new Set(dirs)) {
+    for (const dir of await distinct(dirs)) {
       // What is no data directory is refused before a lock touches it.
       await surveyDirectory(nodeFileSystem, dir, false);
       locks.push(await nodeFileSystem.lock(dir, { hostId: "recover" }));
@@ -80,13 +81,24 @@ export async function recoverDirectory(
   }
 }
 
+/** Each directory once, by the first of the names that are given for it. */
+async function distinct(dirs: readonly string[]): Promise<readonly string[]> {
+  const names = new Map<string, string>();
+  for (const dir of dirs) {
+    // What cannot be found is refused where it is read.
+    const path = await realpath(dir).catch(() => dir);
+    if (!names.has(path)) names.set(path, dir);
+  }
+  return [...names.values()];
+}
+
 async function readCopies(
   dirs: readonly string[],
   group: string,
   locked = false,
 ): Promise<readonly Copy[]> {
   const copies: Copy[] = [];
-  for (const dir of new Set(dirs)) copies.push(await readCopy(dir, group, locked));
+  for (const dir of await distinct(dirs)) copies.push(await readCopy(dir, group, locked));
   const [first] = copies;
   for (const { survivor } of copies) {
     if (survivor.groupId === first!.survivor.groupId) continue;

@@ -134,10 +134,10 @@ const operators: readonly Mutant[] = [
     hazards: [55],
     bug: "a directory that is restored by half passes for a whole one",
     file: "src/storage/file/new-directory.ts",
-    find: "for (const name of await readdir(building)) {",
+    find: "for (const name of others) await rename(",
     replace: `const { copyFile } = await import("node:fs/promises");
-  await copyFile(\`\${building}/\${identityName}\`, \`\${dir}/\${identityName}\`);
-  for (const name of await readdir(building)) {`,
+    await copyFile(\`\${building}/\${identityName}\`, \`\${dir}/\${identityName}\`);
+    for (const name of others) await rename(`,
     catchers: [newGroups],
   },
   {
