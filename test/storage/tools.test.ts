@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
@@ -271,6 +278,30 @@ test("a copy of the directory that one stands in is made beside it, not within",
     assert.equal(kept, `${dir}.set-aside-1`);
     assert.deepEqual(readdirSync(dir), []);
     assert.deepEqual(readdirSync(kept).sort(), ["identity", "mark", "wal-00000001.log"]);
+  } finally {
+    removeDirectory(root);
+  }
+});
+
+test("a directory behind a symbolic link is set aside where it lies, and the link stays", async () => {
+  const root = temporaryDirectory();
+  try {
+    const [dir, link] = [join(root, "disk", "foo"), join(root, "foo")];
+    mkdirSync(dir, { recursive: true });
+    symlinkSync(dir, link);
+    const opened = await Opened.open(link);
+    opened.storage.createGroup(identityOf("queue"));
+    await opened.stored("queue", opened.store("queue", entriesOf(1, 3)));
+    await opened.stored("queue", opened.store("queue", entriesOf(4, 3)));
+    await opened.close();
+    const path = join(dir, "wal-00000001.log");
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf("entry 2")]! ^= 1;
+    writeFileSync(path, bytes);
+    const { kept } = await setGroupAside(link, "queue");
+    assert.equal(kept, `${dir}.set-aside-1`);
+    assert.equal(readlinkSync(link), dir);
+    assert.deepEqual(readdirSync(dir), []);
   } finally {
     removeDirectory(root);
   }

@@ -2,7 +2,7 @@
  * Takes a group that is damaged here out of a data directory, so that its host can join the group again
  * as a new member. Nothing is deleted: the directory as it was is kept beside the new one.
  */
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, realpath, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { RaftError } from "../../errors.js";
 import { asideKind, copyBeside, freeName } from "./copy.js";
@@ -32,8 +32,9 @@ export async function setGroupAside(dir: string, group: string): Promise<SetAsid
     others = isLost(survey) ? [] : checkDamaged(survey, dir, group);
     hostId = survey.identity.type === "found" ? survey.identity.identity.hostId : null;
     if (hostId === null && others.length > 0) throw needsRepair(dir);
-    kept = await attempt(`setting ${dir} aside`, () =>
-      others.length === 0 ? moveDirectory(dir) : copyBeside(fs, dir, asideKind),
+    kept = await attempt(`setting ${dir} aside`, async () =>
+      // Not the symbolic link that leads to it, in whose place the next one would be on another disk.
+      others.length === 0 ? moveDirectory(await realpath(dir)) : copyBeside(fs, dir, asideKind),
     );
   } finally {
     await lock.release();
