@@ -128,6 +128,16 @@ describe("events", () => {
     assert.equal(await next(world, events), null);
   });
 
+  test("that nobody reads any more are not asked for again over a new connection", async () => {
+    const world = await World.create(1);
+    const events = world.client().events();
+    await next(world, events);
+    await world.value(events.return!());
+    world.host("a").breakConnections();
+    await world.pass(5000);
+    assert.equal(world.host("a").connections, 1);
+  });
+
   test("tell a reader, and nobody else, that every host refuses", async () => {
     const world = await World.create(1);
     world.host("a").refuseOpen = { code: "unknownGroup", message: "not here" };

@@ -108,6 +108,18 @@ test("a client that leaps ahead by millions of sequences costs no more than what
   assert.equal(applier.sessions.byId.get(session)!.kept.size, 1);
 });
 
+test("a client that leaps ahead keeps the reply of the command that it still waits for", () => {
+  const log = new LogBuilder();
+  const applier = newApplier();
+  const session = log.register().index;
+  log.command(session, 9, "inc", 1, { lowest: 1 });
+  log.command(session, 10, "inc", 1, { lowest: 9 });
+  catchUp(applier, log);
+  log.command(session, 9, "inc", 1, { lowest: 9 });
+  assert.equal(show(catchUp(applier, log)), 1);
+  assert.deepEqual(applier.value, { n: 2, seen: [] });
+});
+
 test("sequences that are no whole numbers, or that contradict each other, are refused", () => {
   const log = new LogBuilder();
   const applier = newApplier();
