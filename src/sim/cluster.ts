@@ -228,9 +228,7 @@ export class SimCluster {
 
   /** Hash of the value as each live member has it. */
   valueHash(group: string, member: Member): string {
-    const { definition } = this.plans.find(({ name }) => name === group)!;
-    const codec = definition.codec ?? this.#codec;
-    return hashBytes(codec.encode(member.replica.applier.value));
+    return hashBytes(this.#codecOf(group).encode(member.replica.applier.value));
   }
 
   #look(): void {
@@ -247,10 +245,23 @@ export class SimCluster {
   }
 
   #applied(machine: Machine, group: string, call: AppliedCall): void {
-    const result = `${call.name} -> ${call.threw ? "threw" : hashBytes(this.#codec.encode(call.reply))}`;
+    const result = `${call.name} -> ${call.threw ? "threw" : this.#replyHash(group, call.reply)}`;
     const identity = this.#identify(call.name, call.arg);
     const name = machine.process?.name ?? machine.name;
     this.oracles.get(group)!.applied(name, call.applied, result, identity);
+  }
+
+  /** Here we are inside of the handler: what its reply's encoding has to say is not for it to hear. */
+  #replyHash(group: string, reply: unknown): string {
+    try {
+      return hashBytes(this.#codecOf(group).encode(reply));
+    } catch {
+      return "no encoding";
+    }
+  }
+
+  #codecOf(group: string): Codec {
+    return this.plans.find(({ name }) => name === group)!.definition.codec ?? this.#codec;
   }
 
   #addressesBut(name: string): readonly string[] {

@@ -107,6 +107,8 @@ function isTime(candidate: unknown): candidate is number {
 export class HistoryRecorder {
   readonly #nowNs: () => number;
   readonly #operations: Operation[] = [];
+  /** Per handler, such as `command "enqueue"`: how often it has thrown, and what it said last. */
+  readonly #thrown = new Map<string, { times: number; why: string }>();
   #lastNs = -1;
 
   /** `nowNs`: nanoseconds since some beginning; fractions are cut off. */
@@ -132,6 +134,25 @@ export class HistoryRecorder {
       failed: () => end(undefined, "failed"),
       unknown: () => end(undefined, "unknown"),
     };
+  }
+
+  threw(kind: "command" | "query", name: string, why: string): void {
+    const handler = `${kind} ${JSON.stringify(name)}`;
+    this.#thrown.set(handler, { times: (this.#thrown.get(handler)?.times ?? 0) + 1, why });
+  }
+
+  /** Says which handler has thrown so often or oftener and never answered, or null. */
+  neverAnswered(times: number): string | null {
+    const answered = new Set(
+      this.#operations
+        .filter(({ outcome }) => outcome === "ok")
+        .map(({ kind, name }) => `${kind} ${JSON.stringify(name)}`),
+    );
+    for (const [handler, thrown] of this.#thrown) {
+      if (thrown.times < times || answered.has(handler)) continue;
+      return `${handler} has thrown ${thrown.times} times and never answered: ${thrown.why}`;
+    }
+    return null;
   }
 
   #tick(): number {

@@ -38,8 +38,9 @@ const optionNames: readonly string[] = Object.keys({
  *
  * Resolves with what happened. Rejects with RaftError `divergence` or `internal` that says what did
  * not hold and how to repeat the run; with `invalidValue` for a value that `defineValue` did not make,
- * with `invalidArgument` for an option or a fault that does not exist (see `faultNames`), and for a seed, a workload or a
- * call of it that is none. The same seed and code give the same run (`traceHash`).
+ * with `invalidArgument` for an option or a fault that does not exist (see `faultNames`), and for a seed, a workload, a
+ * call of it or a reply that is none (a name that is not defined, what has no encoding). A handler that throws time and
+ * again and never answers fails the run. The same seed and code give the same run (`traceHash`).
  */
 export async function simulate(options: SimulateOptions): Promise<SimulationResult> {
   checkOptions(options, "{ value: queue, seed: 1, workload: { next } }", optionNames);

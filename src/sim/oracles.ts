@@ -10,6 +10,9 @@ import type { Entry, LogIndex, MemberId, Term } from "../core/types.js";
 import type { AppliedInfo } from "../value/types.js";
 import { TraceHash } from "./hash.js";
 
+/** Of a value of ours it would be a bug of the library; of a user's it is mostly this. */
+export const notDeterministic = "a handler of the value is not deterministic";
+
 export type Violate = (message: string) => void;
 
 type Committed = {
@@ -101,7 +104,10 @@ export class GroupOracle {
     const before = this.#applied.get(index);
     if (before === undefined) this.#applied.set(index, result);
     else if (before !== result) {
-      this.#fail(`${member} applied ${result} at ${index}, where another member applied ${before}`);
+      this.#fail(
+        `${member} applied ${result} at ${index}, where another member applied ${before}; ` +
+          notDeterministic,
+      );
     }
     if (identity === null) return;
     const first = this.#operations.get(identity);

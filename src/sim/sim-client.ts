@@ -3,7 +3,7 @@ import { createGroupClient, type AdminCalls } from "../client/client.js";
 import type { GroupClient } from "../client/types.js";
 import { createCborCodec } from "../codec/values.js";
 import type { SeededRandom } from "../clock/virtual.js";
-import { RaftError } from "../errors.js";
+import { RaftError, type RaftErrorCode } from "../errors.js";
 import { silentLogger } from "../host/options.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { checkWorkloadCall } from "./checks.js";
@@ -36,6 +36,11 @@ export type SimClientOptions = {
   readonly hosts: readonly string[];
   readonly settings: ClientSettings;
 };
+
+/** No fault brings them about: a call or a reply that is none would only look like one more refusal. */
+const mistakes: readonly RaftErrorCode[] = [
+  ...(["unknownCommand", "unknownQuery", "invalidArgument", "encodeFailed"] as const),
+];
 
 export class SimClient {
   readonly process: SimProcess;
@@ -106,7 +111,7 @@ export class SimClient {
         await api["queryStale"]!(name, ...rest);
         counts.stale += 1;
       } catch (cause) {
-        this.#expectRefusal(cause);
+        this.#expectRefusal(cause, next);
       }
       return null;
     }
@@ -116,7 +121,10 @@ export class SimClient {
       counts.ok += 1;
       return kind;
     } catch (cause) {
-      this.#expectRefusal(cause);
+      this.#expectRefusal(cause, next);
+      if (cause instanceof RaftError && cause.code === `${kind}Failed`) {
+        recorder.threw(kind, name, cause.message);
+      }
       if (cause instanceof RaftError && cause.applied === "maybe") {
         call.unknown();
         counts.unknown += 1;
@@ -141,9 +149,13 @@ export class SimClient {
   }
 
   /** Whatever goes wrong, callers hear a RaftError, and never of a defect. */
-  #expectRefusal(cause: unknown): void {
-    if (cause instanceof RaftError && cause.code !== "internal" && cause.code !== "divergence")
+  #expectRefusal(cause: unknown, { kind, name }: WorkloadCall): void {
+    if (cause instanceof RaftError && cause.code !== "internal" && cause.code !== "divergence") {
+      if (!mistakes.includes(cause.code)) return;
+      const why = `workload: ${kind} ${JSON.stringify(name)}: ${cause.code}: ${cause.message}`;
+      this.process.world.fail(new RaftError("invalidArgument", why, { cause }));
       return;
+    }
     this.process.world.fail(
       new Error(`client ${this.process.name} heard ${String(cause)}`, { cause }),
     );

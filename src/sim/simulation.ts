@@ -10,6 +10,7 @@ import { HistoryRecorder, type History } from "./history.js";
 import { ledgerOf, ledgerWorkload } from "./ledger.js";
 import { checkLinearizable, describeCheck } from "./linearizability.js";
 import type { GroupPlan } from "./machine.js";
+import { notDeterministic } from "./oracles.js";
 import { faultNames, Nemesis } from "./nemesis.js";
 import { drawSettings, type Seed, type SimulationSettings } from "./settings.js";
 import type { ClientCounts, SimClient } from "./sim-client.js";
@@ -56,6 +57,8 @@ export const progressTimeouts = 20;
 /** And so many until every machine is a voter again and all have applied the same. */
 export const settleTimeouts = 100;
 const setupTimeouts = 200;
+/** A handler that throws so often and never answers is no rule of the value's, but broken. */
+const manyThrows = 20;
 
 export async function runSimulation(options: SimulationOptions): Promise<SimulationResult> {
   const world = new World({
@@ -73,7 +76,8 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
 
 /** The other way to get there than a bug. */
 const blindHint =
-  "\n(a value whose handlers look at index, term or timeMs needs `identify` of the workload: without it the checker tells them 0)";
+  "\n(a value whose handlers look at index, term or timeMs needs `identify` of the workload: without it the checker tells them 0;" +
+  "\na handler that reads a clock, chance or a variable outside of its arguments looks like this too)";
 
 class Run {
   readonly #world: World;
@@ -219,7 +223,7 @@ class Run {
     const hashes = members.map(({ member }) => this.#cluster.valueHash(group, member));
     if (new Set(hashes).size > 1) {
       const list = members.map(({ machine }, at) => `${machine.name}: ${hashes[at]}`).join(", ");
-      this.#fail(`members of ${group} differ at the end: ${list}`);
+      this.#fail(`members of ${group} differ at the end: ${list}; ${notDeterministic}`);
     }
   }
 
@@ -240,6 +244,10 @@ class Run {
 
   /** A run in which nothing happened shows nothing. */
   #checkCounts(): void {
+    for (const recorder of this.#recorders) {
+      const never = recorder.neverAnswered(manyThrows);
+      if (never !== null) this.#fail(never);
+    }
     if (this.#counts.ok === 0) this.#fail("not one call was answered in this run");
   }
 

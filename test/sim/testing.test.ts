@@ -44,9 +44,84 @@ test("a handler that draws lots is found out", async () => {
     queries: { drawn: (n) => n },
   });
   const draws: Workload = { next: () => ({ kind: "command", name: "draw", arg: undefined }) };
-  await assert.rejects(simulate({ value: lottery, workload: draws, seed: 1, durationMs: 20_000 }), {
-    name: "RaftError",
+  await assert.rejects(simulate({ value: lottery, workload: draws, seed: 3, durationMs: 20_000 }), {
+    code: "divergence",
+    message: /; a handler of the value is not deterministic\nat [^]*seed: 3$/,
   });
+});
+
+test("a handler that draws lots and says nothing of it is found out as well", async () => {
+  const lottery = defineValue({
+    name: "lottery",
+    version: 1,
+    initial: () => 0,
+    commands: { draw: () => ({ reply: null, value: Math.random() }) },
+    queries: { drawn: (n) => n },
+  });
+  const next: Workload["next"] = () => ({ kind: "command", name: "draw", arg: undefined });
+  const run = { value: lottery, workload: { next }, seed: 3, durationMs: 5000 };
+  await assert.rejects(simulate(run), {
+    code: "divergence",
+    message: /a handler of (the )?value ("lottery" )?is not deterministic/,
+  });
+});
+
+test("a handler that has never once answered fails the run, with what it said", async () => {
+  const broken = defineValue({
+    name: "broken",
+    version: 1,
+    initial: () => ({ items: [] as string[] }),
+    commands: {
+      push: (value, item: string) => {
+        value.items.push(item);
+        return { reply: value.items.length, value };
+      },
+    },
+    queries: { length: ({ items }) => items.length },
+  });
+  const next: Workload["next"] = (random) =>
+    random.below(2) === 0
+      ? { kind: "command", name: "push", arg: "a" }
+      : { kind: "query", name: "length", arg: undefined };
+  const run = { value: broken, workload: { next }, seed: 3, durationMs: 5000 };
+  await assert.rejects(simulate(run), {
+    code: "internal",
+    message: /^command "push" has thrown \d+ times and never answered: Cannot add property 0, /,
+  });
+});
+
+test("a value with a codec of its own answers what no other codec could carry", async () => {
+  class Money {
+    readonly cents: number;
+    constructor(cents: number) {
+      this.cents = cents;
+    }
+  }
+  const write = (_key: string, item: unknown): unknown =>
+    item instanceof Money ? { cents: item.cents } : item;
+  const read = (_key: string, item: unknown): unknown =>
+    typeof item === "object" && item !== null && "cents" in item
+      ? new Money(item.cents as number)
+      : item;
+  const purse = defineValue({
+    name: "purse",
+    version: 1,
+    initial: () => ({ held: new Money(0) }),
+    commands: {
+      add: ({ held }, cents: number) => {
+        const sum = new Money(held.cents + cents);
+        return { reply: sum, value: { held: sum } };
+      },
+    },
+    queries: { held: ({ held }) => held },
+    codec: {
+      encode: (item) => new TextEncoder().encode(JSON.stringify(item ?? null, write)),
+      decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes), read) as unknown,
+    },
+  });
+  const cluster = await createTestCluster({ value: purse });
+  const sum = await cluster.run(cluster.client().command("add", 5));
+  assert.ok(sum instanceof Money && sum.cents === 5);
 });
 
 test("leases by the handlers' clock are judged by it where the workload identifies its commands", async () => {
@@ -115,6 +190,24 @@ test("a call of a workload that is none is refused, and a workload that throws f
       run(() => call),
       { code: "invalidArgument", message },
     );
+  }
+  const mistakes: readonly (readonly [unknown, string])[] = [
+    [{ kind: "stale", name: "size" }, 'workload: stale "size": unknownQuery: value "queue" '],
+    [{ kind: "query", name: "size" }, 'workload: query "size": unknownQuery: value "queue" '],
+    [{ kind: "command", name: "push" }, 'workload: command "push": unknownCommand: value "queue" '],
+    [
+      { kind: "command", name: "enqueue", arg: () => 1 },
+      'workload: command "enqueue": encodeFailed: the argument of command "enqueue" ',
+    ],
+  ];
+  for (const [call, message] of mistakes) {
+    let calls = 0;
+    const next = (): unknown => (++calls % 2 === 0 ? call : { kind: "query", name: "length" });
+    await assert.rejects(run(next), (error: unknown) => {
+      assert.ok(error instanceof RaftError && error.code === "invalidArgument");
+      assert.equal(error.message.slice(0, message.length), message);
+      return true;
+    });
   }
   const broken = (): never => {
     throw new TypeError("no more ideas");

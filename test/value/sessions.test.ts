@@ -120,6 +120,23 @@ test("a client that leaps ahead keeps the reply of the command that it still wai
   assert.deepEqual(applier.value, { n: 2, seen: [] });
 });
 
+test("whether the client moves on by one or leaps, what it still waits for is applied once, its reply dropped or not", () => {
+  for (const [first, floor] of [
+    [1, 2],
+    [8, 9],
+  ] as const) {
+    const log = new LogBuilder(undefined, { maxReplyBytesPerSession: 0 });
+    const applier = newApplier();
+    const session = log.register().index;
+    log.command(session, first, "inc", 1, { lowest: 1 });
+    log.command(session, floor, "inc", 1, { lowest: 1 });
+    log.command(session, floor + 1, "inc", 1, { lowest: floor });
+    log.command(session, floor, "inc", 1, { lowest: floor });
+    assert.match(show(catchUp(applier, log)) as string, /no longer kept/);
+    assert.deepEqual(applier.value, { n: 3, seen: [] });
+  }
+});
+
 test("sequences that are no whole numbers, or that contradict each other, are refused", () => {
   const log = new LogBuilder();
   const applier = newApplier();
