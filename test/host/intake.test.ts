@@ -143,6 +143,16 @@ describe("what clients ask for", () => {
   });
 });
 
+test("of a frame for whose rest there is no room, what was taken in is not refused", () => {
+  const caller = new Caller();
+  new Intake(new Turns(), limits).offer(caller, queries(1, 12), 6000);
+  assert.deepEqual(caller.taken, numbers(1, 10));
+  assert.deepEqual(caller.refused, [
+    [11, "overloaded", "no"],
+    [12, "overloaded", "no"],
+  ]);
+});
+
 test("commands beyond a turn's limit are applied in the order in which they were made", async () => {
   const cluster = new Cluster();
   await cluster.start("foo", { limits: { maxRequestsPerTurn: 3 } });

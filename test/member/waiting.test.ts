@@ -78,3 +78,10 @@ describe("the table of callers", () => {
     assert.ok(isEmpty(waiting));
   });
 });
+
+test("a registration whose member leads no more is nobody's any more", () => {
+  const waiting = createWaiting();
+  add(waiting, 1, "register", 0, 7);
+  assert.equal(takeProposals(waiting).length, 1);
+  assert.equal(takeRegister(waiting, 7), null);
+});

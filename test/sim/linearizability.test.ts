@@ -132,6 +132,49 @@ describe("hand-made histories", () => {
     assert.equal(verdict(picky, [operation(0, 0, null, "take", 1, undefined)]), "linearizable");
   });
 
+  test("nor a handler that changes its value and throws", () => {
+    const picky = defineValue({
+      name: "picky",
+      version: 1,
+      mutable: true,
+      initial: () => ({ taken: 0 }),
+      commands: {
+        take: (value): number => {
+          value.taken += 1;
+          throw new Error("nothing left");
+        },
+      },
+      queries: { taken: ({ taken }) => taken },
+    });
+    const query = { ...operation(0, 4, 5, "taken", undefined, 1), kind: "query" as const };
+    assert.equal(verdict(picky, [operation(0, 0, 1, "take", undefined, 1)]), "violation");
+    assert.equal(
+      verdict(picky, [operation(0, 0, null, "take", undefined, undefined), query]),
+      "linearizable",
+    );
+  });
+
+  test("one call that touches all keys makes them one part", () => {
+    const all = defineValue({
+      name: "kv",
+      version: 1,
+      initial: () => ({}) as Readonly<Record<string, number>>,
+      commands: {
+        write: (map, key: string) => ({ reply: null, value: { ...map, [key]: 1 } }),
+        add: (map) => ({ reply: Object.keys(map).length, value: map }),
+      },
+      queries: {},
+      partition: (name, arg) => (name === "add" ? null : (arg as string)),
+    });
+    const written = [
+      operation(0, 0, 1, "write", "a", null),
+      operation(0, 2, 3, "write", "b", null),
+    ];
+    const counted = (count: number) => [...written, operation(0, 4, 5, "add", undefined, count)];
+    assert.equal(verdict(all, counted(2)), "linearizable");
+    assert.equal(verdict(all, counted(1)), "violation");
+  });
+
   test("a name that the value does not define is refused, not ignored", () => {
     assert.throws(
       () => verdict(counter, [operation(0, 0, 1, "frob", 1, 1)]),
