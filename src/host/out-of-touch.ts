@@ -21,7 +21,7 @@ const lookEveryMs = 250;
 /** Groups that ask at the same time: a host may have thousands, and each call takes connections of its own. */
 const maxAsking = 16;
 /** A group that asked in vain leaves the others a turn; the pause doubles up to this. */
-const maxPauseMs = 30_000;
+const maxPauseMs = 5000;
 
 type Question = (context: HostContext, group: HostedGroup) => Promise<void>;
 

@@ -49,7 +49,6 @@ export function createMemberState(options: MemberOptions): MemberState {
     term: 0,
     leader: null,
     committed: null,
-    inForce: null,
     restored: options.start.type === "restore",
     divergedAt: null,
     election: null,

@@ -2,7 +2,7 @@
 import { assert } from "../errors.js";
 import type { ReplicaEffect } from "../replica.js";
 import type { Outcome } from "../value/types.js";
-import type { Entry, Membership, RefusalCode } from "../core/types.js";
+import type { Entry, RefusalCode } from "../core/types.js";
 import { clearDeadline, setDeadline } from "./deadlines.js";
 import { hookCommand, hookElected, hookMembership, hookRestored } from "./hooks.js";
 import { answerEnded, refusalText, replyError } from "./replies.js";
@@ -198,9 +198,6 @@ function answerLost(state: MemberState): void {
 type MembershipChanged = Extract<ReplicaEffect, { readonly type: "membershipChanged" }>;
 
 function membershipChanged(state: MemberState, effect: MembershipChanged): void {
-  const last = state.inForce;
-  state.inForce = effect.membership;
-  if (last !== null && last !== effect.membership) tellMoves(state, last, effect.membership);
   if (effect.committed) {
     const before = state.committed;
     state.committed = effect.membership;
@@ -210,15 +207,6 @@ function membershipChanged(state: MemberState, effect: MembershipChanged): void 
   }
   state.services.leaderChanged();
   state.services.notify(membersEvent(effect.membership));
-}
-
-/** Who moved has said so after whatever it greeted us from: the entry is its word. */
-function tellMoves({ self, services }: MemberState, last: Membership, now: Membership): void {
-  for (const { id, address } of now.members) {
-    const known = last.members.find((member) => member.id === id);
-    if (known === undefined || known.address === address || id === self.id) continue;
-    services.announce(id, address);
-  }
 }
 
 type Diverged = Extract<ReplicaEffect, { readonly type: "diverged" }>;

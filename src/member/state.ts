@@ -37,8 +37,6 @@ export type MemberState = {
   leader: MemberId | null;
   /** The newest membership known to be committed, or null. */
   committed: Membership | null;
-  /** The one in force when it was last told of. */
-  inForce: Membership | null;
   /** Restored from storage, and has not led since. */
   restored: boolean;
   divergedAt: number | null;
