@@ -104,13 +104,15 @@ export async function settleIn(
       .finally(() => (looking = null));
   };
   try {
-    const untilMs = context.clock.nowMs() + Math.min(timeoutMs, patienceOf(group));
+    const patienceMs = Math.min(timeoutMs, patienceOf(group));
+    const untilMs = context.clock.nowMs() + patienceMs;
     let isHeard = false;
-    for (let leftMs = 1; !isHeard && leftMs > 0 && group.ended === null;) {
+    // A rest that is no whole millisecond may be too little for a clock to move on by.
+    for (let leftMs = patienceMs; !isHeard && leftMs >= 1 && group.ended === null;) {
       // Again and again: who answers knows more of the others a moment later.
       look();
-      leftMs = untilMs - context.clock.nowMs();
       isHeard = await hearLeader(context, group, Math.min(leftMs, lookEveryMs), signal);
+      leftMs = untilMs - context.clock.nowMs();
     }
     if (isHeard) await tellAddress(context, group, timeoutMs, signal);
   } catch (error) {
