@@ -3,7 +3,7 @@
  * does not finish in time loses the job to another one, and its late word about it counts for nothing.
  */
 import { connect, defineValue } from "rafted-value";
-import { addressesOf, loseTheLeader, startThreeHosts } from "./three-hosts.js";
+import { addressesOf, closeAll, loseTheLeader, startThreeHosts } from "./three-hosts.js";
 
 export type Job = { readonly id: number; readonly work: string };
 export type Taken = { readonly job: Job; readonly attempt: number };
@@ -82,6 +82,6 @@ export async function main(say: (line: string) => void): Promise<void> {
     say(`${added} added, ${waiting} waiting, ${held} held`);
   } finally {
     await Promise.all([producer.close(), worker.close()]);
-    await Promise.all(members.map(({ host }) => host.close()));
+    await closeAll(members);
   }
 }

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, defineValue, fileStorage, type GroupClient } from "rafted-value";
-import { addressesOf, startThreeHosts } from "./three-hosts.js";
+import { addressesOf, closeAll, startThreeHosts } from "./three-hosts.js";
 
 export type Entry = { readonly value: string; readonly revision: number };
 /** `value` null: the key was removed. */
@@ -116,7 +116,7 @@ async function write(storageOf: StorageOf, say: (line: string) => void): Promise
   } finally {
     stop.abort();
     await client.close();
-    await Promise.all(members.map(({ host }) => host.close()));
+    await closeAll(members);
   }
 }
 
@@ -129,6 +129,6 @@ async function readAgain(storageOf: StorageOf, say: (line: string) => void): Pro
     say(`started again: color is ${entry?.value} of revision ${entry?.revision}`);
     say(`size is ${await group.query("get", "size")}`);
   } finally {
-    await Promise.all(members.map(({ host }) => host.close()));
+    await closeAll(members);
   }
 }

@@ -4,7 +4,7 @@
  * paused for longer than its time does no harm (fencing).
  */
 import { connect, defineValue } from "rafted-value";
-import { addressesOf, loseTheLeader, startThreeHosts } from "./three-hosts.js";
+import { addressesOf, closeAll, loseTheLeader, startThreeHosts } from "./three-hosts.js";
 
 export type Lock = { readonly owner: string; readonly token: number; readonly untilMs: number };
 export type Acquired = Lock & { readonly granted: boolean };
@@ -85,6 +85,6 @@ export async function main(say: (line: string) => void): Promise<void> {
     say(`the report is ${report.read()}`);
   } finally {
     await Promise.all([anna.close(), bert.close()]);
-    await Promise.all(members.map(({ host }) => host.close()));
+    await closeAll(members);
   }
 }

@@ -41,6 +41,10 @@ export function addressesOf(members: readonly { readonly host: Host }[]): string
   return members.map(({ host }) => host.address);
 }
 
+export async function closeAll(members: readonly { readonly host: Host }[]): Promise<void> {
+  await Promise.all(members.map(({ host }) => host.close()));
+}
+
 /** The host that leads goes away without a word, as in a crash; resolves with its id. */
 export async function loseTheLeader<D extends AnyDefinedValue>(
   members: readonly Member<D>[],

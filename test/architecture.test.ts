@@ -3,11 +3,11 @@
  * shown a sample that breaks it, so that a rule which has gone blind fails as well.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { checkModuleState, checkPurity, checkStyle, findTooLong } from "./architecture/code.js";
 import { checkImports, findCycles, rooms } from "./architecture/imports.js";
-import { readSource, type SourceFacts } from "./architecture/source.js";
+import { readSource, type SourceFacts, sourcePaths } from "./architecture/source.js";
 
 /**
  * What may be longer than the limits, how long at most, and why. Only ever shortened: an entry that is
@@ -26,15 +26,7 @@ const acceptedState: Readonly<Record<string, string>> = {
 };
 
 function readSources(...folders: readonly string[]): readonly SourceFacts[] {
-  return folders
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) =>
-      readdirSync(folder, { recursive: true, encoding: "utf8" })
-        .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
-        .map((file) => `${folder}/${file.replaceAll("\\", "/")}`),
-    )
-    .sort()
-    .map((path) => readSource(path, readFileSync(path, "utf8")));
+  return sourcePaths(...folders).map((path) => readSource(path, readFileSync(path, "utf8")));
 }
 
 function none(findings: readonly string[]): void {

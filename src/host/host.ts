@@ -300,11 +300,7 @@ export class Host {
 
   /** A connection to this host without a socket. */
   dialLocal(handlers: ConnectionHandlers): Connection {
-    return dialLocal(
-      this.#context.turns,
-      (connection) => this.#accepted.accept(connection),
-      handlers,
-    );
+    return this.#context.dial(this.address, handlers);
   }
 
   /** For tests and invariant checks: the member of a group, or null. */

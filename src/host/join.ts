@@ -3,6 +3,7 @@
  * client's way of finding it.
  */
 import { createGroupClient } from "../client/client.js";
+import type { Dial } from "../client/link.js";
 import type { CallOptions, GroupStatus } from "../client/types.js";
 import type { JoinReply, JoinRequest } from "../codec/types.js";
 import { RaftError, type RaftErrorCode } from "../errors.js";
@@ -36,17 +37,9 @@ export async function askToJoin(
   options: JoinOptions,
 ): Promise<JoinReply> {
   const seen: Seen = { welcomed: false, malformed: new AbortController() };
-  const client = createGroupClient({
-    definition: null,
-    group: group.name,
-    hosts: options.addresses,
-    dial: (address, handlers) =>
-      context.transport.dial(address, watchDial(address, handlers, seen)),
-    clock: context.clock,
-    random: context.random,
-    codec: context.codec,
-    logger: context.logger,
-  });
+  const client = createAsker(context, group, options.addresses, (address, handlers) =>
+    context.transport.dial(address, watchDial(address, handlers, seen)),
+  );
   const request: JoinRequest = {
     memberId: group.member.id,
     address: context.address,
@@ -79,8 +72,28 @@ export async function askToMove(
   });
 }
 
-type AskingClient = ReturnType<typeof createGroupClient>;
+type AskingClient = ReturnType<typeof createAsker>;
 type StatusClient = Pick<AskingClient, "status">;
+
+function createAsker(
+  context: HostContext,
+  group: HostedGroup,
+  hosts: readonly string[],
+  dial: Dial = context.dial,
+) {
+  const { clock, random, codec, logger } = context;
+  const { name } = group;
+  return createGroupClient({
+    definition: null,
+    group: name,
+    hosts,
+    dial,
+    clock,
+    random,
+    codec,
+    logger,
+  });
+}
 
 /** A question about the group that ends with its member: nobody waits for the answer any more. */
 export async function askWith<T>(
@@ -89,16 +102,7 @@ export async function askWith<T>(
   hosts: readonly string[],
   ask: (client: AskingClient) => Promise<T>,
 ): Promise<T> {
-  const client = createGroupClient({
-    definition: null,
-    group: group.name,
-    hosts,
-    dial: context.dial,
-    clock: context.clock,
-    random: context.random,
-    codec: context.codec,
-    logger: context.logger,
-  });
+  const client = createAsker(context, group, hosts);
   const look = (): void => {
     if (group.ended !== null) void client.close();
   };

@@ -284,8 +284,7 @@ export class TcpConnection implements Connection {
     if (this.#state === "closing") {
       this.#end(this.#unsent());
     } else if (this.#side === "dialled" && !this.#reader.greeted) {
-      const isTls = "encrypted" in this.#socket;
-      const either = isTls
+      const either = this.#shared.secure
         ? "that does not accept this side's certificate"
         : "that speaks TLS and was dialled without";
       this.#break(

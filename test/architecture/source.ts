@@ -1,4 +1,5 @@
 /** What the rules need to know of a source file, read from its syntax alone. */
+import { readdirSync } from "node:fs";
 import ts from "typescript";
 
 export type Import = {
@@ -15,6 +16,17 @@ export type SourceFacts = {
   readonly imports: readonly Import[];
   readonly tree: ts.SourceFile;
 };
+
+/** Of all TypeScript below the folders, from the root, with slashes; sorted. */
+export function sourcePaths(...folders: readonly string[]): readonly string[] {
+  return folders
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: "utf8" })
+        .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
+        .map((file) => `${folder}/${file.replaceAll("\\", "/")}`),
+    )
+    .sort();
+}
 
 export function readSource(path: string, text: string): SourceFacts {
   const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true, ts.ScriptKind.TS);

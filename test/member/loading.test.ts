@@ -1,7 +1,6 @@
 /** A leader's snapshot of a large value is read over several turns, and the member goes on meanwhile. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createCborCodec } from "../../src/codec/values.js";
 import type { SnapshotMeta, Term } from "../../src/core/types.js";
 import { defineValue } from "../../src/value/define.js";
 import { Lab } from "./harness.js";
@@ -19,10 +18,9 @@ const bigMap = defineValue({
   },
   queries: { size: (map) => map.size },
 });
-const codec = createCborCodec();
 
-/** What a leader with a large value has to send. */
-async function makeSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array; term: Term }> {
+/** A leader with a large value. */
+async function leadingLab(): Promise<Lab> {
   const lab = new Lab(bigMap);
   await lab.restore();
   lab.lead();
@@ -30,8 +28,13 @@ async function makeSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array; t
   lab.command(2, session, 1, "fill", entries);
   lab.settle();
   lab.acknowledge();
-  const body = codec.encode(null);
-  lab.member.request(lab.sink, { type: "admin", request: 3, verb: "snapshot", body });
+  return lab;
+}
+
+/** What it has to send. */
+async function makeSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array; term: Term }> {
+  const lab = await leadingLab();
+  lab.admin(3, "snapshot", null);
   lab.settle();
   const meta = lab.member.replica.core.snapshot!;
   const data = Buffer.concat(await lab.storage.loadSnapshot("g"));
@@ -98,13 +101,7 @@ describe("a snapshot of a large value", () => {
 describe("a snapshot of a large value that is being taken", () => {
   /** A leader that has been asked for one, in request 3, and has encoded a part of it. */
   async function takingLab(): Promise<Lab> {
-    const lab = new Lab(bigMap);
-    await lab.restore();
-    lab.lead();
-    const session = lab.register();
-    lab.command(2, session, 1, "fill", entries);
-    lab.settle();
-    lab.acknowledge();
+    const lab = await leadingLab();
     slowDown(lab);
     lab.admin(3, "snapshot", null);
     lab.settle();

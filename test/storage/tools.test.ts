@@ -48,6 +48,19 @@ async function built(): Promise<FakeDisk> {
   return disk;
 }
 
+/** A directory whose one group is damaged where it was synced. */
+async function buildDamaged(dir: string): Promise<void> {
+  const opened = await Opened.open(dir);
+  opened.storage.createGroup(identityOf("queue"));
+  await opened.stored("queue", opened.store("queue", entriesOf(1, 3)));
+  await opened.stored("queue", opened.store("queue", entriesOf(4, 3)));
+  await opened.close();
+  const path = join(dir, "wal-00000001.log");
+  const bytes = readFileSync(path);
+  bytes[bytes.indexOf("entry 2")]! ^= 1;
+  writeFileSync(path, bytes);
+}
+
 /** The last block loses its tail, and the mark does not know of it: as after a loss of power. */
 function tear(disk: FakeDisk): void {
   const path = "/data/wal-00000001.log";
@@ -265,15 +278,7 @@ test("a copy of the directory that one stands in is made beside it, not within",
   const root = temporaryDirectory();
   const dir = join(root, "foo");
   try {
-    const opened = await Opened.open(dir);
-    opened.storage.createGroup(identityOf("queue"));
-    await opened.stored("queue", opened.store("queue", entriesOf(1, 3)));
-    await opened.stored("queue", opened.store("queue", entriesOf(4, 3)));
-    await opened.close();
-    const path = join(dir, "wal-00000001.log");
-    const bytes = readFileSync(path);
-    bytes[bytes.indexOf("entry 2")]! ^= 1;
-    writeFileSync(path, bytes);
+    await buildDamaged(dir);
     const { kept } = await setGroupAside(`${dir}/.`, "queue");
     assert.equal(kept, `${dir}.set-aside-1`);
     assert.deepEqual(readdirSync(dir), []);
@@ -289,15 +294,7 @@ test("a directory behind a symbolic link is set aside where it lies, and the lin
     const [dir, link] = [join(root, "disk", "foo"), join(root, "foo")];
     mkdirSync(dir, { recursive: true });
     symlinkSync(dir, link);
-    const opened = await Opened.open(link);
-    opened.storage.createGroup(identityOf("queue"));
-    await opened.stored("queue", opened.store("queue", entriesOf(1, 3)));
-    await opened.stored("queue", opened.store("queue", entriesOf(4, 3)));
-    await opened.close();
-    const path = join(dir, "wal-00000001.log");
-    const bytes = readFileSync(path);
-    bytes[bytes.indexOf("entry 2")]! ^= 1;
-    writeFileSync(path, bytes);
+    await buildDamaged(link);
     const { kept } = await setGroupAside(link, "queue");
     assert.equal(kept, `${dir}.set-aside-1`);
     assert.equal(readlinkSync(link), dir);

@@ -1,5 +1,5 @@
 /** What examples may take as given: they show one thing and leave out what leads to it. */
-import { defineValue, type AnyDefinedValue, type GroupHandle, type Host } from "../../src/index.js";
+import type { AnyDefinedValue, GroupHandle, Host } from "../../src/index.js";
 import type {
   ConnectionHandlers,
   GroupIdentity,
@@ -8,16 +8,10 @@ import type {
   StoreBatch,
 } from "../../src/ports.js";
 import type { WorkloadCall } from "../../src/sim/index.js";
+import { queue } from "./define-value.js";
 
-export const queue = defineValue({
-  name: "queue",
-  version: 1,
-  initial: () => ({ items: [] as readonly string[] }),
-  commands: {
-    enqueue: (q, item: string) => ({ reply: q.items.length, value: { items: [...q.items, item] } }),
-  },
-  queries: { length: (q) => q.items.length },
-});
+export { queue };
+
 export declare const counter: AnyDefinedValue;
 export declare const host: Host;
 export declare const group: GroupHandle<typeof queue>;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import ts from "typescript";
-import { walk } from "../architecture/source.js";
+import { sourcePaths, walk } from "../architecture/source.js";
 
 export type Example = {
   /** `src/errors.ts:62`, where the block begins. */
@@ -12,13 +12,18 @@ export type Example = {
 };
 
 /** What `import` finds under the package's names. */
-export const entryPoints: Readonly<Record<string, string>> = {
-  "rafted-value": "src/index.ts",
-  "rafted-value/client": "src/client/index.ts",
-  "rafted-value/core": "src/core/index.ts",
-  "rafted-value/ports": "src/ports.ts",
-  "rafted-value/testing": "src/sim/index.ts",
-};
+function readEntryPoints(): Readonly<Record<string, string>> {
+  const { name, exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
+    readonly name: string;
+    readonly exports: Readonly<Record<string, { readonly types: string }>>;
+  };
+  const sourceOf = (types: string) => types.replace("./dist/", "src/").replace(/\.d\.ts$/, ".ts");
+  return Object.fromEntries(
+    Object.entries(exports).map(([key, { types }]) => [`${name}${key.slice(1)}`, sourceOf(types)]),
+  );
+}
+
+const entryPoints = readEntryPoints();
 
 /** The blocks of a document that are TypeScript or JavaScript. */
 export function examplesOfDocument(path: string, text: string): Example[] {
@@ -43,16 +48,13 @@ function lineAt(text: string, index: number): number {
 }
 
 export function readExamples(): Example[] {
-  const sources = readdirSync("src", { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => `src/${file.replaceAll("\\", "/")}`);
   const documents = ["docs", "docs/guides", "docs/decisions", "."].flatMap((folder) =>
     readdirSync(folder)
       .filter((file) => file.endsWith(".md"))
       .map((file) => (folder === "." ? file : `${folder}/${file}`)),
   );
   return [
-    ...sources.sort().flatMap((path) => examplesOfSource(path, readFileSync(path, "utf8"))),
+    ...sourcePaths("src").flatMap((path) => examplesOfSource(path, readFileSync(path, "utf8"))),
     ...documents.sort().flatMap((path) => examplesOfDocument(path, readFileSync(path, "utf8"))),
   ];
 }

@@ -51,7 +51,7 @@ type Copy = { readonly survivor: Survivor; readonly found: FinishedGroup };
  * such group, or another group of that name; `storageCorrupt` if every copy is damaged.
  */
 export async function rankSurvivors(dirs: readonly string[], group: string): Promise<Ranking> {
-  return rankingOf(group, await readCopies(dirs, group));
+  return rankingOf(group, await readCopies(await distinct(dirs), group));
 }
 
 /**
@@ -66,12 +66,13 @@ export async function recoverDirectory(
   await checkEmpty(out);
   const locks: Lock[] = [];
   try {
-    for (const dir of await distinct(dirs)) {
+    const survivors = await distinct(dirs);
+    for (const dir of survivors) {
       // What is no data directory is refused before a lock touches it.
       await surveyDirectory(nodeFileSystem, dir, false);
       locks.push(await nodeFileSystem.lock(dir, { hostId: "recover" }));
     }
-    const copies = await readCopies(dirs, founder.group, true);
+    const copies = await readCopies(survivors, founder.group, true);
     const ranking = rankingOf(founder.group, copies);
     const best = copies.find(({ survivor }) => survivor === ranking.survivors[0])!;
     await build(best, ranking, out, founder);
@@ -98,7 +99,7 @@ async function readCopies(
   locked = false,
 ): Promise<readonly Copy[]> {
   const copies: Copy[] = [];
-  for (const dir of await distinct(dirs)) copies.push(await readCopy(dir, group, locked));
+  for (const dir of dirs) copies.push(await readCopy(dir, group, locked));
   const [first] = copies;
   for (const { survivor } of copies) {
     if (survivor.groupId === first!.survivor.groupId) continue;
