@@ -1,14 +1,27 @@
 /** The frame of every client process: says `ready`, then answers each `start` with a `result`. */
-import type { LoadOptions, LoadResult } from "./load.js";
+import { runClosedLoop, type LoadOptions, type LoadResult } from "./load.js";
 import { ask, startWorker, stopWorkers, type Worker } from "./processes.js";
 
-export type LoadRequest<Target> = { readonly target: Target; readonly load: LoadOptions };
+type Start<Target> = {
+  readonly type: string;
+  readonly target: Target;
+  readonly load: LoadOptions;
+};
 
-/** In the client process: `run` connects, loads, closes. One load at a time. */
-export function serveLoads<Target>(
-  run: (request: LoadRequest<Target>) => Promise<LoadResult>,
-): void {
-  process.on("message", (message: LoadRequest<Target> & { readonly type: string }) => {
+/** What makes the calls of a load. */
+export type Caller = (load: LoadOptions) => () => Promise<unknown>;
+
+/**
+ * In the client process: `open` connects, with the first load, and what it connects to stays for those after
+ * it, as a program has one client for its life. One load at a time, all of one target.
+ */
+export function serveLoads<Target>(open: (target: Target) => Promise<Caller>): void {
+  let opened: Promise<Caller> | null = null;
+  const run = async ({ target, load }: Start<Target>): Promise<LoadResult> => {
+    opened ??= open(target);
+    return runClosedLoop((await opened)(load), load);
+  };
+  process.on("message", (message: Start<Target>) => {
     if (message.type !== "start") return;
     run(message).then(
       (result) => process.send?.({ type: "result", result }),

@@ -15,11 +15,15 @@ const leastCapacity = 16;
 const usedToGrow = 1 / 4;
 const usedToShrink = 1 / 16;
 
+/** Before the first entry: arrays of the kind that a ring has, so that one look fits both. */
+const noKeys: number[] = new Array<number>(1).fill(-1);
+const noValues: undefined[] = new Array<undefined>(1).fill(undefined);
+
 export class IntegerMap<T> {
-  /** The number in each place, -1 where it is free. */
-  #keys: number[] = [];
-  #values: (T | undefined)[] = [];
-  #mask = -1;
+  /** The number in each place, -1 where it is free. One place that is never taken while there is no ring. */
+  #keys = noKeys;
+  #values: (T | undefined)[] = noValues;
+  #mask = 0;
   #inRing = 0;
   /** Entries set one behind the other while hardly any place was used. */
   #idleSets = 0;
@@ -38,11 +42,11 @@ export class IntegerMap<T> {
   /** `key` is a safe integer, not below 0. */
   set(key: number, value: T): void {
     let at = key & this.#mask;
-    let held = this.#keys[at];
-    while (held === undefined || (held !== key && held >= 0 && this.#isWellUsed())) {
-      this.#resize(held === undefined ? leastCapacity : this.#keys.length * 2);
+    let held = this.#keys[at]!;
+    while (this.#mask === 0 || (held !== key && held >= 0 && this.#isWellUsed())) {
+      this.#resize(this.#mask === 0 ? leastCapacity : this.#keys.length * 2);
       at = key & this.#mask;
-      held = this.#keys[at];
+      held = this.#keys[at]!;
     }
     if (held === key) {
       this.#values[at] = value;
@@ -77,9 +81,9 @@ export class IntegerMap<T> {
   }
 
   clear(): void {
-    this.#keys = [];
-    this.#values = [];
-    this.#mask = -1;
+    this.#keys = noKeys;
+    this.#values = noValues;
+    this.#mask = 0;
     this.#inRing = 0;
     this.#beside = null;
   }

@@ -8,6 +8,7 @@
  */
 import type { Entry, EntryKind, EntryList, LogIndex, Term } from "./core/types.js";
 import { broken } from "./errors.js";
+import { compact } from "./numbers.js";
 
 export type PackedEntries = {
   /** Index of the first one. */
@@ -127,7 +128,7 @@ export class RunBuilder {
 
   /** The term of the entry at `position`, which is here. */
   termAt(position: number): Term {
-    return this.#numbers[position * fieldsPerEntry]!;
+    return compact(this.#numbers[position * fieldsPerEntry]!);
   }
 
   /** Appends those from `position` on, as many as there is room for; returns how many. */
@@ -204,7 +205,7 @@ export function holdsIndex({ first, count }: PackedEntries, index: LogIndex): bo
 }
 
 export function packedTerm({ first, numbers }: PackedEntries, index: LogIndex): Term {
-  return numbers[(index - first) * fieldsPerEntry]!;
+  return compact(numbers[(index - first) * fieldsPerEntry]!);
 }
 
 /** From `index` on, the first entry whose term is below its predecessor's; `term` is that of the first one's. */
@@ -259,11 +260,11 @@ class UnpackedEntry implements Entry {
     const { numbers } = packed;
     const at = position * fieldsPerEntry;
     this.index = packed.first + position;
-    this.term = numbers[at]!;
+    this.term = compact(numbers[at]!);
     this.kind = entryKinds[packed.kinds[position]!]!;
-    this.session = numbers[at + 1]!;
-    this.sequence = numbers[at + 2]!;
-    this.lowestOutstanding = numbers[at + 3]!;
+    this.session = compact(numbers[at + 1]!);
+    this.sequence = compact(numbers[at + 2]!);
+    this.lowestOutstanding = compact(numbers[at + 3]!);
     this.timeMs = numbers[at + 4]!;
     this.body = packed.bodies.subarray(bodyStart(packed, position), packed.ends[position]!);
   }

@@ -342,7 +342,7 @@ function startSnapshot({ applier, comparison }: Replica, effect: TakeSnapshot): 
     };
   };
   const { pieces, immediate } = encodeSnapshot(applier, hash);
-  return { type: "snapshotStarted", index, term, request, immediate, pieces, finish };
+  return { type: "snapshotStarted", index, term, immediate, pieces, finish, request };
 }
 
 function onSnapshotLoaded(

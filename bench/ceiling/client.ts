@@ -3,13 +3,12 @@
  * each call, as a library's user gets.
  */
 import { connect } from "node:net";
-import { runClosedLoop } from "../load.js";
-import { serveLoads, type LoadRequest } from "../load-process.js";
+import { serveLoads } from "../load-process.js";
 import { newFrame, readFrames } from "./stream.js";
 
 type Target = { readonly address: string; readonly bodyBytes: number };
 
-function dial(target: Target) {
+function dial(target: Target): () => Promise<number> {
   const [host, port] = target.address.split(":");
   const socket = connect({ host: host!, port: Number(port), noDelay: true });
   const body = Buffer.alloc(target.bodyBytes);
@@ -37,7 +36,7 @@ function dial(target: Target) {
       resolve(replies.readUInt32LE(at + 4));
     }
   });
-  const call = (): Promise<number> =>
+  return () =>
     new Promise((resolve) => {
       const request = next;
       next = (next + 1) >>> 0;
@@ -45,12 +44,9 @@ function dial(target: Target) {
       if (turn.length === 0) process.nextTick(flush);
       turn.push(request);
     });
-  return { call, close: () => socket.destroy() };
 }
 
-serveLoads(async ({ target, load }: LoadRequest<Target>) => {
-  const { call, close } = dial(target);
-  const result = await runClosedLoop(call, load);
-  close();
-  return result;
+serveLoads((target: Target) => {
+  const call = dial(target);
+  return Promise.resolve(() => call);
 });

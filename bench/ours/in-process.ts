@@ -1,8 +1,7 @@
 /** Three members and their caller in one process, over a network in memory: tests and development. */
 import { createSystemClock } from "../../src/clock/system.js";
 import { type GroupHandle, MemoryNetwork, startHost } from "../package.js";
-import { serveLoads, type LoadRequest } from "../load-process.js";
-import { runClosedLoop } from "../load.js";
+import { serveLoads } from "../load-process.js";
 import { counter } from "./values.js";
 
 async function startTrio(): Promise<GroupHandle<typeof counter>> {
@@ -16,10 +15,8 @@ async function startTrio(): Promise<GroupHandle<typeof counter>> {
   return leader;
 }
 
-let trio: Promise<GroupHandle<typeof counter>> | null = null;
-
-serveLoads(async ({ load }: LoadRequest<null>) => {
-  trio ??= startTrio();
-  const group = await trio;
-  return runClosedLoop(() => group.command("inc", 1), load);
+serveLoads(async () => {
+  const group = await startTrio();
+  const call = (): Promise<unknown> => group.command("inc", 1);
+  return () => call;
 });

@@ -3,8 +3,7 @@
  * kept alive, one socket for each outstanding call up to 256. The leader is asked directly.
  */
 import { Agent, request } from "node:http";
-import { serveLoads, type LoadRequest } from "../load-process.js";
-import { runClosedLoop } from "../load.js";
+import { serveLoads } from "../load-process.js";
 
 /** `host:port` of the leader. */
 export type PutTarget = { readonly address: string };
@@ -13,12 +12,9 @@ const mostSockets = 256;
 const mostTries = 20;
 const pauseMs = 50;
 
-serveLoads(async ({ target, load }: LoadRequest<PutTarget>) => {
+serveLoads(async (target: PutTarget) => {
   const [host, port] = target.address.split(":");
-  const maxSockets = Math.min(load.outstanding, mostSockets);
-  const agent = new Agent({ keepAlive: true, maxSockets, noDelay: true });
-  let next = 0;
-  const bodies = Array.from({ length: load.outstanding }, (_, slot) => bodyOf(slot));
+  const agent = new Agent({ keepAlive: true, maxSockets: mostSockets, noDelay: true });
   const put = (body: Buffer): Promise<number> =>
     new Promise((resolve, reject) => {
       const headers = { "content-type": "application/json", "content-length": body.length };
@@ -31,8 +27,7 @@ serveLoads(async ({ target, load }: LoadRequest<PutTarget>) => {
       sent.on("error", reject);
       sent.end(body);
     });
-  const call = async (): Promise<void> => {
-    const body = bodies[next++ % bodies.length]!;
+  const call = async (body: Buffer): Promise<void> => {
     for (let tries = 1; ; tries++) {
       const status = await put(body);
       if (status === 200) return;
@@ -41,10 +36,12 @@ serveLoads(async ({ target, load }: LoadRequest<PutTarget>) => {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
-  await call();
-  const result = await runClosedLoop(call, load);
-  agent.destroy();
-  return result;
+  await call(bodyOf(0));
+  return ({ outstanding }) => {
+    const bodies = Array.from({ length: outstanding }, (_, slot) => bodyOf(slot));
+    let next = 0;
+    return () => call(bodies[next++ % outstanding]!);
+  };
 });
 
 function bodyOf(slot: number): Buffer {

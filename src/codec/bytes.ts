@@ -1,5 +1,6 @@
 /** Writing and reading of bytes with every bound checked; the floor under all wire formats. */
 import { assert, RaftError } from "../errors.js";
+import { compact } from "../numbers.js";
 import { copyBody } from "../packed-entries.js";
 
 /** Shared by everything that has no body: never written to, being of length 0. */
@@ -245,7 +246,7 @@ export class ByteReader {
     if (!Number.isSafeInteger(value) || value < 0) {
       refuseBytes(`${field} is not an integer from 0 to 2^53 - 1`);
     }
-    return value === 0 ? 0 : value;
+    return compact(value);
   }
 
   bool(field: string): boolean {

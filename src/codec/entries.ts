@@ -7,6 +7,7 @@
  * outside. A `membership` or `config` entry has its payload where others have their body.
  */
 import type { Entry, GroupConfig, LogIndex, Membership } from "../core/types.js";
+import { compact } from "../numbers.js";
 import {
   copyBody,
   copyBytes,
@@ -85,7 +86,7 @@ function wideInteger(reader: ByteReader, at: number, field: string): number {
   if (!Number.isSafeInteger(value) || value < 0) {
     refuseBytes(`${field} is not an integer from 0 to 2^53 - 1`);
   }
-  return value === 0 ? 0 : value;
+  return compact(value);
 }
 
 /** Reads one entry and gives it `index`. Its body is a view into the reader's bytes. */

@@ -56,12 +56,14 @@ export function createLog(offset: LogIndex, offsetTerm: Term, entries: EntryList
   const log: Log = {
     packed: [],
     entries: [],
-    base: offset,
-    offset,
-    offsetTerm,
-    sizeBytes: 0,
+    base: -1,
+    offset: -1,
+    offsetTerm: -1,
+    sizeBytes: -1,
     shared: null,
   };
+  // Written twice: what V8 takes for constant until the first compaction costs it the code that relied on it.
+  resetLog(log, offset, offsetTerm);
   if (entries instanceof PackedList) for (const run of entries.runs) adoptRun(log, run);
   for (const entry of entries instanceof PackedList ? entries.tail : entries) {
     if (entry.index <= offset) continue;

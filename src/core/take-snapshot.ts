@@ -105,13 +105,13 @@ function takeSnapshot(core: Core, out: Out): void {
   const same = core.snapshot?.index === index;
   out.push({
     type: "takeSnapshot",
-    request,
     index,
     term: termAt(core.log, index)!,
     timeMs: same ? core.snapshot!.timeMs : entryAt(core.log, index).timeMs,
     membership,
     membershipIndex,
     config: core.config,
+    request,
   });
 }
 

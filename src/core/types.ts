@@ -321,14 +321,14 @@ export type CoreEffect =
   /** Encode the value as it is after `index` was applied (it is now), store it, say `snapshotSaved`. */
   | {
       readonly type: "takeSnapshot";
-      /** Who asked for it, or null: the log had grown. */
-      readonly request: RequestId | null;
       readonly index: LogIndex;
       readonly term: Term;
       readonly timeMs: number;
       readonly membership: Membership;
       readonly membershipIndex: LogIndex;
       readonly config: GroupConfig;
+      /** Who asked for it, or null: the log had grown. */
+      readonly request: RequestId | null;
     }
   | {
       readonly type: "readSnapshotChunk";

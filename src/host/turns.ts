@@ -6,6 +6,7 @@
  * sockets: so a timer that ran out is acted upon only after the messages that came meanwhile. When
  * the loop was late, more rounds are let by until the sockets have nothing more to say (decision 9).
  */
+import { fractionalZero } from "../numbers.js";
 import type { Clock, Storage, TimerHandle, Transport } from "../ports.js";
 
 /** Somebody who gets turns. */
@@ -67,7 +68,7 @@ export class Turns {
   #flushers: TurnFlusher[] = [];
   #outputs: TurnFlusher[] = [];
   #scheduled = false;
-  #scheduledAtMs = 0;
+  #scheduledAtMs = fractionalZero;
   #running = false;
   #storageTouched = false;
   #earliestMs = Infinity;
@@ -76,8 +77,8 @@ export class Turns {
   /** Payloads came in since the last turn. */
   #arrived = false;
   #drain: { lateMs: number; rounds: number } | null = null;
-  #delayMs = 0;
-  #delayBeforeMs = 0;
+  #delayMs = fractionalZero;
+  #delayBeforeMs = fractionalZero;
   #delaySinceMs: number;
   #stopped = false;
 

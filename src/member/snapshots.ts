@@ -88,7 +88,7 @@ export function continueTaking(snapshots: Snapshots): Pulled {
 }
 
 export type Saved =
-  | { readonly type: "taken"; readonly request: RequestId | null; readonly event: ReplicaEvent }
+  | { readonly type: "taken"; readonly event: ReplicaEvent; readonly request: RequestId | null }
   | { readonly type: "installed"; readonly snapshot: SnapshotMeta; readonly ok: boolean };
 
 /** Storage finished a snapshot: our own, or the one that the leader sent. */
@@ -103,7 +103,7 @@ export function snapshotSaved(
     const event: ReplicaEvent = ok
       ? { type: "snapshotSaved", snapshot }
       : { type: "snapshotFailed", index: snapshot.index };
-    return { type: "taken", request: taking.effect.request, event };
+    return { type: "taken", event, request: taking.effect.request };
   }
   if (installing !== null && isSame(installing, snapshot)) {
     snapshots.installing = null;
