@@ -14,5 +14,5 @@ export function compact(value: number): number {
   return small === value ? small : value;
 }
 
-/** 0 for a field that will hold fractions: V8 keeps it as a double from the start. */
-export const fractionalZero = -0;
+/** 0 for a field that will hold fractions or more than 31 bits: V8 keeps it as a double from the start. */
+export const doubleZero = -0;

@@ -5,6 +5,7 @@
  * a stream which ends without it was cut, or its process was killed.
  */
 import { RaftError } from "../errors.js";
+import { doubleZero } from "../numbers.js";
 import type { Checksum } from "./crc32.js";
 
 export const framingVersion = 1;
@@ -111,7 +112,7 @@ export class FrameReader {
   #body: Uint8Array | null = null;
   #bodyFilled = 0;
   #length = 0;
-  #sum = 0;
+  #sum = doubleZero;
   #stopped = false;
   #dismissed = false;
   #frames = 0;

@@ -6,7 +6,7 @@
  * sockets: so a timer that ran out is acted upon only after the messages that came meanwhile. When
  * the loop was late, more rounds are let by until the sockets have nothing more to say (decision 9).
  */
-import { fractionalZero } from "../numbers.js";
+import { doubleZero } from "../numbers.js";
 import type { Clock, Storage, TimerHandle, Transport } from "../ports.js";
 
 /** Somebody who gets turns. */
@@ -68,7 +68,7 @@ export class Turns {
   #flushers: TurnFlusher[] = [];
   #outputs: TurnFlusher[] = [];
   #scheduled = false;
-  #scheduledAtMs = fractionalZero;
+  #scheduledAtMs = doubleZero;
   #running = false;
   #storageTouched = false;
   #earliestMs = Infinity;
@@ -77,8 +77,8 @@ export class Turns {
   /** Payloads came in since the last turn. */
   #arrived = false;
   #drain: { lateMs: number; rounds: number } | null = null;
-  #delayMs = fractionalZero;
-  #delayBeforeMs = fractionalZero;
+  #delayMs = doubleZero;
+  #delayBeforeMs = doubleZero;
   #delaySinceMs: number;
   #stopped = false;
 
