@@ -12,6 +12,7 @@ import type {
   PureSpec,
   Queries,
   ReplicatedValue,
+  Synchronous,
   ThreeFunctionValue,
 } from "./types.js";
 
@@ -80,14 +81,18 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
  * ```
  */
 export function defineValue<V, C extends Commands<NoInfer<V>>, Q extends Queries<NoInfer<V>>>(
-  spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>>>,
+  spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>> & Synchronous<Q>>,
 ): DefinedValue<V, C, Q, false>;
 export function defineValue<
   V,
   C extends MutableCommands<NoInfer<V>>,
   Q extends Queries<NoInfer<V>>,
 >(
-  spec: MutableSpec<V, C & MutableCommands<NoInfer<V>>, Q & Queries<NoInfer<V>>>,
+  spec: MutableSpec<
+    V,
+    C & MutableCommands<NoInfer<V>> & Synchronous<C>,
+    Q & Queries<NoInfer<V>> & Synchronous<Q>
+  >,
 ): DefinedValue<V, C, Q, true>;
 export function defineValue<V, CommandArg, Reply, QueryArg, Answer>(
   spec: ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer>,

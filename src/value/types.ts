@@ -21,6 +21,13 @@ export type MutableCommands<V> = Record<
 >;
 export type Queries<V> = Record<string, (value: V, arg: any) => unknown>;
 
+/** Refuses the handlers of a table that return a promise; what returns `any` or `unknown` is looked at when it is called. */
+export type Synchronous<H> = {
+  readonly [K in keyof H]: H[K] extends (...args: any[]) => PromiseLike<any>
+    ? (...args: any[]) => "a handler is synchronous: it returns no promise"
+    : unknown;
+};
+
 type Handler = (...args: any[]) => unknown;
 /* eslint-enable @typescript-eslint/no-explicit-any */
 

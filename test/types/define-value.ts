@@ -169,6 +169,21 @@ defineValue({
   ...base,
   commands: { inc: async (n: number) => ({ reply: n, value: n }) },
 });
+// @ts-expect-error nor is a query
+defineValue({ ...base, commands: {}, queries: { get: async (n: number) => n } });
+const mutable = { ...base, mutable: true, initial: () => new Map<string, number>() } as const;
+// @ts-expect-error nor is one that changes the value in place
+defineValue({ ...mutable, commands: { clear: async (m: Map<string, number>) => m.clear() } });
+defineValue({
+  ...mutable,
+  commands: {
+    clear: (m: Map<string, number>) => m.clear(),
+    fail: () => {
+      throw new Error("no");
+    },
+    any: (m: Map<string, number>, key: string): unknown => m.get(key),
+  },
+});
 // @ts-expect-error version is missing
 defineValue({ name: "x", initial: () => 0, commands: {}, queries: {} });
 // @ts-expect-error commands are missing
