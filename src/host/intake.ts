@@ -106,8 +106,11 @@ export class Intake implements TurnFlusher {
   }
 }
 
-/** Says `overloaded` to each of them. */
+/** Says `overloaded` to each of them, but for the ends of subscriptions: nobody asks for those again. */
 export function refuseAll(from: Requester, requests: readonly ClientRequest[], why: string): void {
   const body = utf8(why);
-  for (const { request } of requests) from.reply(request, "overloaded", "no", 0, body);
+  for (const request of requests) {
+    if (request.type === "admin" && request.verb === "unsubscribe") from.take(request);
+    else from.reply(request.request, "overloaded", "no", 0, body);
+  }
 }

@@ -1,6 +1,8 @@
 /** Everything has a limit, and what is over it is refused clearly. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { maxSubscriptions } from "../../src/client/options.js";
+import type { GroupEvent } from "../../src/client/types.js";
 import { SeededRandom } from "../../src/clock/virtual.js";
 import { createCborCodec } from "../../src/codec/values.js";
 import { checkLimits, defaultHostLimits, transportLimits } from "../../src/host/limits.js";
@@ -98,6 +100,55 @@ describe("over a limit", () => {
     client.ask(command(200, session, 16));
     await cluster.until("answered again", () => client.replyTo(200) !== null);
     assert.equal(client.replyTo(200)!.status, "ok");
+    await cluster.close();
+  });
+
+  test("a client's subscriptions are refused, until one of them ends and is told nothing more", async () => {
+    const cluster = new Cluster();
+    const [foo] = await cluster.group("counter", counter, ["foo"]);
+    const [client] = await rawSession(cluster);
+    const ask = (request: number, verb: string, body: unknown): void =>
+      client.ask({ type: "admin", request, verb, body: codec.encode(body) });
+    const first = 100;
+    const refused = first + maxSubscriptions;
+    for (let request = first; request <= refused; request++) ask(request, "subscribe", null);
+    await cluster.until("all are answered", () => client.replyTo(refused) !== null);
+    const statuses = client.replies().map(({ request, status }) => [request, status]);
+    assert.deepEqual(
+      statuses.filter(([, status]) => status !== "ok"),
+      [[refused, "overloaded"]],
+    );
+    ask(200, "unsubscribe", { request: first });
+    ask(201, "subscribe", null);
+    await cluster.until("answered", () => client.replyTo(201) !== null);
+    assert.equal(client.replyTo(201)!.status, "ok");
+    await cluster.pass(20);
+    client.frames.length = 0;
+    await cluster.run(foo!.changeConfig({ heartbeatMs: 40 }));
+    await cluster.pass(20);
+    const told = client.frames.filter((frame) => frame.type === "notify");
+    assert.equal(told.length, maxSubscriptions);
+    assert.ok(told.every(({ request }) => request !== first));
+    await cluster.close();
+  });
+
+  test("a client's subscriptions end all the same when it leaves them", async () => {
+    const cluster = new Cluster();
+    const storage = createMemoryStorage();
+    await cluster.start("foo", { storage, limits: { maxRequestsPerClient: 10 } });
+    const [foo] = await cluster.group("counter", counter, ["foo"]);
+    await cluster.run(foo!.command("inc", 1));
+    const streams = Array.from({ length: maxSubscriptions }, () => foo!.events());
+    for (const events of streams) await cluster.run(events.next());
+    storage.holdAnswers();
+    const commands = Array.from({ length: 10 }, () => foo!.command("inc", 1));
+    await cluster.pass(50);
+    for (const events of streams) await events.return!();
+    await cluster.pass(50);
+    storage.releaseAnswers();
+    await cluster.run(Promise.all(commands));
+    const { value } = await cluster.run(foo!.events().next());
+    assert.equal((value as GroupEvent).type, "role");
     await cluster.close();
   });
 
