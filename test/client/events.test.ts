@@ -72,6 +72,19 @@ describe("events", () => {
     );
   });
 
+  test("of a member that was left are not taken for those of the next one", async () => {
+    const world = await World.create(2);
+    const events = world.client().events();
+    await next(world, events);
+    world.host("a").notifyAll({ type: "closed" });
+    await world.pass(1500);
+    const waiting = next(world, events);
+    world.host("a").notifyAll(role(9));
+    await world.settle();
+    world.host("b").notifyAll(role(5));
+    assert.deepEqual(await waiting, role(5));
+  });
+
   test("of a member's own handle end with it", async () => {
     const world = await World.create(1);
     const events = world.client({ home: "a:1" }).events();

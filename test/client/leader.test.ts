@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { Gate } from "../../src/client/gate.js";
 import { LeaderCache } from "../../src/client/leader.js";
 import { SeededRandom, VirtualClock } from "../../src/clock/virtual.js";
+import { World } from "./world.js";
 
 const hint = (term: number, leader: string | null) => ({
   term,
@@ -78,6 +79,21 @@ describe("the gate before the leader", () => {
     assert.equal(gate.isClosed(), false);
   });
 
+  test("follows news of a leader only so often without an answer", () => {
+    const clock = new VirtualClock();
+    const gate = new Gate(clock, new SeededRandom(1), () => undefined);
+    const closed = [1, 2, 3].map(() => {
+      gate.refused(false);
+      gate.leaderChanged();
+      return gate.isClosed();
+    });
+    assert.deepEqual(closed, [false, false, true]);
+    clock.advance(1000);
+    assert.equal(gate.isClosed(), false);
+    gate.leaderChanged();
+    assert.equal(gate.isClosed(), true, "leaders that change for ever are none");
+  });
+
   test("pauses between 5 and 500 ms, twice as long each time, never the same", () => {
     const clock = new VirtualClock();
     const pauses: number[] = [];
@@ -94,5 +110,22 @@ describe("the gate before the leader", () => {
     );
     assert.ok(pauses[5]! > pauses[0]! * 8, pauses.join(" "));
     assert.ok(new Set(pauses.slice(7)).size > 3, "jittered");
+  });
+
+  test("counts no news that comes while nobody waits", async () => {
+    const world = await World.create(2);
+    const client = world.client();
+    const events = client.events();
+    await world.value(client.command("push", 1));
+    await world.value(events.next());
+    for (let i = 1; i <= 10; i += 1) {
+      world.group.elect(i % 2);
+      await world.settle();
+    }
+    const asked = world.group.leaderHost!.requests.length;
+    const call = client.command("push", 2);
+    await world.settle();
+    assert.equal(world.group.leaderHost!.requests.length, asked + 1);
+    assert.equal(await world.value(call), 2);
   });
 });

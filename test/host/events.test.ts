@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import type { GroupEvent } from "../../src/client/types.js";
 import { defineValue } from "../../src/value/define.js";
 import { Cluster, counter, createLogBook } from "./cluster.js";
+import { RawClient } from "./raw-client.js";
 
 const ids = ["foo", "bar", "baz"];
 
@@ -36,6 +37,19 @@ describe("events()", () => {
     await reading;
     assert.equal(seen.at(-1)?.type, "closed");
   });
+});
+
+test("clients are told at once where the group is, when a member has left it", async () => {
+  const cluster = new Cluster();
+  const [foo] = await cluster.group("counter", counter, ids);
+  const transport = cluster.network.transport("raw");
+  const client = new RawClient((handlers) => transport.dial("foo:1", handlers), "counter");
+  await cluster.pass(1000);
+  await cluster.run(foo!.removeMember("baz"));
+  await cluster.pass(20);
+  const hints = client.frames.filter((frame) => frame.type === "leaderHint");
+  assert.deepEqual(hints.at(-1)?.hosts, ["foo:1", "bar:1"]);
+  await cluster.close();
 });
 
 describe("hooks", () => {

@@ -1,0 +1,97 @@
+/** What a program is told by hooks and events, and by which member. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Entry } from "../../src/core/types.js";
+import type { GroupHooks } from "../../src/member/types.js";
+import { counter, Lab, longLog } from "./harness.js";
+
+type Told = [hook: keyof GroupHooks, what: unknown][];
+
+function listen(told: Told): GroupHooks {
+  const tell =
+    (hook: keyof GroupHooks) =>
+    (what: unknown): void =>
+      void told.push([hook, what]);
+  return {
+    onCommandCommitted: tell("onCommandCommitted"),
+    onQueryAnswered: tell("onQueryAnswered"),
+    onFollowerAdded: tell("onFollowerAdded"),
+    onFollowerRemoved: tell("onFollowerRemoved"),
+    onElected: tell("onElected"),
+    onRestored: tell("onRestored"),
+  };
+}
+
+/** As the leader c#1 of that term. */
+function append(
+  lab: Lab,
+  term: number,
+  prevLogIndex: number,
+  prevLogTerm: number,
+  entries: Entry[],
+) {
+  lab.receive("c#1", {
+    ...{ type: "appendEntries", term, prevLogIndex, prevLogTerm, entries },
+    ...{ commitIndex: prevLogIndex + entries.length, round: 1, sentAtMs: 0, promiseMs: 1000 },
+  });
+}
+
+describe("hooks", () => {
+  test("hear of every election, and of the restoring with the first of them only", async () => {
+    const lab = new Lab(counter);
+    const told: Told = [];
+    await lab.restore({}, listen(told));
+    lab.lead();
+    const first = lab.member.term;
+    assert.deepEqual(told.splice(0), [
+      ["onElected", { term: first }],
+      ["onRestored", { lastApplied: 0 }],
+    ]);
+    append(lab, first + 1, 3, first, []);
+    lab.lead();
+    assert.deepEqual(told, [["onElected", { term: lab.member.term }]]);
+  });
+
+  test("hear from the leader who has left, once that is committed", async () => {
+    const lab = new Lab(counter);
+    const told: Told = [];
+    await lab.restore({}, listen(told));
+    lab.lead();
+    told.length = 0;
+    lab.admin(1, "remove", { id: "c#1" });
+    lab.settle();
+    assert.deepEqual(told, []);
+    lab.acknowledge();
+    lab.acknowledge();
+    assert.equal(lab.repliesTo(1)[0]?.status, "ok");
+    assert.deepEqual(told, [["onFollowerRemoved", { id: "c#1" }]]);
+  });
+
+  test("hear from a follower neither of commands nor of members", async () => {
+    const lab = new Lab(counter);
+    const told: Told = [];
+    await lab.restore({}, listen(told));
+    const members = ["a", "b"].map((id) => ({ id: `${id}#1`, address: `${id}:1` }));
+    const payload = { voters: ["a#1", "b#1"], outgoing: [], learners: [], members };
+    const log = longLog(counter, 2);
+    const last: Entry = { ...log.at(-1)!, index: 6, kind: "membership", payload };
+    append(lab, 2, 2, 1, [...log, last]);
+    assert.equal(lab.member.replica.core.lastApplied, 6);
+    assert.deepEqual(lab.member.membership.voters, ["a#1", "b#1"]);
+    assert.deepEqual(told, []);
+  });
+});
+
+test("a difference to the leader is told once, with the first index at which it was seen", async () => {
+  const lab = new Lab(counter);
+  await lab.restore();
+  append(lab, 2, 2, 1, longLog(counter, 2));
+  for (const index of [4, 5]) {
+    lab.receive("c#1", {
+      ...{ type: "compareHashes", term: 2, indices: [index], hashes: [1], snapshot: null },
+    });
+  }
+  const told = lab.events.filter(({ type }) => type === "divergence");
+  assert.deepEqual(told, [{ type: "divergence", index: 4 }]);
+  assert.deepEqual(lab.member.currentEvents().at(-1), told[0]);
+});
