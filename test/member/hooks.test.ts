@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Entry } from "../../src/core/types.js";
 import type { GroupHooks } from "../../src/member/types.js";
+import { defineValue } from "../../src/value/define.js";
 import { counter, Lab, longLog } from "./harness.js";
 
 type Told = [hook: keyof GroupHooks, what: unknown][];
@@ -94,4 +95,32 @@ test("a difference to the leader is told once, with the first index at which it 
   const told = lab.events.filter(({ type }) => type === "divergence");
   assert.deepEqual(told, [{ type: "divergence", index: 4 }]);
   assert.deepEqual(lab.member.currentEvents().at(-1), told[0]);
+});
+
+test("a caller is told that a command whose handler threw had no effect, and no hook hears of it", async () => {
+  const lab = new Lab(
+    defineValue({
+      name: "counter",
+      version: 1,
+      initial: () => 0,
+      commands: {
+        inc: (_n: number, _by: number): { reply: number; value: number } => {
+          throw new Error("the handler's own trouble");
+        },
+      },
+      queries: { get: (n: number) => n },
+    }),
+  );
+  const told: Told = [];
+  await lab.restore({}, listen(told));
+  lab.lead();
+  const session = lab.register();
+  told.length = 0;
+  lab.command(10, session, 1, "inc", 1);
+  lab.settle();
+  lab.acknowledge();
+  const replies = lab.repliesTo(10).map(({ status, applied }) => [status, applied]);
+  assert.deepEqual(replies, [["commandFailed", "no"]]);
+  assert.deepEqual(told, []);
+  assert.ok(lab.log.every((line) => !line.includes("hook")));
 });

@@ -6,6 +6,7 @@ import {
   createWaiting,
   takeAll,
   takeCommand,
+  takeKind,
   takeProposals,
   takeRegister,
   takeRequest,
@@ -84,4 +85,42 @@ test("a registration whose member leads no more is nobody's any more", () => {
   add(waiting, 1, "register", 0, 7);
   assert.equal(takeProposals(waiting).length, 1);
   assert.equal(takeRegister(waiting, 7), null);
+});
+
+test("sessions of which nobody waits any more are let go, and no other is lost with them", () => {
+  const waiting = createWaiting();
+  const sessions = Array.from({ length: 200 }, (_, at) => 1 + at);
+  for (const session of sessions) {
+    add(waiting, 2 * session, "command", session, 1);
+    add(waiting, 2 * session + 1, "command", session, 2);
+  }
+  for (const session of sessions) {
+    assert.deepEqual(chain(takeCommand(waiting, session, 1)), [2 * session]);
+  }
+  for (const session of sessions) {
+    const id = 2 * session + 1;
+    if (session % 2 === 0) assert.equal(takeRequest(waiting, id)?.requestId, id);
+    else assert.deepEqual(chain(takeCommand(waiting, session, 2)), [id]);
+  }
+  assert.ok(isEmpty(waiting));
+  assert.ok(waiting.bySession.size <= 64, `${waiting.bySession.size} sessions are kept`);
+});
+
+test("a registration that came twice is answered twice", () => {
+  const waiting = createWaiting();
+  for (const id of [1, 2]) add(waiting, id, "register", 0, 7);
+  assert.deepEqual(chain(takeRegister(waiting, 7)), [2, 1]);
+  assert.ok(isEmpty(waiting));
+});
+
+test("whoever was taken out is taken out once, and weighs nothing any more", () => {
+  const waiting = createWaiting();
+  add(waiting, 1, "piece");
+  const rest = { session: 0, sequence: 0, sink: nobody, request: 20, render: null, next: null };
+  addWaiter(waiting, { requestId: 2, kind: "query", body: new Uint8Array(9), ...rest });
+  assert.equal(waiting.queryBytes, 9);
+  assert.equal(takeRequest(waiting, 2)?.requestId, 2);
+  assert.equal(waiting.queryBytes, 0);
+  assert.equal(takeKind(waiting, "piece").length, 1);
+  assert.deepEqual(takeAll(waiting), []);
 });
