@@ -39,6 +39,26 @@ describe("hosts that will never do", () => {
     assert.ok(world.clock.nowMs() - began < 50);
   });
 
+  test("and do now are not held to what they said before", async () => {
+    const world = await World.create(2);
+    const [a, b] = [world.host("a"), world.host("b")];
+    const refusal = { code: "unknownGroup", message: "not here" };
+    a.refuseOpen = refusal;
+    world.group.elect(1);
+    const client = world.client();
+    assert.equal(await world.value(client.command("push", 1)), 1);
+    a.refuseOpen = null;
+    world.group.elect(0);
+    assert.equal(await world.value(client.command("push", 2)), 2);
+    b.refuseOpen = refusal;
+    b.breakConnections();
+    world.group.elect(1);
+    const call = client.command("push", 3);
+    await world.pass(1000);
+    world.group.elect(0);
+    assert.equal(await world.value(call), 3);
+  });
+
   test("are told by their version of the protocol", async () => {
     const world = await World.create(1);
     world.host("a").protocol = 9;
