@@ -13,6 +13,7 @@ import {
   type Waiter,
   type Waiting,
 } from "../../src/member/waiting.js";
+import { counter, Lab } from "./harness.js";
 
 const nobody = { reply: (): void => undefined };
 
@@ -123,4 +124,17 @@ test("whoever was taken out is taken out once, and weighs nothing any more", () 
   assert.equal(waiting.queryBytes, 0);
   assert.equal(takeKind(waiting, "piece").length, 1);
   assert.deepEqual(takeAll(waiting), []);
+});
+
+test("queries that wait for a majority are refused once they fill as much as an inbox may", async () => {
+  const lab = new Lab(counter);
+  await lab.restore();
+  lab.lead();
+  for (const request of [1, 2, 3, 4]) {
+    const body = new Uint8Array(300_000);
+    lab.member.request(lab.sink, { type: "query", request, stale: false, body });
+    lab.settle();
+  }
+  const told = lab.replies.map(({ request, status, applied }) => [request, status, applied]);
+  assert.deepEqual(told, [[4, "overloaded", "no"]]);
 });
