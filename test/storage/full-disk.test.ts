@@ -117,6 +117,36 @@ for (const canSay of [true, false]) {
   });
 }
 
+test("leaders' snapshots that come at once do not take the log's room together", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  opened.storage.createGroup(identityOf("other"));
+  opened.store("other", []);
+  await opened.until((answer) => answer.type === "stored" && answer.group === "other");
+  await settle(disk);
+  const data = noise(300_000);
+  const meta = metaOf(100, 3, data);
+  disk.capacityBytes = disk.usedBytes + 2 * data.length + 10_000;
+  const groups = ["queue", "other"];
+  for (const at of [0, 150_000]) {
+    for (const group of groups) {
+      opened.storage.writeSnapshotChunk(group, meta, at, data.subarray(at, at + 150_000));
+    }
+  }
+  await settle(disk);
+  for (const group of groups) opened.storage.installSnapshot(group, meta);
+  for (const group of groups) {
+    await opened.until((answer) => answer.type === "saved" && answer.group === group);
+  }
+  const saved = opened.answers.flatMap((answer) => (answer.type === "saved" ? [answer.ok] : []));
+  assert.deepEqual(saved, [true, false]);
+  for (let index = 101; index < 400; index += 20) {
+    await opened.stored("queue", opened.store("queue", entriesOf(index, 20)));
+  }
+  assert.deepEqual(errorsOf(opened), []);
+  await opened.close();
+});
+
 for (const failing of ["write", "sync", "rename"]) {
   test(`a leader's snapshot whose end finds no room (${failing}) is begun anew`, async () => {
     const disk = new FakeDisk();

@@ -148,3 +148,21 @@ test("a leader's snapshot that finds no room for its first bytes leaves no file 
   await opened.close();
   assert.equal(disk.openFiles, 0);
 });
+
+test("what was received of a snapshot is let go once one of its own has overtaken it", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const parts = (): number => disk.names().filter((name) => name.endsWith(".part")).length;
+  const receive = async (index: number): Promise<void> => {
+    opened.storage.writeSnapshotChunk("queue", metaOf(index, 1, big), 0, big.subarray(0, 1000));
+    await opened.until(({ type }) => type === "written");
+  };
+  await receive(5);
+  await opened.snapshot("queue", 5, 1, noise(100));
+  assert.equal(parts(), 0, "it would take room until a restart");
+  await receive(8);
+  await opened.snapshot("queue", 7, 1, noise(100));
+  assert.equal(parts(), 1, "a newer one goes on");
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});

@@ -2,7 +2,7 @@
  * What one group's leader sends of a snapshot, on its way into a file: chunk by chunk, over a restart as well.
  * Call one at a time.
  */
-import type { SnapshotMeta } from "../../core/types.js";
+import type { LogIndex, SnapshotMeta } from "../../core/types.js";
 import { isDiskFull } from "./failure.js";
 import { partialName } from "./names.js";
 import { isSameSnapshot } from "./snapshot-file.js";
@@ -56,6 +56,13 @@ export class SnapshotReceived {
       if (writer.sizeBytes === offset) await writer.append(data);
       return writer.sizeBytes;
     });
+  }
+
+  /** What is being received still takes so much room on the disk. */
+  get missingBytes(): number {
+    const incoming = this.#incoming;
+    if (incoming === null) return 0;
+    return Math.max(incoming.meta.sizeBytes - incoming.writer.writtenBytes, 0);
   }
 
   /** All of it is held, byte for byte. */
@@ -150,6 +157,12 @@ export class SnapshotReceived {
     } finally {
       await this.discard();
     }
+  }
+
+  /** A snapshot of that index is the current one now: nobody goes on with an older one. */
+  async outdate(index: LogIndex): Promise<void> {
+    await this.removePartial();
+    if (this.#incoming !== null && this.#incoming.meta.index <= index) await this.discard();
   }
 
   async removePartial(): Promise<void> {

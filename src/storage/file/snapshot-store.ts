@@ -74,7 +74,7 @@ export class SnapshotStore implements SinkStore {
         place: (file) => this.#place(number, file),
         remove: (file) => this.#remove(file),
         rename: (from, to) => this.#rename(from, to),
-        hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes + this.#services.reserveBytes),
+        hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes + this.#promisedBytes()),
         warn,
       }),
       current,
@@ -126,6 +126,13 @@ export class SnapshotStore implements SinkStore {
   #place(group: number, name: string): SnapshotPlace {
     const { fs, dir, directoryId } = this.#services;
     return { fs, path: `${dir}/${name}`, directoryId, group };
+  }
+
+  /** Room that the log is to find, and the rest of what is being received for other groups. */
+  #promisedBytes(): number {
+    let bytes = this.#services.reserveBytes;
+    for (const { received } of this.#groups.values()) bytes += received.missingBytes;
+    return bytes;
   }
 
   async #hasRoomFor(sizeBytes: number): Promise<boolean> {
@@ -208,7 +215,7 @@ export class SnapshotStore implements SinkStore {
     await group.reading.run(() => group.sent.turn());
     const old = before === null ? name : snapshotName(group.number, before);
     if (old !== name) await this.#remove(old);
-    await group.received.removePartial();
+    await group.received.outdate(meta.index);
     this.#services.spaceUsed();
     this.#answerSaved(group, meta, true);
   }

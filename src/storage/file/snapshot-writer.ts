@@ -55,6 +55,11 @@ export class SnapshotWriter {
     return this.#sizeBytes;
   }
 
+  /** The length of the file so far. */
+  get writtenBytes(): number {
+    return this.#position;
+  }
+
   get crc(): number {
     return this.#crc;
   }

@@ -212,7 +212,7 @@ const snapshotFiles: readonly Mutant[] = [
     hazards: [82],
     bug: "a leader's snapshot is begun although the disk has no room for it",
     file: "src/storage/file/snapshot-store.ts",
-    find: "this.#hasRoomFor(sizeBytes + this.#services.reserveBytes)",
+    find: "this.#hasRoomFor(sizeBytes + this.#promisedBytes())",
     replace: "this.#hasRoomFor(0 * sizeBytes)",
     catchers: [fullDisk],
   },
