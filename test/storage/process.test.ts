@@ -1,7 +1,14 @@
 /** Real processes on real directories: killed while they write, started twice on one directory. */
 import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -240,6 +247,15 @@ test(
       assert.equal(count(), before);
     }),
 );
+
+test("a directory behind a symbolic link that leads nowhere is refused with what to look at", () =>
+  inDirectory(async (root) => {
+    symlinkSync(join(root, "not-mounted"), join(root, "data"));
+    await assert.rejects(Opened.open(join(root, "data")), (error) => {
+      assert.equal(codeOf(error), "storageFailed");
+      return /data: ENOENT.*; a symbolic link on the way leads nowhere/.test(String(error));
+    });
+  }));
 
 test("closing twice, before opening and after a refusal is no error; a closed one opens again", () =>
   inDirectory(async (dir) => {

@@ -44,7 +44,11 @@ async function readyDirectory(fs: FileSystem, dir: string): Promise<readonly str
         { cause: error },
       );
     }
-    throw storageError(error, `opening the directory ${dir}`);
+    const failure = storageError(error, `opening the directory ${dir}`);
+    if (code !== "ENOENT") throw failure;
+    // What is missing is made, unless the system will not have it there.
+    const why = "a symbolic link on the way leads nowhere, or its disk is not mounted";
+    throw new RaftError(failure.code, `${failure.message}; ${why}`, { cause: error });
   }
 }
 
