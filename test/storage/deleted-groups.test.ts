@@ -117,3 +117,33 @@ test("a group that is deleted while its snapshot gets its name leaves no file", 
     await opened.close();
   }
 });
+
+test("a snapshot that is half written when its group is deleted leaves nothing", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  opened.storage.beginSnapshot("queue").write(noise(600_000));
+  await settle(disk);
+  assert.equal(snapshotsOn(disk).length, 1);
+  opened.storage.deleteGroup("queue");
+  opened.storage.flush();
+  await settle(disk);
+  assert.deepEqual(snapshotsOn(disk), []);
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});
+
+test("what an earlier process had received of a snapshot goes with its group", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const data = noise(600_000);
+  opened.storage.writeSnapshotChunk("queue", metaOf(100, 2, data), 0, data.subarray(0, 300_000));
+  await opened.until(({ type }) => type === "written");
+  await opened.close();
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  assert.equal(snapshotsOn(disk).length, 1);
+  again.storage.deleteGroup("queue");
+  again.storage.flush();
+  await settle(disk);
+  assert.deepEqual(snapshotsOn(disk), []);
+  await again.close();
+});

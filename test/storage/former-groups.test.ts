@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import * as nodeFs from "node:fs";
 import { test } from "node:test";
+import { RaftError } from "../../src/errors.js";
 import { inspectDirectory } from "../../src/storage/file/index.js";
 import { setGroupAside } from "../../src/storage/file/tools.js";
 import {
@@ -19,13 +20,15 @@ import {
 const options = { segmentBytes: 65536, firstSegmentBytes: 65536 };
 const hardState = hardStateOf(1);
 
-/** Flips a bit in the header of the block with that sequence, of one segment. */
-function loseBlock(path: string, sequence: number): void {
+/** Flips a bit in the header of the block with that sequence, of one segment; or zeros are in its place. */
+function loseBlock(path: string, sequence: number, how: "flipped" | "zeros" = "flipped"): void {
   const bytes = nodeFs.readFileSync(path);
   let at = bytes.indexOf("RVB1");
   while (at >= 0 && bytes.readDoubleLE(at + 16) !== sequence) at = bytes.indexOf("RVB1", at + 1);
   assert.ok(at >= 0, `no block ${sequence} in ${path}`);
-  bytes[at + 20]! ^= 1;
+  const end = at + bytes.readUInt32LE(at + 4) + bytes.readUInt32LE(at + 8);
+  if (how === "zeros") bytes.fill(0, at, end);
+  else bytes[at + 20]! ^= 1;
   nodeFs.writeFileSync(path, bytes);
 }
 
@@ -91,4 +94,57 @@ for (const [what, judge] of [
       removeDirectory(root);
     }
   });
+}
+
+/** Groups `a` and `b`, then `c` in block 3 and one more entry of `a`; one block is lost. */
+async function whereLost(
+  lost: number,
+  last: number,
+  how: "flipped" | "zeros",
+  judge: (dir: string) => Promise<void>,
+): Promise<void> {
+  const dir = temporaryDirectory();
+  try {
+    const opened = await Opened.open(dir, options);
+    for (const name of ["a", "b"]) opened.storage.createGroup(identityOf(name));
+    await opened.stored("a", opened.store("a", entriesOf(1, 1), { hardState }));
+    await opened.stored("b", opened.store("b", entriesOf(1, 1), { hardState }));
+    opened.storage.createGroup(identityOf("c"));
+    if (last >= 3) await opened.stored("c", opened.store("c", entriesOf(1, 1), { hardState }));
+    if (last >= 4) await opened.stored("a", opened.store("a", entriesOf(2, 1)));
+    await opened.close();
+    loseBlock(`${dir}/wal-00000001.log`, lost, how);
+    await judge(dir);
+  } finally {
+    removeDirectory(dir);
+  }
+}
+
+for (const last of [3, 4]) {
+  test(`a lost block that created a group, of ${last}, leaves it unknown which there are: refused`, () =>
+    whereLost(3, last, "flipped", async (dir) => {
+      await assert.rejects(Opened.open(dir, options), (error) => {
+        assert.ok(error instanceof RaftError);
+        assert.equal(error.code, "storageCorrupt");
+        return /which groups were here is not known/.test(error.message);
+      });
+    }));
+}
+
+for (const [lost, how, damaged] of [
+  [2, "flipped", { a: true, b: true, c: false }],
+  [2, "zeros", { a: true, b: true, c: false }],
+  [4, "flipped", { a: true, b: true, c: true }],
+  [4, "zeros", { a: true, b: true, c: true }],
+] as const) {
+  test(`block ${lost} of 4 is lost (${how}), and which groups there are is known all the same`, () =>
+    whereLost(lost, 4, how, async (dir) => {
+      const opened = await Opened.open(dir, options);
+      const found = opened.recovered.map(({ identity, damage }) => [
+        identity.group,
+        damage !== null,
+      ]);
+      assert.deepEqual(Object.fromEntries(found), damaged);
+      await opened.close();
+    }));
 }

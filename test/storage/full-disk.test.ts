@@ -113,6 +113,11 @@ for (const canSay of [true, false]) {
     await opened.until((answer) => answer.type === "saved");
     assert.ok(opened.answers.some((answer) => answer.type === "saved" && answer.ok));
     assert.equal(errorsOf(opened).length, 0);
+    await settle(disk);
+    disk.capacityBytes = disk.usedBytes + 400_000;
+    const before = opened.warnings().length;
+    assert.equal(await offer(opened, metaOf(200, 3, data), data), false);
+    assert.equal(opened.warnings().length, before + 1, "it is told again");
     await opened.close();
   });
 }

@@ -1,8 +1,17 @@
 /** The file `mark` trails the log (docs/decisions/0032): what that saves, and what it must not cost. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspectDirectory } from "../../src/storage/file/inspect.js";
 import { fileStorage } from "../../src/storage/file/file-storage.js";
-import { FakeDisk, type Operation, flipBitAt, isLog, settle, systemError } from "./fake-disk.js";
+import {
+  FakeDisk,
+  type Operation,
+  flipBitAt,
+  isLog,
+  lost,
+  settle,
+  systemError,
+} from "./fake-disk.js";
 import { Opened, type Recovered, entriesOf, hardStateOf, identityOf } from "./support.js";
 
 const options = { segmentBytes: 1 << 20, firstSegmentBytes: 1 << 16 };
@@ -20,6 +29,9 @@ async function begin(disk: FakeDisk, markLagMs: number): Promise<Opened> {
   await settle(disk);
   return opened;
 }
+
+const reopen = (disk: FakeDisk): Promise<Opened> =>
+  Opened.open("/data", { ...options, fs: disk, markLagMs: never });
 
 /** Each in a block of its own. */
 async function storeOneByOne(opened: Opened, first: number, count: number): Promise<void> {
@@ -166,4 +178,87 @@ test("a lag that is no count of milliseconds is refused by name", async () => {
       /markLagMs must be an integer of at least 0 and at most 2147483647, not /,
     );
   }
+});
+
+test("an orderly close is known when the power goes right after it", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, never);
+  await storeOneByOne(opened, 2, 3);
+  await opened.close();
+  const image = disk.crashImage(lost, false);
+  assert.ok((await inspectDirectory("/data", { fs: image })).closedInOrder);
+  flipBitAt(image, "/data/wal-00000001.log", "entry 4");
+  const again = await Opened.open("/data", { ...options, fs: image });
+  assert.notEqual(again.group("queue")!.damage, null, "its last block was promised");
+  await again.close();
+});
+
+test("nothing of a mark that lags is left to be written once storage is closed", async (context) => {
+  const disk = new FakeDisk();
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const opened = await begin(disk, 100);
+  await opened.close();
+  const closedAt = disk.operations.length;
+  context.mock.timers.tick(1000);
+  await settle(disk);
+  assert.equal(disk.operations.length, closedAt);
+});
+
+test("a slot of the mark that is not what was written is passed over, and that is told", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, 0);
+  await storeOneByOne(opened, 2, 3);
+  await opened.close();
+  const bytes = disk.file("/data/mark");
+  const ahead = slotGeneration(bytes, 1) - slotGeneration(bytes, 0);
+  assert.equal(Math.abs(ahead), 1, "they take turns");
+  const newer = ahead > 0 ? 512 : 0;
+  // Of the sequence: it would vouch for blocks that never were.
+  bytes[newer + 14]! ^= 4;
+  disk.setFile("/data/mark", bytes);
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  assert.equal(again.group("queue")!.damage, null);
+  assert.equal(again.group("queue")!.entries.length, 4);
+  await again.until(({ type }) => type === "warning");
+  assert.match(again.warnings().join(), /mark is partly damaged/);
+  await again.close();
+});
+
+test("the first mark that is written after a restart leaves the one that holds alone", async () => {
+  const disk = new FakeDisk();
+  for (const first of [2, 3, 4]) {
+    const opened = first === 2 ? await begin(disk, never) : await reopen(disk);
+    const before = disk.file("/data/mark");
+    const newer = slotGeneration(before, 1) > slotGeneration(before, 0) ? 1 : 0;
+    await storeOneByOne(opened, first, 1);
+    const after = disk.file("/data/mark");
+    if (first > 2) {
+      assert.equal(slotGeneration(after, newer), slotGeneration(before, newer));
+      assert.equal(slotGeneration(after, 1 - newer), slotGeneration(before, newer) + 1);
+    }
+    await opened.close();
+  }
+});
+
+test("while the mark is being written the next one waits", async () => {
+  const disk = new FakeDisk();
+  const openFile = disk.open.bind(disk);
+  let under = 0;
+  let most = 0;
+  disk.open = async (path, mode) => {
+    const file = await openFile(path, mode);
+    if (!path.endsWith("/mark")) return file;
+    const write = async (position: number, buffers: readonly Uint8Array[]): Promise<void> => {
+      most = Math.max(most, ++under);
+      for (let round = 0; round < 10; round++) await new Promise((r) => setImmediate(r));
+      await file.write(position, buffers);
+      under--;
+    };
+    return { ...file, write };
+  };
+  const opened = await begin(disk, 0);
+  await storeOneByOne(opened, 2, 20);
+  await opened.close();
+  assert.equal(most, 1);
+  assert.equal(markedSequence(disk), 21);
 });

@@ -1,7 +1,8 @@
 /** Snapshots on their way between members: what was received of one, and what is still being sent. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk, lost, systemError } from "./fake-disk.js";
+import { frameDataBytes } from "../../src/storage/file/snapshot-file.js";
+import { FakeDisk, lost, settle, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise } from "./support.js";
 
 const options = { segmentBytes: 65_536, firstSegmentBytes: 65_536 };
@@ -114,6 +115,40 @@ test("a snapshot that rots under a running process can be sent once it was taken
   assert.ok(await read(opened, 10, 0));
   assert.ok(await read(opened, 10, 250_000));
   await opened.close();
+});
+
+test("what was received before a restart is gone on with where only the rest has room", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const half = big.subarray(0, 4 * 1024 * 1024);
+  opened.storage.writeSnapshotChunk("queue", bigMeta, 0, half);
+  await opened.until((answer) => answer.type === "written");
+  await opened.close();
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  const reserve = options.segmentBytes;
+  disk.capacityBytes = disk.usedBytes + big.length - half.length + reserve + frameDataBytes;
+  again.storage.writeSnapshotChunk("queue", bigMeta, 0, half.subarray(0, 1));
+  const answer = await again.until(({ type }) => type === "written");
+  assert.ok(answer.type === "written" && answer.sizeBytes > half.length - frameDataBytes);
+  await again.close();
+});
+
+test("a snapshot that is taken anew at the same entry takes the place of a whole one only when it is whole", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const data = noise(200_000);
+  await opened.snapshot("queue", 5, 1, data);
+  await settle(disk);
+  disk.before = ({ type }) => {
+    if (type === "rename") disk.stopAt = disk.operations.length;
+  };
+  void opened.snapshot("queue", 5, 1, data);
+  await settle(disk);
+  assert.ok(disk.stopped);
+  const image = disk.crashImage(lost, true);
+  const again = await Opened.open("/data", { ...options, fs: image });
+  assert.equal(again.group("queue")!.damage, null);
+  await again.close();
 });
 
 test("what was received before a restart is given up where the rest would leave the log no room", async () => {
