@@ -1,7 +1,12 @@
 /** Snapshots on their way between members: what was received of one, and what is still being sent. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { frameDataBytes } from "../../src/storage/file/snapshot-file.js";
+import {
+  frameDataBytes,
+  frameHeaderBytes,
+  snapshotHeaderBytes,
+} from "../../src/storage/file/snapshot-file.js";
+import { openSnapshot } from "../../src/storage/file/snapshot-reader.js";
 import { FakeDisk, lost, settle, systemError } from "./fake-disk.js";
 import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise } from "./support.js";
 
@@ -200,4 +205,42 @@ test("what was received of a snapshot is let go once one of its own has overtake
   assert.equal(parts(), 1, "a newer one goes on");
   await opened.close();
   assert.equal(disk.openFiles, 0);
+});
+
+test("every bit of a snapshot's file but that of its data is compared when it is opened", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const data = noise(200);
+  const meta = await opened.snapshot("queue", 5, 1, data);
+  const path = disk.names().find((name) => name.endsWith(".snap"))!;
+  await opened.close();
+  const bytes = disk.file(path);
+  const refused = { code: "storageCorrupt" };
+  for (let at = 0; at < bytes.length; at++) {
+    if (at === snapshotHeaderBytes) at += frameHeaderBytes + data.length;
+    const flipped = bytes.slice();
+    flipped[at]! ^= 1;
+    disk.setFile(path, flipped);
+    await assert.rejects(openSnapshot(disk, path, meta), refused, `offset ${at}`);
+  }
+  disk.setFile(path, bytes);
+  await assert.rejects(openSnapshot(disk, path, metaOf(5, 1, noise(200, 2))), refused, "another");
+  await (await openSnapshot(disk, path, meta)).close();
+  assert.equal(disk.openFiles, 0);
+});
+
+test("a snapshot that is taken anew where the log begins right behind it leaves the log as it is", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  for (const seed of [1, 2]) {
+    await opened.snapshot("queue", 5, 1, noise(100, seed));
+    opened.storage.compactLog("queue", 6);
+    await opened.stored("queue", opened.store("queue", []));
+  }
+  await opened.stored("queue", opened.store("queue", entriesOf(11, 1)));
+  await opened.close();
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  const { entries, damage } = again.group("queue")!;
+  assert.deepEqual([entries[0]?.index, entries.length, damage], [6, 6, null]);
+  await again.close();
 });
