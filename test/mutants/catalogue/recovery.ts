@@ -57,6 +57,15 @@ const writing: readonly Mutant[] = [
     catchers: [unit("test/storage/mark.test")],
   },
   {
+    id: "mark-over-the-one-that-holds",
+    hazards: [79],
+    bug: "after a restart the mark is written over the newest one, and a torn write leaves neither",
+    file: "src/storage/file/mark.ts",
+    find: "nextSlot: slot === 0 ? 1 : 0 }",
+    replace: "nextSlot: slot }",
+    catchers: [unit("test/storage/mark.test")],
+  },
+  {
     id: "clean-mark-stays",
     hazards: [78, 79],
     bug: "a log that went on behind an orderly close is believed to end there",
@@ -214,6 +223,15 @@ const snapshotFiles: readonly Mutant[] = [
     file: "src/storage/file/snapshot-store.ts",
     find: "this.#hasRoomFor(sizeBytes + this.#promisedBytes())",
     replace: "this.#hasRoomFor(0 * sizeBytes)",
+    catchers: [fullDisk],
+  },
+  {
+    id: "leaders-snapshots-take-the-room-together",
+    hazards: [82],
+    bug: "snapshots that several groups receive at once take the room that the log needs",
+    file: "src/storage/file/snapshot-store.ts",
+    find: "bytes += received.missingBytes;",
+    replace: "void received;",
     catchers: [fullDisk],
   },
   {

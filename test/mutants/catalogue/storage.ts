@@ -187,6 +187,15 @@ export const storage: readonly Mutant[] = [
     catchers: [unit("test/storage/snapshots.test"), unit("test/storage/contract.test")],
   },
   {
+    id: "log-behind-a-snapshot-taken-anew-dropped",
+    hazards: [49],
+    bug: "a snapshot taken anew at the entry before the log's first drops the log",
+    file: "src/storage/file/group-state.ts",
+    find: "group.firstIndex === index + 1",
+    replace: "false",
+    catchers: [unit("test/storage/sent-snapshots.test")],
+  },
+  {
     id: "two-processes-in-one-directory",
     hazards: [84],
     bug: "a directory that another process holds is opened as well",
