@@ -193,7 +193,7 @@ export function readPackedEntries(
   const { view, bytes } = reader;
   for (let position = 0; position < count; position++) {
     const offset = reader.offset;
-    const entryEnd = endOfSimple(reader);
+    const entryEnd = endOfSimple(reader, bodies.length - end);
     const at = position * fieldsPerEntry;
     if (entryEnd > 0) {
       kinds[position] = bytes[offset]!;
@@ -217,14 +217,14 @@ export function readPackedEntries(
 
 /**
  * Where the next entry ends if it is narrow, of sound form, without a payload and of a body that is
- * worth copying. 0 for all others.
+ * worth copying. 0 for all others. A body above `roomBytes` leaves too few bytes for the entries behind it.
  */
-function endOfSimple({ view, bytes, offset, end }: ByteReader): number {
+function endOfSimple({ view, bytes, offset, end }: ByteReader, roomBytes: number): number {
   if (end - offset < narrowEntryBytes || bytes[offset]! >= simpleKinds) return 0;
   const length = view.getUint32(offset + 1, true);
   const entryEnd = offset + narrowEntryBytes + length;
   const sound = Number.isFinite(view.getFloat64(offset + 21, true)) && entryEnd <= end;
-  return sound && length <= largestCopiedBytes ? entryEnd : 0;
+  return sound && length <= largestCopiedBytes && length <= roomBytes ? entryEnd : 0;
 }
 
 const noParts: readonly Uint8Array[] = Object.freeze([]);

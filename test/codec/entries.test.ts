@@ -10,11 +10,13 @@ import {
   narrowEntryBytes,
   readEntries,
   readEntry,
+  readPackedEntries,
   wideEntryBytes,
   writeEntry,
 } from "../../src/codec/entries.js";
 import type { Entry } from "../../src/core/types.js";
 import { RaftError } from "../../src/errors.js";
+import { unpackAll } from "../../src/packed-entries.js";
 import { entries } from "./arbitraries.js";
 
 function command(fields: Partial<Entry> = {}): Entry {
@@ -50,6 +52,21 @@ function refusal(call: () => unknown): string {
   return assert.fail("not refused");
 }
 
+/** The entries that `read` gives, or why it gives none. */
+function outcome(read: () => readonly Entry[]): readonly Entry[] | string {
+  try {
+    return read();
+  } catch (error) {
+    assert.ok(error instanceof RaftError && error.code === "protocolMismatch", String(error));
+    return error.message;
+  }
+}
+
+function readInColumns(bytes: Uint8Array, count: number): readonly Entry[] {
+  const packed = readPackedEntries(new ByteReader(bytes), count, 1);
+  return unpackAll(packed).map((entry) => ({ ...entry }));
+}
+
 describe("entries as bytes", () => {
   test("any run comes back with the indices of its place", () => {
     fc.assert(
@@ -58,6 +75,24 @@ describe("entries as bytes", () => {
         const first = list[0]?.index ?? 1;
         assert.deepEqual(readEntries(reader, list.length, first), list);
         reader.finish("entries");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("read in columns, a run is what it is when read one by one; and so is what is no run", () => {
+    fc.assert(
+      fc.property(entries, fc.nat(), fc.nat(7), (list, at, bit) => {
+        const bytes = bytesOf(list);
+        const flipped = bytes.slice();
+        if (bytes.length > 0) flipped[at % bytes.length]! ^= 1 << bit;
+        const cut = bytes.subarray(0, at % (bytes.length + 1));
+        for (const given of [bytes, flipped, cut]) {
+          assert.deepEqual(
+            outcome(() => readInColumns(given, list.length)),
+            outcome(() => readEntries(new ByteReader(given), list.length, 1)),
+          );
+        }
       }),
       { numRuns: 500 },
     );
@@ -113,6 +148,7 @@ describe("entries as bytes", () => {
     assert.match(refusal(read(change(1, 255, 255, 255, 255))), /entry body needs 4294967295/);
     assert.match(refusal(read(change(11, 0xf0, 0x7f))), /entry term is not an integer/);
     assert.match(refusal(read(change(12, 0xbf))), /entry term is not an integer/);
+    assert.match(refusal(read(change(11, 0xf0, 0xbf))), /entry term is not an integer/);
     assert.match(refusal(read(change(43, 0xf0, 0x7f))), /entry timeMs is not a finite number/);
     assert.match(refusal(read(good.subarray(0, 20))), /entry header needs/);
     assert.match(refusal(read(good.subarray(0, 40))), /entry header needs/);
@@ -123,6 +159,12 @@ describe("entries as bytes", () => {
     const read = (count: number, first: number) => (): Entry[] =>
       readEntries(new ByteReader(bytes), count, first);
     assert.match(refusal(read(4_000_000_000, 1)), /4000000000 entries declared/);
+    const tooLong = bytesOf([command(), command({ body: new Uint8Array(60) })]);
+    tooLong[1] = 3 + 60 + narrowEntryBytes;
+    assert.match(
+      refusal(() => readInColumns(tooLong, 2)),
+      /entry header needs 29 bytes, 0 are left/,
+    );
     assert.match(refusal(read(1, Number.MAX_SAFE_INTEGER)), /entry index exceeds 2\^53 - 1/);
   });
 
