@@ -74,7 +74,7 @@ export interface ConnectionHandlers {
   onOpen(): void;
   /** One whole payload; the receiver may keep views into it. */
   onPayload(payload: Uint8Array): void;
-  /** `queuedBytes` fell below the transport's low mark after having been above its high mark. */
+  /** `queuedBytes` is at or below the transport's low mark after having been above its high mark. */
   onDrain(): void;
   /** The end, exactly once: null after an orderly close, otherwise why, in one line. */
   onClose(error: Error | null): void;

@@ -78,6 +78,17 @@ function testClosingEarly(make: TransportFactory): void {
   });
 }
 
+function testClosingUnderPressure(make: TransportFactory): void {
+  test("after close there is no onDrain", async (t) => {
+    const { harness, dialler, accepted } = await connect(t, make);
+    dialler.connection!.send(patterned(harness.highWaterBytes + 1));
+    dialler.connection!.close();
+    assert.equal(await dialler.closed(), null);
+    assert.equal(dialler.drains, 0);
+    assert.equal(accepted.payloads.length, 1);
+  });
+}
+
 function testDestroying(make: TransportFactory): void {
   test("destroy ends the connection at once and says why, once", async (t) => {
     const { dialler, accepted } = await connect(t, make);
@@ -104,6 +115,19 @@ function testDestroying(make: TransportFactory): void {
     isRaftError(await accepted.closed(), "closed");
     await dialler.closed();
     assert.equal(accepted.payloads.length, 1);
+  });
+
+  test("destroy within accept ends it before it was open", async (t) => {
+    const harness = await make(t);
+    const server = await listen(t, harness);
+    server.onAccept = ({ connection }) => connection!.destroy("not wanted");
+    const dialler = Peer.dial(harness.transport, server.address);
+    const accepted = await server.accepted();
+    const error = await accepted.closed();
+    isRaftError(error, "closed");
+    assert.match(error!.message, /not wanted/);
+    assert.equal(accepted.opens, 0);
+    await dialler.closed();
   });
 
   test("destroy before the connection is open ends it", async (t) => {
@@ -163,6 +187,16 @@ function testThrowing(make: TransportFactory): void {
 }
 
 function testThrowingElsewhere(make: TransportFactory): void {
+  test("a drain handler that throws ends its own connection", async (t) => {
+    const { harness, dialler, accepted } = await connect(t, make);
+    dialler.onNote = (what) => {
+      if (what === "drain") throw new Error("a bug in the handler");
+    };
+    dialler.connection!.send(patterned(harness.highWaterBytes + 1));
+    isRaftError(await dialler.closed(), "internal");
+    await accepted.closed();
+  });
+
   test("accept that throws ends the new connection, and the listener goes on", async (t) => {
     const harness = await make(t);
     const server = await listen(t, harness);
@@ -198,6 +232,7 @@ function testThrowingElsewhere(make: TransportFactory): void {
 export function testEndings(make: TransportFactory): void {
   testClosing(make);
   testClosingEarly(make);
+  testClosingUnderPressure(make);
   testDestroying(make);
   testThrowing(make);
   testThrowingElsewhere(make);

@@ -36,6 +36,13 @@ describe("payloads", () => {
     run(hardState, payloads.encodeHardState, payloads.decodeHardState);
   });
 
+  test("who differs from another in the first letters only is another, at the same address too", () => {
+    for (const id of ["foo-12345678", "bar-12345678"]) {
+      const given = { ...goodMembership, members: [{ id, address: "x:1" }] };
+      assert.deepEqual(payloads.decodeMembership(payloads.encodeMembership(given)), given);
+    }
+  });
+
   test("the same configuration gives the same bytes, whatever the order of its keys", () => {
     const turned = Object.fromEntries(Object.entries(defaultGroupConfig).reverse());
     assert.deepEqual(
@@ -71,8 +78,11 @@ describe("payloads", () => {
     refused(decodeMembership, wrong({ outgoing: {} }), /membership\.outgoing is not a list/);
     refused(decodeMembership, wrong({ members: [["a"]] }), /members\.address is not a string/);
     refused(decodeMembership, wrong({ learners: [["a", 1, null]] }), /promote is not a boolean/);
+    refused(decodeMembership, wrong({ learners: [["a", true]] }), /replaces is not a string/);
     refused(decodeMembership, wrong({ learners: ["a"] }), /membership\.learners is not a list/);
     refused(decodeConfig, { ...defaultGroupConfig, heartbeatMs: "5" }, /config\.heartbeatMs/);
+    const endless = JSON.stringify({ ...defaultGroupConfig, heartbeatMs: 0 }).replace("0", "1e999");
+    refused(decodeConfig, utf8(endless), /config\.heartbeatMs is not a finite number/);
     refused(decodeConfig, {}, /config\.heartbeatMs is not a finite number/);
     const state = { currentTerm: 1, votedFor: null, forcedRemovals: [] };
     refused(decodeHardState, { ...state, currentTerm: -1 }, /hardState\.currentTerm/);

@@ -58,6 +58,14 @@ test("negative zero, NaN, undefined and an invalid date survive", () => {
   assert.ok(date instanceof Date && Number.isNaN(date.getTime()));
 });
 
+test("BigInts come back on both sides of where 64 bits end", () => {
+  for (const edge of [2n ** 63n, 2n ** 64n, -(2n ** 63n), -(2n ** 64n)]) {
+    for (const big of [edge - 2n, edge - 1n, edge, edge + 1n, edge + 2n]) {
+      assert.deepStrictEqual(roundTrip([big]), [big]);
+    }
+  }
+});
+
 test("dates keep their milliseconds to the ends of time", () => {
   for (const ms of [0, 1, -1, 999, 8.64e15, -8.64e15, 8.64e15 - 1, -8.64e15 + 1, 2 ** 51 + 1]) {
     assert.equal((roundTrip(new Date(ms)) as Date).getTime(), ms);

@@ -6,7 +6,7 @@ import { Slab, concatenate } from "../../src/codec/bytes.js";
 import { EntriesCache } from "../../src/codec/entries.js";
 import { maxItemsPerFrame } from "../../src/codec/requests.js";
 import { decodeFrame, encodeFrame, encodeFrameInParts, frameTypeOf } from "../../src/codec/wire.js";
-import type { Frame } from "../../src/codec/types.js";
+import type { Frame, PeerMessage, Repeatable } from "../../src/codec/types.js";
 import { RaftError } from "../../src/errors.js";
 import { frame, frameOf, frameTypes } from "./arbitraries.js";
 
@@ -82,6 +82,11 @@ describe("frames", () => {
     });
   }
 
+  test("a text that begins with a byte order mark keeps it", () => {
+    const hello: Frame = { type: "hello", protocol: 2, kind: "peer", from: "\ufefffoo" };
+    assert.deepEqual(decodeFrame(encodeFrame(hello)), hello);
+  });
+
   test("bodies are views into the payload, at any offset of a larger buffer", () => {
     fc.assert(
       fc.property(frame, fc.nat(9), (given, offset) => {
@@ -111,6 +116,14 @@ describe("frames", () => {
     );
     // Compared last: nothing that was handed out is written to again.
     for (const { parts, bytes } of made) assert.deepEqual(concatenate(parts), bytes);
+  });
+
+  test("a slab hands out nothing beyond its end", () => {
+    const slab = new Slab();
+    for (let i = 0; i < 8; i++) slab.take(511);
+    assert.equal(slab.take(8), 8 * 511);
+    for (let i = 0; i < 8; i++) slab.take(511);
+    assert.equal(slab.take(9), 0);
   });
 
   for (const [name, given] of Object.entries(largeFrames)) {
@@ -220,6 +233,16 @@ describe("hostile bytes", () => {
     }
   });
 
+  test("what is said once only cannot stand to be repeated", () => {
+    const { message } = largeFrames["entries"] as PeerMessage;
+    const reply = { type: "appendEntriesReply", term: 1, success: false, matchIndex: 0 } as const;
+    const refused = { ...reply, hintIndex: 0, hintTerm: 0, round: 1, sentAtMs: 1 };
+    for (const once of [message, refused] as Repeatable[]) {
+      const bytes = encodeFrame({ type: "peerStanding", slot: 0, channel: 1, message: once });
+      assert.throws(() => decodeFrame(bytes), /is not one to be repeated/);
+    }
+  });
+
   test("the type of a frame is known before the rest is read", () => {
     fc.assert(
       fc.property(frame, (given) => {
@@ -239,10 +262,12 @@ describe("hostile bytes", () => {
       [[4, 1, 0, 0], /peerMessage\.channel needs 4 bytes, 3 are left/],
       [[9, 1, 0, 0, 0, 255, 255, 255, 255], /requests declares 4294967295/],
       [[9, 1, 0, 0, 0, 2, 0, 0, 0, 1, 2, 3], /requests declares 2, more than 3 bytes can hold/],
+      [[10, 1, 0, 0, 0, 1, 0, 0, 0, 4, ...new Array<number>(12).fill(0)], /reply flags 4/],
       [[13, 2, 0, 0, 0, 0, 0, 0, 0, 0], /ping\.reply is neither 0 nor 1/],
       [[13, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f], /ping\.sentAtMs is not a finite number/],
       [[8, 1, 0, 0, 0, 0xff, 0, 0, 0, 0], /refuse\.code is not UTF-8/],
       [[2, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 0, 0, 0, 0], /welcome\.protocol is not an integer/],
+      [[2, 0, 0, 0, 0, 0, 0, 0xf0, 0xbf, 0, 0, 0, 0], /welcome\.protocol is not an integer/],
     ];
     for (const [bytes, why] of cases) {
       assert.throws(() => decodeFrame(new Uint8Array(bytes)), why);

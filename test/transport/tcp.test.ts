@@ -235,7 +235,7 @@ describe("limits in bytes and count", () => {
   test("limits out of range or unknown are refused by name", () => {
     const bad: readonly (readonly [object, RegExp])[] = [
       [{ maxFrameBytes: 0 }, /limits\.maxFrameBytes: must be a positive integer and is 0/],
-      [{ maxFrameBytes: 2 ** 32 }, /limits\.maxFrameBytes: must not exceed/],
+      [{ maxFrameBytes: 2 ** 32 - 1 }, /limits\.maxFrameBytes: must not exceed/],
       [{ connectTimeoutMs: 1.5 }, /limits\.connectTimeoutMs/],
       [{ keepAliveMs: "10" }, /limits\.keepAliveMs/],
       [{ lowWaterBytes: 8 * mebibyte }, /limits\.lowWaterBytes: must not exceed highWaterBytes/],

@@ -1,5 +1,6 @@
 /** Mutual TLS: who may connect, and how refusals read. */
 import assert from "node:assert/strict";
+import { Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
 import type { Logger, Transport } from "../../src/ports.js";
@@ -123,6 +124,27 @@ describe("mutual TLS", () => {
     await (await server.accepted()).received(1);
   });
 
+  test("a stranger who is refused again and again is told of once, and nothing of it is kept", async (t) => {
+    const warnings: string[] = [];
+    const silent = (): void => undefined;
+    const logger: Logger = {
+      debug: silent,
+      info: silent,
+      warn: (_: object, message: string) => warnings.push(message),
+      error: silent,
+    };
+    const server = await listen(t, createTcpTransport({ tls: mutual, logger }));
+    for (let i = 0; i < 3; i++) {
+      const socket = await rawConnect(t, server.address);
+      socket.write(patterned(1000, 5));
+      await rawClosed(socket);
+    }
+    assert.equal(warnings.length, 1);
+    const destroy = t.mock.method(Socket.prototype, "destroy");
+    await server.close();
+    assert.equal(destroy.mock.callCount(), 0);
+  });
+
   test("a TLS handshake that never comes is ended", async (t) => {
     const limits = { handshakeTimeoutMs: 60 };
     const { logger, warned } = recorder();
@@ -135,8 +157,11 @@ describe("mutual TLS", () => {
 
   test("a server that never answers the TLS handshake is given up", async (t) => {
     const server = await rawListen(t, () => undefined);
-    const transport = createTcpTransport({ tls: mutual, limits: { connectTimeoutMs: 60 } });
+    // What waits for the connection is not yet the other side's to take.
+    const limits = { connectTimeoutMs: 60, stallTimeoutMs: 10 };
+    const transport = createTcpTransport({ tls: mutual, limits });
     const dialler = Peer.dial(transport, server.address);
+    dialler.connection!.send(patterned(10));
     const error = hasCode(await dialler.closed(), "connectFailed");
     assert.match(error.message, /not connected within 60 ms/);
   });
@@ -169,6 +194,7 @@ describe("mutual TLS", () => {
       assert.throws(make, { code: "invalidArgument", message });
     }
     const ca = [authority.cert, Buffer.from(authority.cert)];
+    createTcpTransport({ tls: { ...foo, ca: Buffer.from(authority.cert) } });
     createTcpTransport({ tls: { ...foo, ca, requestCert: undefined, serverName: undefined } });
   });
 
