@@ -84,6 +84,14 @@ describe("the frame reader", () => {
     assert.deepEqual(payloads, few);
   });
 
+  test("an empty payload waits for nothing behind it", () => {
+    const { reader, payloads } = reading();
+    const stream = streamOf([patterned(0)]);
+    for (let at = 0; at < stream.length; at++) pushOwn(reader, stream, at, at + 1);
+    assert.deepEqual(payloads, [patterned(0)]);
+    assert.equal(reader.midFrame, false);
+  });
+
   test("any payloads in any chunks", () => {
     const sizes = fc.array(fc.oneof(fc.nat(40), fc.nat(3000)), { maxLength: 20 });
     const chunks = fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 30 });
