@@ -110,7 +110,7 @@ test("close ends by closeTimeoutMs, whatever deadline there was before", async (
   await greeted.received(1);
   greeted.connection!.close();
   assert.equal(await greeted.closed(), null);
-  const { address } = await rawListen(t, () => undefined, { pauseOnConnect: true });
+  const { address } = await rawListen(t, (socket) => void socket.pause());
   const early = Peer.dial(transport, address, "closed before it is open");
   for (let i = 0; i < 16; i++) early.connection!.send(patterned(mebibyte));
   early.connection!.close();
