@@ -40,6 +40,8 @@ export type GroupClientOptions<D extends AnyDefinedValue> = {
   /** null: for administrative calls only. */
   readonly definition: D | null;
   readonly group: string;
+  /** Only of that id; default: that of the first host that answers. */
+  readonly groupId?: string | null;
   /** Addresses to begin with; the members' own list is learned from them. */
   readonly hosts: readonly string[];
   /** Refuses what is no address, under the name of its field. Default: every text may be one. */
@@ -142,6 +144,7 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
       dial,
       hosts: this.#hosts,
       home: this.#home,
+      groupId: this.#options.groupId ?? null,
       clock: this.#clock,
       random,
       logger,

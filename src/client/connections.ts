@@ -42,6 +42,7 @@ export type ConnectionsOptions = {
   readonly greeting: Greeting;
   readonly hosts: readonly string[];
   readonly home: string | null;
+  readonly groupId: string | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -68,8 +69,8 @@ export class Connections implements LinkOwner {
   readonly #options: ConnectionsOptions;
   readonly #owner: ConnectionsOwner;
   readonly #closing = new Set<Link>();
-  /** The group that was met first; another of the same name is not taken for it (hazard 67). */
-  #groupId: string | null = null;
+  /** Given, or of the group that was met first; another of the same name is not taken for it (hazard 67). */
+  #groupId: string | null;
   #pulse: TimerHandle | null = null;
   #pulseDueMs = Infinity;
   #pulseIsSlow = false;
@@ -81,6 +82,7 @@ export class Connections implements LinkOwner {
   constructor(options: ConnectionsOptions, owner: ConnectionsOwner) {
     this.#options = options;
     this.#owner = owner;
+    this.#groupId = options.groupId;
     this.book = new HostBook(options.hosts, options.home);
   }
 

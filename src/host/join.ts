@@ -82,10 +82,12 @@ function createAsker(
   dial: Dial = context.dial,
 ) {
   const { clock, random, codec, logger } = context;
-  const { name } = group;
+  const { name, member } = group;
   return createGroupClient({
     definition: null,
     group: name,
+    // Another group of that name may be where one of its members was.
+    groupId: member.groupId,
     hosts,
     dial,
     clock,
