@@ -73,6 +73,17 @@ export class AcceptedConnections {
     for (const accepted of this.#serving) accepted.addPeers(ids);
   }
 
+  /** A connection is open on which the member has named its address. */
+  isConnected(id: MemberId): boolean {
+    for (const accepted of this.#serving) if (accepted.carries(id)) return true;
+    return false;
+  }
+
+  /** Whichever address is the older one, nobody who lives stays unheard: it greets anew. */
+  moved(id: MemberId, address: string): void {
+    for (const accepted of [...this.#serving]) accepted.moved(id, address);
+  }
+
   tick(nowMs: number): void {
     for (const accepted of [...this.#serving]) accepted.tick(nowMs);
   }

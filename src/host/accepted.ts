@@ -42,6 +42,8 @@ export class AcceptedConnection implements ConnectionHandlers {
   #hello: { readonly kind: "peer" | "client"; readonly from: string } | null = null;
   /** null: refused. */
   readonly #peers = new Map<number, PeerSource | null>();
+  /** Where the peer host listens, as it said here last. */
+  #address: string | null = null;
   /** By slot; null while its channel is refused. */
   readonly #standing: (Standing | null)[] = [];
   readonly #clients = new Map<number, ClientChannel | null>();
@@ -153,6 +155,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     const group = this.#context.groups.get(frame.group)!;
     if (group.member.groupId === null) this.#context.adoptGroup(group, frame.groupId);
     this.#peers.set(frame.channel, { group, from: frame.from });
+    this.#address = frame.fromAddress;
     const { announced, links } = this.#context;
     if (announced.set(frame.from, frame.fromAddress)) group.leaderChanged();
     links.heardFrom(frame.fromAddress);
@@ -310,6 +313,18 @@ export class AcceptedConnection implements ConnectionHandlers {
 
   addPeers(ids: Set<MemberId>): void {
     for (const source of this.#peers.values()) if (source !== null) ids.add(source.from);
+  }
+
+  carries(id: MemberId): boolean {
+    if (this.#hello?.kind !== "peer" || this.#hello.from !== hostIdOf(id)) return false;
+    for (const source of this.#peers.values()) if (source?.from === id) return true;
+    return false;
+  }
+
+  /** It is of another life of that member's host, or the address is: who lives dials again and says. */
+  moved(id: MemberId, address: string): void {
+    if (this.#address === address || !this.carries(id)) return;
+    this.#breakOff(`${id} is said to be at ${address}, not at ${this.#address}`);
   }
 
   /** Every ping interval. */

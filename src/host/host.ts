@@ -103,7 +103,7 @@ export class Host {
       opening: new Set(),
       links,
       resting: new Resting(turns),
-      announced: new Addresses(),
+      announced: new Addresses(clock, () => accepted),
       entriesCache,
       rateLimit: new RateLimit(clock),
       dial: (address, handlers) =>

@@ -76,7 +76,7 @@ export type DamagePolicy = "refuse" | "rejoin";
 export type GroupOptions = {
   /**
    * Begins or joins only if the storage holds nothing of the group yet. Who is a member already looks at the
-   * addresses of `join` for the others, should these have moved.
+   * addresses of `join` as well for the others, should these have moved.
    */
   readonly start: GroupStart;
   /** Of a new group; one that exists has its own, see `changeConfig`. */

@@ -2,9 +2,9 @@
  * Members that are out of touch with their group, looked through with every tick of the host.
  *
  * - One that came back at another address than its group has in its log says so, to its leader (decision 38).
- * - One that hears of no leader asks at the addresses that it was told to join: who answers there may have moved, like
- *   itself. A learner asks the leader besides whether it is a member still. A voter campaigns and is told; a learner campaigns
- *   never, and nobody sends to it any more once it was taken out.
+ * - One that hears of no leader asks at the addresses that it was told to join, and where it knows the others: who answers
+ *   may have moved, like itself, or know who has. A learner asks the leader besides whether it is a member still. A voter
+ *   campaigns and is told; a learner campaigns never, and nobody sends to it any more once it was taken out.
  */
 import type { GroupStatus } from "../client/types.js";
 import type { HostContext } from "./context.js";
@@ -81,7 +81,7 @@ async function tellAddress(
   timeoutMs = askTimeoutMs,
   signal = new AbortController().signal,
 ): Promise<void> {
-  const addresses = [...addressesOf(group), context.address];
+  const addresses = [...othersOf(context, group), context.address];
   await askToMove(context, group, { addresses, timeoutMs, signal });
 }
 
@@ -97,11 +97,8 @@ export async function settleIn(
 ): Promise<void> {
   if (!isElsewhere(context, group)) return;
   group.asking = true;
-  let looking: Promise<void> | null = null;
   const look = (): void => {
-    looking ??= lookAround(context, group)
-      .catch((error: unknown) => logOutOfTouch(context, group, error))
-      .finally(() => (looking = null));
+    lookAround(context, group).catch((error: unknown) => logOutOfTouch(context, group, error));
   };
   try {
     const patienceMs = Math.min(timeoutMs, patienceOf(group));
@@ -116,10 +113,10 @@ export async function settleIn(
     }
     if (isHeard) await tellAddress(context, group, timeoutMs, signal);
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (signal.aborted) throw signal.reason;
     logOutOfTouch(context, group, error);
   } finally {
-    void Promise.resolve(looking).then(() => (group.asking = false));
+    group.asking = false;
   }
 }
 
@@ -161,7 +158,7 @@ function knowsNoLeader(group: HostedGroup, nowMs: number): boolean {
   if (member.groupId === null) return false;
   if (member.role === "learner") return nowMs - member.lastHeardMs >= patienceOf(group);
   if (member.leader !== null) group.leaderSeenMs = nowMs;
-  return group.joinedThrough.length > 0 && nowMs - group.leaderSeenMs >= patienceOf(group);
+  return nowMs - group.leaderSeenMs >= patienceOf(group);
 }
 
 function patienceOf({ member }: HostedGroup): number {
@@ -169,22 +166,37 @@ function patienceOf({ member }: HostedGroup): number {
 }
 
 /** Others that it was told of, or that its log names. */
-function addressesOf(group: HostedGroup): Set<string> {
+function othersOf(context: HostContext, group: HostedGroup): string[] {
   const { member, joinedThrough } = group;
   const addresses = new Set(joinedThrough);
   for (const { id } of member.membership.members) {
     const address = member.addressOf(id);
     if (id !== member.id && address !== null) addresses.add(address);
   }
-  return addresses;
+  addresses.delete(context.address);
+  return [...addresses];
 }
 
 async function lookAround(context: HostContext, group: HostedGroup): Promise<void> {
-  const others = group.joinedThrough.filter((address) => address !== context.address);
-  const asked = others.map((address) => meet(context, group, address));
-  if (group.member.role === "learner") asked.push(askWhetherMissed(context, group));
+  const asked = othersOf(context, group).map((address) => {
+    return once(group, address, () => meet(context, group, address));
+  });
+  if (group.member.role === "learner") {
+    asked.push(once(group, "leader", () => askWhetherMissed(context, group)));
+  }
   const answers = await Promise.allSettled(asked);
   for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
+}
+
+/** Not while it is asking that: the silent ones keep nobody from asking the others again. */
+async function once(group: HostedGroup, what: string, ask: () => Promise<void>): Promise<void> {
+  if (group.asked.has(what)) return;
+  group.asked.add(what);
+  try {
+    await ask();
+  } finally {
+    group.asked.delete(what);
+  }
 }
 
 /** Who is there now, and where does it know the others? */
@@ -212,10 +224,9 @@ async function meet(context: HostContext, group: HostedGroup, address: string): 
  */
 async function askWhetherMissed(context: HostContext, group: HostedGroup): Promise<void> {
   const { member } = group;
-  const hosts = addressesOf(group);
-  hosts.delete(context.address);
-  if (hosts.size === 0) return;
-  const status = await askStatus(context, group, [...hosts], true);
+  const hosts = othersOf(context, group);
+  if (hosts.length === 0) return;
+  const status = await askStatus(context, group, hosts, true);
   if (status.groupId !== member.groupId || status.role !== "leader") return;
   const known = status.members.find(({ id }) => id === member.id);
   if (known === undefined) member.removedUnheard();

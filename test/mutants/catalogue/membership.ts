@@ -192,9 +192,8 @@ const membership: readonly Mutant[] = [
     hazards: [],
     bug: "members that all came back at other addresses do not ask where they are told to",
     file: "src/host/out-of-touch.ts",
-    find: "const asked = others.map((address) => meet(context, group, address));",
-    replace:
-      "const asked = others.slice(others.length).map((address) => meet(context, group, address));",
+    find: "return once(group, address, () => meet(context, group, address));",
+    replace: "return once(group, address, () => meet(context, group, context.address));",
     catchers: [unit("test/host/moved.test"), simulator("--durable true")],
   },
   {
