@@ -66,6 +66,7 @@ export function createMemberState(options: MemberOptions): MemberState {
     start: options.start,
   };
   state.replica = createReplica(init, state.out);
+  state.role = state.replica.core.role.type;
   if (state.restored) state.committed = state.replica.core.membership;
   return state as MemberState;
 }

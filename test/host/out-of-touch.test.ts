@@ -17,8 +17,12 @@ type Deserted = {
   };
 };
 
-/** bar has kept these groups, and waits in vain for foo, with which it had them. */
-async function desert(names: readonly string[], join: (at: number) => string): Promise<Deserted> {
+/** bar has kept these groups, and waits in vain for foo, with which it had them; moved, it has still to open them. */
+async function desert(
+  names: readonly string[],
+  join: (at: number) => string,
+  movedTo: string | null = null,
+): Promise<Deserted> {
   const cluster = new Cluster(15);
   const storage = createMemoryStorage({ durable: true });
   const open = (id: string, name: string, start: "create" | { readonly join: string[] }) =>
@@ -37,8 +41,9 @@ async function desert(names: readonly string[], join: (at: number) => string): P
     dialled.push(address);
     return dial(address, handlers);
   };
-  await cluster.start("bar", { storage, transport });
-  for (const [at, name] of names.entries()) await open("bar", name, { join: [join(at)] });
+  await cluster.start("bar", { storage, transport, listen: movedTo ?? "bar:1" });
+  if (movedTo === null)
+    for (const [at, name] of names.entries()) await open("bar", name, { join: [join(at)] });
   return { cluster, dialled, status: { groupId: groupId!, members: membership.members } };
 }
 
@@ -59,27 +64,25 @@ test("nobody asks any more once the host is closed", async () => {
   assert.equal(dialled.length, before);
 });
 
-test("an address that is none is not taken from whoever answers", async () => {
-  const { cluster, status } = await desert(["counter"], () => "strange:1");
-  const answers: unknown[] = [5, "", "x".repeat(100_000), "foo\n:2", { host: "foo" }, null];
-  let answered = 0;
-  await cluster.network.transport("strange").listen("strange:1", (connection) => ({
+/** A member of these groups that answers the question for its status, as nobody of ours would. */
+async function answer(cluster: Cluster, at: string, status: () => object): Promise<void> {
+  await cluster.network.transport("strange").listen(at, (connection) => ({
     onOpen: () => undefined,
     onDrain: () => undefined,
     onClose: () => undefined,
     onPayload(payload): void {
       const frame = decodeFrame(payload);
-      const [channel, from] = [1, status.members[0]!.id];
+      const channel = 1;
+      const said = status() as { readonly groupId: string; readonly id: string };
       if (frame.type === "hello") {
         const welcome = { type: "welcome", protocol: protocolVersion, hostId: "foo" } as const;
         connection.send(encodeFrame(welcome));
       } else if (frame.type === "openClient") {
-        const { groupId } = status;
-        connection.send(encodeFrame({ type: "channelOpened", channel, groupId, memberId: from }));
+        const { groupId, id } = said;
+        connection.send(encodeFrame({ type: "channelOpened", channel, groupId, memberId: id }));
+        const hint = { term: 9, leader: id, address: at, hosts: [] } as const;
+        connection.send(encodeFrame({ type: "leaderHint", channel, ...hint }));
       } else if (frame.type === "requests") {
-        const address = answers[answered++ % answers.length];
-        const members = status.members.map(({ id }) => ({ id, address }));
-        const said = { ...status, id: from, role: "follower", lastLogIndex: 100, members };
         const body = createCborCodec().encode(said);
         const { request } = frame.requests[0]!;
         const reply = { request, status: "ok", applied: "no", index: 0, body } as const;
@@ -87,11 +90,36 @@ test("an address that is none is not taken from whoever answers", async () => {
       }
     },
   }));
+}
+
+test("an address that is none is not taken from whoever answers", async () => {
+  const { cluster, status } = await desert(["counter"], () => "strange:1");
+  const answers: unknown[] = [5, "", "x".repeat(100_000), "foo\n:2", { host: "foo" }, null];
+  let answered = 0;
+  await answer(cluster, "strange:1", () => {
+    const address = answers[answered++ % answers.length];
+    const members = status.members.map(({ id }) => ({ id, address }));
+    return { ...status, id: status.members[0]!.id, role: "follower", lastLogIndex: 100, members };
+  });
   const member = cluster.host("bar").memberOf("counter")!;
   await cluster.until("it has asked for each", () => {
     const known = member.membership.members.map(({ id }) => member.addressOf(id));
     assert.deepEqual(known, ["foo:1", "bar:1"]);
     return answered > answers.length;
   });
+  await cluster.close();
+});
+
+test("a voter that has moved is not ended by a leader that has not heard of it", async () => {
+  const { cluster, status } = await desert(["counter"], () => "strange:1", "bar:2");
+  const [foo] = status.members;
+  let asked = 0;
+  await answer(cluster, "foo:1", () => {
+    asked += 1;
+    return { ...status, id: foo!.id, role: "leader", lastLogIndex: 1, members: [foo] };
+  });
+  await cluster.run(cluster.host("bar").group("counter", counter, { start: "create" }));
+  assert.ok(asked > 0);
+  assert.notEqual(cluster.host("bar").memberOf("counter"), null);
   await cluster.close();
 });
