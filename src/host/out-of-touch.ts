@@ -97,8 +97,12 @@ export async function settleIn(
 ): Promise<void> {
   if (!isElsewhere(context, group)) return;
   group.asking = true;
+  // Of thousands that open at once nobody asks so often where its log alone has somebody.
+  const joined = group.joinedThrough.filter((address) => address !== context.address);
   const look = (): void => {
-    lookAround(context, group).catch((error: unknown) => logOutOfTouch(context, group, error));
+    lookAround(context, group, joined).catch((error: unknown) => {
+      logOutOfTouch(context, group, error);
+    });
   };
   try {
     const patienceMs = Math.min(timeoutMs, patienceOf(group));
@@ -177,8 +181,12 @@ function othersOf(context: HostContext, group: HostedGroup): string[] {
   return [...addresses];
 }
 
-async function lookAround(context: HostContext, group: HostedGroup): Promise<void> {
-  const asked = othersOf(context, group).map((address) => {
+async function lookAround(
+  context: HostContext,
+  group: HostedGroup,
+  addresses: readonly string[] = othersOf(context, group),
+): Promise<void> {
+  const asked = addresses.map((address) => {
     return once(group, address, () => meet(context, group, address));
   });
   if (group.member.role === "learner") {
