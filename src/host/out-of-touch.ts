@@ -3,8 +3,8 @@
  *
  * - One that came back at another address than its group has in its log says so, to its leader (decision 38).
  * - One that hears of no leader asks at the addresses that it was told to join, and where it knows the others: who answers
- *   may have moved, like itself, or know who has. A learner asks the leader besides whether it is a member still. A voter
- *   campaigns and is told; a learner campaigns never, and nobody sends to it any more once it was taken out.
+ *   may have moved, like itself, or know who has. It asks the leader besides where it is looked for, and a learner whether it
+ *   is a member still: a voter campaigns and is told; a learner never does, and nobody sends to it once it was taken out.
  */
 import type { GroupStatus } from "../client/types.js";
 import type { HostContext } from "./context.js";
@@ -189,9 +189,7 @@ async function lookAround(
   const asked = addresses.map((address) => {
     return once(group, address, () => meet(context, group, address));
   });
-  if (group.member.role === "learner") {
-    asked.push(once(group, "leader", () => askWhetherMissed(context, group)));
-  }
+  asked.push(once(group, "leader", () => askWhetherMissed(context, group)));
   const answers = await Promise.allSettled(asked);
   for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
 }
@@ -227,8 +225,8 @@ async function meet(context: HostContext, group: HostedGroup, address: string): 
 }
 
 /**
- * Ends the member if the leader says that it does not know it. A learner never dials by itself, so where the leader
- * looks for it elsewhere it says where it is.
+ * Where the leader looks for it elsewhere it says where it is: a learner never dials by itself, and a voter not one that
+ * joined since. Ends a learner if the leader says that it does not know it.
  */
 async function askWhetherMissed(context: HostContext, group: HostedGroup): Promise<void> {
   const { member } = group;
@@ -237,8 +235,9 @@ async function askWhetherMissed(context: HostContext, group: HostedGroup): Promi
   const status = await askStatus(context, group, hosts, true);
   if (status.groupId !== member.groupId || status.role !== "leader") return;
   const known = status.members.find(({ id }) => id === member.id);
-  if (known === undefined) member.removedUnheard();
-  else if (known.address !== context.address) await tellAddress(context, group);
+  if (known !== undefined) {
+    if (known.address !== context.address) await tellAddress(context, group);
+  } else if (member.role === "learner") member.removedUnheard();
 }
 
 async function askStatus(

@@ -146,6 +146,19 @@ describe("a member that has moved", () => {
     await cluster.close();
   });
 
+  test("tells a leader that joined meanwhile, and of which its log knows nothing", async () => {
+    await stop("bar");
+    storages.set("qux", createMemoryStorage({ durable: true }));
+    await start("qux", 1, ["foo:1"]);
+    await cluster.until("it is a voter", () => {
+      return member("foo").membership.voters.includes(member("qux").id);
+    });
+    await lead("qux");
+    await start("bar", 2, ["foo:1"]);
+    await goOn("bar");
+    await cluster.close();
+  });
+
   test("tells its own group, whoever serves one of that name where another member was", async () => {
     await stop("foo");
     await start("foo", 2, null);
