@@ -212,8 +212,8 @@ function membershipChanged(state: MemberState, effect: MembershipChanged): void 
 type Diverged = Extract<ReplicaEffect, { readonly type: "diverged" }>;
 
 function diverged(state: MemberState, { what, index, leader }: Diverged): void {
-  if (state.divergedAt !== null) return;
-  state.divergedAt = index;
+  // Told once of each value: a second time, a leader's snapshot has taken the place of the first.
+  state.divergedAt ??= index;
   const { group, self, definition, services } = state;
   const how =
     what === "reply"

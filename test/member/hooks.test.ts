@@ -97,6 +97,43 @@ test("a difference to the leader is told once, with the first index at which it 
   assert.deepEqual(lab.member.currentEvents().at(-1), told[0]);
 });
 
+test("a difference that comes back after the leader's snapshot took its place is told again", async () => {
+  const leader = new Lab(counter);
+  await leader.restore();
+  append(leader, 2, 2, 1, longLog(counter, 2));
+  leader.admin(1, "snapshot", null);
+  leader.settle();
+  const snapshot = leader.member.replica.core.snapshot!;
+  const data = Buffer.concat(await leader.storage.loadSnapshot("g"));
+
+  const lab = new Lab(counter);
+  await lab.restore();
+  append(lab, 2, 2, 1, longLog(counter, 1));
+  const differs = (index: number): void =>
+    lab.receive("c#1", {
+      ...{ type: "compareHashes", term: 2, indices: [index], hashes: [1], snapshot: null },
+    });
+  differs(4);
+  lab.receive("c#1", {
+    ...{ type: "installSnapshot", term: 2, snapshot, offset: 0, data },
+    ...{ round: 2, sentAtMs: 0, promiseMs: 1000 },
+  });
+  while (lab.member.replica.core.lastApplied < snapshot.index) {
+    await new Promise((resolve) => setImmediate(resolve));
+    lab.settle();
+  }
+  append(lab, 2, 5, 2, longLog(counter, 3).slice(3));
+  differs(6);
+  differs(6);
+  const told = lab.events.filter(({ type }) => type === "divergence");
+  assert.deepEqual(
+    told.map((event) => event.type === "divergence" && event.index),
+    [4, 6],
+  );
+  assert.equal(lab.log.filter((line) => line.startsWith("divergence")).length, 2);
+  assert.deepEqual(lab.member.currentEvents().at(-1), told[0], "the first index is kept");
+});
+
 test("a caller is told that a command whose handler threw had no effect, and no hook hears of it", async () => {
   const lab = new Lab(
     defineValue({
