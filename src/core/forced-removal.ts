@@ -3,7 +3,7 @@
  * stored before it counts. Unsafe by nature: committed entries may be lost, and if those that were
  * forced out live on among themselves there are two groups.
  */
-import { enforceNewest, tellMembership } from "./memberships.js";
+import { enforceNewest, tellMembership, withoutMembers } from "./memberships.js";
 import { isMember } from "./quorum.js";
 import { adjustFollowerType } from "./roles.js";
 import type { Core, Out } from "./state.js";
@@ -24,9 +24,19 @@ export function onRemovalForced(
     out.push({ type: "refused", request, code: "unavailable", applied: "no" });
     return;
   }
+  if (!leavesVoter(core, id)) {
+    out.push({ type: "refused", request, code: "willBreakQuorum", applied: "no" });
+    return;
+  }
   if (!core.forcedRemovals.includes(id)) core.forcedRemovals.push(id);
   core.disk.hardStateDirty = true;
   core.awaitingStore.push({ ticket: core.disk.nextTicket, request, id });
+}
+
+/** Without incoming voters nobody is ever elected, and nothing takes a stored removal back. */
+function leavesVoter({ memberships, forcedRemovals }: Core, id: MemberId): boolean {
+  const { membership } = memberships[memberships.length - 1]!;
+  return withoutMembers(membership, [...forcedRemovals, id]).voters.length > 0;
 }
 
 /** Durable now: in force. */

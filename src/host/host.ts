@@ -281,7 +281,8 @@ export class Host {
    * UNSAFE: makes this host's member forget another one for good, without asking anybody, so that a
    * group that lost its majority can go on. Only for members that will never come back.
    *
-   * Refuses with `closed`, `unknownGroup`, `invalidArgument`, `notMember`, `unavailable` (its storage has failed).
+   * Refuses with `closed`, `unknownGroup`, `invalidArgument`, `notMember`, `unavailable` (its storage has failed),
+   * `willBreakQuorum` (no voter would be left, where this member is a learner or on its way out: only `recover` helps).
    */
   async forceRemoveMember(group: string, id: string): Promise<void> {
     this.#checkOpen();

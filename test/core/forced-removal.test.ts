@@ -58,11 +58,11 @@ class Survivor {
   readonly #held: number[] = [];
   #nowMs = 0;
 
-  constructor(forcedRemovals: readonly string[]) {
+  constructor(forcedRemovals: readonly string[], entries = logOfJoins()) {
     this.hardState = { currentTerm: 2, votedFor: "a#1", forcedRemovals };
     this.core = createCore(
       {
-        ...{ self, nowMs: 0, hardState: this.hardState, snapshot: null, entries: logOfJoins() },
+        ...{ self, nowMs: 0, hardState: this.hardState, snapshot: null, entries },
         ...{ config: defaultGroupConfig, firstReadBatch: 1, restarted: true },
       },
       [],
@@ -126,5 +126,37 @@ describe("a forced removal", () => {
     assert.deepEqual(one.core.membership.voters, ["a#1", "c#1"]);
     one.storeNext();
     assert.deepEqual(one.core.membership.voters, ["a#1"]);
+  });
+
+  // Two members of which a leaves: b alone decides from then on, and it is b that is lost.
+  const leaving = { voters: ["b#1"], outgoing: ["a#1", "b#1"] };
+  // a has joined, and b was lost before it could promote a.
+  const learning = { voters: ["b#1"], learners: [{ id: "a#1", promote: true, replaces: null }] };
+  for (const [what, change] of Object.entries({ leaving, learning })) {
+    test(`that would leave no voter at all is refused: nothing brings one back (${what})`, () => {
+      const log = logOfJoins().slice(0, 3);
+      const joint = membershipOf(["a#1", "b#1"], change);
+      const one = new Survivor([], [...log, { ...logOfJoins()[3]!, payload: joint }]);
+      one.force(1, "b#1");
+      assert.deepEqual(
+        one.told.filter(({ type }) => type === "refused" || type === "accepted"),
+        [{ type: "refused", request: 1, code: "willBreakQuorum", applied: "no" }],
+      );
+      assert.deepEqual(one.hardState.forcedRemovals, []);
+      assert.deepEqual(one.core.membership, joint);
+    });
+  }
+
+  test("counts those that are not stored yet when it looks for a voter that is left", () => {
+    const log = logOfJoins().slice(0, 3);
+    const joint = membershipOf(trio, { voters: ["b#1", "c#1"], outgoing: trio });
+    const one = new Survivor([], [...log, { ...logOfJoins()[3]!, payload: joint }]);
+    one.storesAtOnce = false;
+    one.force(1, "b#1");
+    one.force(2, "c#1");
+    assert.deepEqual(
+      one.told.filter(({ type }) => type === "refused"),
+      [{ type: "refused", request: 2, code: "willBreakQuorum", applied: "no" }],
+    );
   });
 });
