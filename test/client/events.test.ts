@@ -1,5 +1,6 @@
 /** `events()`: the present first, the newest of each kind, over reconnects, without end or leak. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
 import { maxSubscriptions } from "../../src/client/options.js";
 import type { GroupEvent } from "../../src/client/types.js";
@@ -130,14 +131,19 @@ describe("events", () => {
     await assert.rejects(events.next(), { code: "invalidArgument", message });
   });
 
-  test("end when the loop over them is left", async () => {
+  test("end when the loop over them is left, with what was not read and with their signal", async () => {
     const world = await World.create(1);
-    const events = world.client().events();
+    const { signal } = new AbortController();
+    const events = world.client().events({ signal });
     await next(world, events);
+    world.host("a").notifyAll(members("a#1"));
+    await world.settle();
+    assert.equal(getEventListeners(signal, "abort").length, 1);
     await world.value(events.return!());
     await world.settle();
     const [link] = world.host("a").links;
     assert.equal(link!.subscriptions.size, 0);
+    assert.equal(getEventListeners(signal, "abort").length, 0);
     assert.equal(await next(world, events), null);
   });
 

@@ -4,7 +4,7 @@ import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
 import { type Call, createCall, registration } from "../../src/client/call.js";
 import { appliedAfter, fateOf } from "../../src/client/fate.js";
-import { Ledger } from "../../src/client/ledger.js";
+import { Ledger, maxBodyBytes } from "../../src/client/ledger.js";
 import { CallQueue } from "../../src/client/queue.js";
 import { decodeReply } from "../../src/client/reply.js";
 import { Signals } from "../../src/client/signals.js";
@@ -71,6 +71,16 @@ test("a transfer that was sent again waits for its own earlier try", () => {
   assert.equal(fateOf(transfer, "pendingLeaderChange"), "backOff");
 });
 
+test("a change of membership that was sent again waits for its own earlier try", () => {
+  for (const verb of ["join", "move", "changeConfig"]) {
+    const change = call("admin");
+    change.verb = verb;
+    assert.equal(fateOf(change, "uncommittedMembershipChange"), "settle");
+    change.ambiguous = true;
+    assert.equal(fateOf(change, "uncommittedMembershipChange"), "backOff", verb);
+  }
+});
+
 test("calls that ran out of time while nothing could be sent do not pile up", () => {
   const queue = new CallQueue();
   for (let i = 1; i <= 1000; i += 1) {
@@ -108,6 +118,15 @@ test("as many calls and bytes as the limits say are taken, and not one more", ()
   assert.equal(ledger.refusal(registration(3, 0)), null);
   ledger.remove(second);
   assert.equal(ledger.refusal(call("query", new Uint8Array(0), 3)), null);
+  ledger.close();
+});
+
+test("a call as large as a group may be told to take is taken, and none larger", () => {
+  const limits = { maxOutstanding: 9, maxOutstandingBytes: 10 };
+  const ledger = new Ledger(new VirtualClock(), limits, { timedOut: ignore, aborted: ignore });
+  const room = new Uint8Array(maxBodyBytes + 1);
+  assert.equal(ledger.refusal(call("command", room.subarray(1))), null);
+  assert.equal(ledger.refusal(call("command", room))?.code, "commandTooLarge");
   ledger.close();
 });
 

@@ -30,6 +30,22 @@ describe("the leader cache", () => {
     assert.deepEqual([cache.term, cache.member], [3, null]);
   });
 
+  test("believes in a later term in whoever denied an earlier one, also as the second leader", () => {
+    const cache = new LeaderCache();
+    cache.learn(hint(3, "a"), "c");
+    cache.deny("b");
+    cache.learn(hint(4, "a"), "a");
+    cache.deny("a");
+    assert.equal(cache.learn(hint(4, "b"), "c"), true);
+  });
+
+  test("does not take an older word of a leader for its end", () => {
+    const cache = new LeaderCache();
+    cache.learn(hint(3, "a"), "b");
+    cache.learn(hint(2, null), "a");
+    assert.equal(cache.member, "a");
+  });
+
   test("is no news when the same member leads in a later term", () => {
     const cache = new LeaderCache();
     cache.learn(hint(3, "a"), "b");
@@ -127,5 +143,33 @@ describe("the gate before the leader", () => {
     await world.settle();
     assert.equal(world.group.leaderHost!.requests.length, asked + 1);
     assert.equal(await world.value(call), 2);
+  });
+
+  test("opens at once when another leader is heard of during a pause", async () => {
+    const world = await World.create(2);
+    const client = world.client();
+    await world.value(client.command("push", 1));
+    world.host("a").answer = () => ({ status: "unavailable" });
+    const call = client.command("push", 2);
+    await world.settle();
+    const began = world.clock.nowMs();
+    world.group.elect(1);
+    const outcome = world.watch(call);
+    await world.settle();
+    assert.deepEqual(outcome.outcome, { type: "value", value: 2, atMs: began });
+  });
+
+  test("pauses no longer for refusals before one that is the caller's answer", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.command("push", 0));
+    let final = true;
+    world.host("a").answer = () => {
+      final = !final;
+      return { status: final ? "commandTooLarge" : "overloaded" };
+    };
+    const began = world.clock.nowMs();
+    for (let item = 1; item <= 20; item += 1) await world.error(client.command("push", item));
+    assert.ok(world.clock.nowMs() - began < 20 * 30);
   });
 });

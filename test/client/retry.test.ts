@@ -325,6 +325,7 @@ describe("connections", () => {
     const client = world.client();
     await world.value(client.command("push", 1));
     assert.equal(world.host("a").links.size, 1, "this is how the leader was found");
+    await world.value(client.admin("status", null, { host: "a:1" }));
     for (let i = 0; i < 30; i += 1) {
       await world.value(client.command("push", i));
       await world.pass(500);

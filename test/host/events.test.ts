@@ -198,6 +198,33 @@ describe("closing", () => {
     await cluster.close();
   });
 
+  test("hands leadership over to a member that answers, not to the first of them", async () => {
+    const cluster = new Cluster();
+    const handles = await cluster.group("counter", counter, ids);
+    await cluster.pass(1000);
+    if (!cluster.leaders("counter").includes("baz")) {
+      await cluster.run(handles[0]!.transferLeadership("baz"));
+    }
+    const { term } = await cluster.run(handles[2]!.status());
+    cluster.kill("foo");
+    await cluster.pass(1500);
+    await cluster.run(cluster.host("baz").close());
+    cluster.hosts.delete("baz");
+    assert.deepEqual(cluster.leaders("counter"), ["bar"]);
+    assert.equal(cluster.host("bar").memberOf("counter")!.term, term + 1);
+    await cluster.close();
+  });
+
+  test("waits for no successor as long as an election timeout may be", async () => {
+    const cluster = new Cluster();
+    const config = { electionTimeoutMs: 60_000 };
+    const [foo] = await cluster.group("counter", counter, ["foo", "bar"], { config });
+    cluster.clocks.get("bar")!.freeze();
+    await cluster.run(foo!.close(), 2000);
+    cluster.clocks.get("bar")!.thaw();
+    await cluster.close();
+  });
+
   test("twice hands leadership over all the same, also to one that lags", async () => {
     const cluster = new Cluster();
     const handles = await cluster.group("counter", counter, ids);

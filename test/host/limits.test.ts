@@ -132,6 +132,31 @@ describe("over a limit", () => {
     await cluster.close();
   });
 
+  test("a channel that is opened anew takes the place of the one before, and of what was subscribed there", async () => {
+    const cluster = new Cluster();
+    const [foo] = await cluster.group("counter", counter, ["foo"]);
+    const [client] = await rawSession(cluster);
+    const subscribe = (request: number): void =>
+      client.ask({ type: "admin", request, verb: "subscribe", body: codec.encode(null) });
+    const group = { group: "counter", valueName: null, valueVersion: 0, compatibleVersions: [] };
+    subscribe(100);
+    for (let request = 101; request < 110; request++) {
+      client.send({ type: "openClient", channel: 1, ...group });
+      subscribe(request);
+    }
+    await cluster.until("all are answered", () => client.replyTo(109) !== null);
+    await cluster.pass(20);
+    client.frames.length = 0;
+    await cluster.run(foo!.changeConfig({ heartbeatMs: 40 }));
+    await cluster.pass(20);
+    const told = client.frames.filter((frame) => frame.type === "notify");
+    assert.deepEqual(
+      told.map(({ request }) => request),
+      [109],
+    );
+    await cluster.close();
+  });
+
   test("a client's subscriptions end all the same when it leaves them", async () => {
     const cluster = new Cluster();
     const storage = createMemoryStorage();

@@ -53,6 +53,35 @@ describe("hooks", () => {
     assert.deepEqual(told, [["onElected", { term: lab.member.term }]]);
   });
 
+  test("hear of a query from the leader that answered it, and of none that failed", async () => {
+    const told: Told = [];
+    const lab = new Lab(
+      defineValue({
+        name: "counter",
+        version: 1,
+        initial: () => 7,
+        commands: {},
+        queries: {
+          get: (n: number) => n,
+          fail: (): number => {
+            throw new Error("the handler's own trouble");
+          },
+        },
+      }),
+    );
+    await lab.restore({}, listen(told));
+    lab.lead();
+    told.length = 0;
+    lab.query(10, "get");
+    lab.query(11, "fail");
+    lab.settle();
+    lab.acknowledge();
+    const statuses = [10, 11].map((request) => lab.repliesTo(request)[0]?.status);
+    assert.deepEqual(statuses, ["ok", "queryFailed"]);
+    assert.deepEqual(told, [["onQueryAnswered", { name: "get", arg: undefined, answer: 7 }]]);
+    assert.ok(lab.log.every((line) => !line.includes("hook")));
+  });
+
   test("hear from the leader who has left, once that is committed", async () => {
     const lab = new Lab(counter);
     const told: Told = [];

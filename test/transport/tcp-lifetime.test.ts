@@ -1,6 +1,6 @@
 /** What a transport owes connections that live long, and those that come after others have gone. */
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { encodeFrames, makePreamble } from "../../src/codec/frame.js";
@@ -48,6 +48,27 @@ test("who has taken all that was sent may be sent nothing for as long as it like
   quiet.connection!.send(patterned(10));
   await accepted.received(2);
   assert.equal(quiet.closes, 0);
+});
+
+test("a write that throws ends its connection, and what others were sent in that turn leaves", async (t) => {
+  const transport = createTcpTransport();
+  const server = await PeerServer.listen(createTcpTransport(), "127.0.0.1:0");
+  t.after(() => server.close());
+  const sound = Peer.dial(transport, server.address);
+  t.after(() => sound.connection!.destroy("the test is over"));
+  const accepted = await server.accepted();
+  const broken = Peer.dial(transport, server.address);
+  await Promise.all([sound.opened(), broken.opened(), server.accepted(2)]);
+  const write = t.mock.method(Socket.prototype, "write");
+  write.mock.mockImplementationOnce(() => {
+    throw new RangeError("no memory");
+  });
+  broken.connection!.send(patterned(10));
+  sound.connection!.send(patterned(20));
+  assert.match((await broken.closed())!.message, /no memory/);
+  await accepted.received(1);
+  assert.deepEqual(accepted.payloads, [patterned(20)]);
+  assert.equal(sound.closes, 0);
 });
 
 test("a large payload is given stallTimeoutMs for each MiB of it", async (t) => {
