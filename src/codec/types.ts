@@ -183,7 +183,8 @@ export type Frame =
  * - `status` -> `GroupStatus` of the member asked.
  * - `join`, leader only -> once the newcomer is a learner by a committed entry.
  * - `move`, leader only -> once a committed entry has the member at that address.
- * - `remove`, `transfer` (id null takes a pending one back), `changeConfig` -> when done; leader only.
+ * - `remove`, `transfer` (id null takes a pending one back, and is told whether there was one), `changeConfig` ->
+ *   when done; leader only.
  * - `forceRemove`: local to the member asked, unsafe. `snapshot`: of the member asked.
  * - `barrier` -> once the member asked has applied what was committed when it was asked.
  * - `readSnapshot`: a piece of the snapshot that the member asked took at `index`; see its reply.
@@ -197,7 +198,10 @@ export type AdminVerbs = {
     readonly reply: null;
   };
   readonly remove: { readonly body: { readonly id: string }; readonly reply: null };
-  readonly transfer: { readonly body: { readonly id: string | null }; readonly reply: null };
+  readonly transfer: {
+    readonly body: { readonly id: string | null };
+    readonly reply: boolean | null;
+  };
   /** body: GroupConfigChange, reply: the whole GroupConfig in force. */
   readonly changeConfig: { readonly body: unknown; readonly reply: unknown };
   readonly forceRemove: { readonly body: { readonly id: string }; readonly reply: null };

@@ -21,8 +21,10 @@ export function onTransferRequested(core: Core, event: TransferRequest, out: Out
   const { role } = core;
   if (role.type !== "leader") return refuse(out, request, "notLeader", "no");
   if (target === null) {
+    // Index 0: there was nothing to take back.
+    const index = role.transfer === null ? 0 : core.commitIndex;
     endTransfer(core, role, "pendingLeaderChange", out);
-    out.push({ type: "accepted", request, index: core.commitIndex });
+    out.push({ type: "accepted", request, index });
     return;
   }
   const code = whyNot(core, role, target);

@@ -219,7 +219,8 @@ function transferRequested(
   callerRequest: number,
   target: MemberId | null,
 ): void {
-  const request = wait(state, sink, callerRequest, "admin", 0, 0, null, () => encode(state, null));
+  const render = (index: number): Uint8Array => encode(state, target === null ? index > 0 : null);
+  const request = wait(state, sink, callerRequest, "admin", 0, 0, null, render);
   const nowMs = state.services.clock.nowMs();
   post(state, { type: "transferRequested", request, target, nowMs }, 0);
 }

@@ -1,6 +1,7 @@
 /** Hosts that refuse, speak something else, or say nothing. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { HostBook } from "../../src/client/hosts.js";
 import { identities, World } from "./world.js";
 
 describe("hosts that will never do", () => {
@@ -143,5 +144,36 @@ describe("a connection that has gone silent", () => {
     await world.settle();
     assert.equal(box.outcome, null);
     assert.equal(world.host("a").links.has(link!), true);
+  });
+});
+
+describe("the book of hosts", () => {
+  const addresses = ({ entries }: HostBook): string[] => entries.map(({ address }) => address);
+
+  test("forgets who has left the group, but for those that the user named", () => {
+    const book = new HostBook(["a:1", "b:1"], null);
+    book.refresh(["a:1", "b:1", "c:1", "d:1"]);
+    assert.deepEqual(addresses(book), ["a:1", "b:1", "c:1", "d:1"]);
+    book.refresh(["d:1", "e:1"]);
+    assert.deepEqual(addresses(book), ["a:1", "b:1", "d:1", "e:1"]);
+    book.refresh([]);
+    assert.equal(book.entries.length, 4, "a member that knows nobody says nothing");
+  });
+
+  test("takes in no more than a group may have, whatever a host says", () => {
+    const book = new HostBook(["a:1"], null);
+    book.refresh(Array.from({ length: 10_000 }, (_, at) => `x${at}:1`));
+    assert.equal(book.entries.length, 65);
+  });
+
+  test("gives everybody a turn to be dialled, and the home member the first one", () => {
+    const turns = (book: HostBook): string[] =>
+      Array.from({ length: 5 }, () => book.nextToDial(0)!.address);
+    const book = new HostBook(["a:1", "b:1", "c:1"], null);
+    assert.deepEqual(turns(book), ["a:1", "b:1", "c:1", "a:1", "b:1"]);
+    const handle = new HostBook(["a:1", "b:1"], "b:1");
+    assert.deepEqual(turns(handle), ["b:1", "b:1", "b:1", "b:1", "b:1"]);
+    handle.home!.failures = 1;
+    assert.deepEqual(turns(handle), ["b:1", "a:1", "b:1", "a:1", "b:1"]);
   });
 });

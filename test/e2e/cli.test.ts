@@ -95,6 +95,7 @@ describe("the verbs on a queue", () => {
     const next = ["foo", "bar", "baz"].find((id) => id !== leader)!;
     assert.match(refusal(await run("transfer", leader)), /alreadyLeader/);
     assert.match(refusal(await run("transfer", "nobody")), /notMember/);
+    assert.match(printed(await run("transfer", "--cancel")), /^no transfer was pending/);
     assert.match(printed(await run("transfer", next)), new RegExp(`transferred to ${next}`));
     await waitFor("the new leader", async () => (await group.leader()) === next);
   });

@@ -173,3 +173,26 @@ describe("when the storage fails", () => {
     assert.deepEqual(statuses(lab, 6, 7), [["storageFailed"], ["storageFailed"]]);
   });
 });
+
+test("whoever takes a transfer back is told whether there was one", async () => {
+  const lab = new Lab(counter);
+  await lab.restore();
+  lab.lead();
+  lab.admin(10, "transfer", { id: null });
+  lab.settle();
+  lab.admin(11, "transfer", { id: "b#1" });
+  lab.settle();
+  lab.admin(12, "transfer", { id: null });
+  lab.settle();
+  assert.deepEqual(
+    [10, 11, 12].map((request) => {
+      const [reply] = lab.repliesTo(request);
+      return [reply?.status, reply?.value];
+    }),
+    [
+      ["ok", false],
+      ["pendingLeaderChange", null],
+      ["ok", true],
+    ],
+  );
+});

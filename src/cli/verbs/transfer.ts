@@ -20,11 +20,19 @@ export const transferVerb: Verb = {
     }
     const id = cancel ? null : requiredPositional(transferVerb, input, "ID of the new leader");
     const target = targetOf(transferVerb, input);
-    await withClient(target, null, (client) =>
-      client.transferLeadership(id, { timeoutMs: target.timeoutMs }),
-    );
-    if (input.json) print(toJson({ leader: id }));
-    else print(id === null ? "transfer cancelled" : `leadership transferred to ${id}`);
+    const { timeoutMs } = target;
+    if (id === null) {
+      const pending = await withClient(target, null, (client) =>
+        client.admin("transfer", { id }, { timeoutMs }),
+      );
+      // A member of an earlier version answers null to both.
+      const cancelled = pending !== false;
+      if (input.json) print(toJson({ leader: id, cancelled }));
+      else print(cancelled ? "transfer cancelled" : "no transfer was pending");
+      return 0;
+    }
+    await withClient(target, null, (client) => client.transferLeadership(id, { timeoutMs }));
+    print(input.json ? toJson({ leader: id }) : `leadership transferred to ${id}`);
     return 0;
   },
 };
