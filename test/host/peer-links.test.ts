@@ -1,0 +1,167 @@
+/** One host's connection to another by itself: when it is made, rested, and let go. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { VirtualClock } from "../../src/clock/virtual.js";
+import { EntriesCache } from "../../src/codec/entries.js";
+import { protocolVersion, type Frame } from "../../src/codec/types.js";
+import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
+import type { HostContext } from "../../src/host/context.js";
+import type { HostedGroup } from "../../src/host/hosted-group.js";
+import { defaultHostLimits } from "../../src/host/limits.js";
+import { silentLogger } from "../../src/host/options.js";
+import { type PeerChannel, PeerLink } from "../../src/host/peer-links.js";
+import { counter } from "./cluster.js";
+
+const message = { type: "timeoutNow", term: 1 } as const;
+const welcome: Frame = { type: "welcome", protocol: protocolVersion, hostId: "far" };
+
+class Line {
+  readonly clock = new VirtualClock();
+  readonly sent: Frame[] = [];
+  dials = 0;
+  closes = 0;
+  destroyed: string | null = null;
+  /** How often a member was told that its peer is gone. */
+  losses = 0;
+  queuedBytes = 0;
+  connection: { queuedBytes: number } | null = null;
+  readonly link: PeerLink;
+  readonly group: HostedGroup;
+
+  constructor() {
+    const dial = () => {
+      this.dials += 1;
+      const send = (payload: Uint8Array): void => void this.sent.push(decodeFrame(payload));
+      const close = (): void => void (this.closes += 1);
+      const destroy = (why: string): void => void (this.destroyed = why);
+      const { queuedBytes } = this;
+      const connection = { remote: "far:1", queuedBytes, send, close, destroy };
+      this.connection = connection;
+      return connection;
+    };
+    const context = {
+      ...{ id: "near", address: "near:1", clock: this.clock, logger: silentLogger },
+      ...{ limits: defaultHostLimits, entriesCache: new EntriesCache() },
+      ...{ random: { next: () => 1 }, rateLimit: { admits: () => false }, transport: { dial } },
+      turns: { payloadArrived: () => undefined, afterEnd: () => undefined },
+    } as unknown as HostContext;
+    const peerDisconnected = (): void => void (this.losses += 1);
+    const member = { id: "near#1", groupId: "id", peerDisconnected };
+    const group = { name: "g", member, definition: counter, peers: [], ended: null };
+    this.group = group as unknown as HostedGroup;
+    this.link = new PeerLink(context, "far:1");
+  }
+
+  open(): PeerChannel {
+    return this.link.addChannel(this.group, "far#1");
+  }
+
+  hear(frame: Frame): void {
+    this.link.onPayload(encodeFrame(frame));
+  }
+
+  breakOff(): void {
+    this.link.onClose(null);
+  }
+
+  count(type: Frame["type"]): number {
+    return this.sent.filter((frame) => frame.type === type).length;
+  }
+
+  /** Sends every 10 ms until `isDone`; how long that took. */
+  sendUntil(channel: PeerChannel, isDone: () => boolean): number {
+    const began = this.clock.nowMs();
+    while (!isDone() && this.clock.nowMs() - began < 60_000) {
+      this.clock.advance(10);
+      this.link.send(channel, message);
+    }
+    return this.clock.nowMs() - began;
+  }
+}
+
+describe("a channel that is refused", () => {
+  function rests(line: Line, channel: PeerChannel, count: number): number[] {
+    return Array.from({ length: count }, () => {
+      const refusal = { code: "unknownGroup", message: "not here" };
+      line.hear({ type: "channelRefused", channel: channel.number, ...refusal });
+      const before = line.count("openPeer");
+      return line.sendUntil(channel, () => line.count("openPeer") > before);
+    });
+  }
+
+  test("rests longer and longer, up to five seconds, and is then opened again", () => {
+    const line = new Line();
+    const channel = line.open();
+    line.link.send(channel, message);
+    line.hear(welcome);
+    const pauses = rests(line, channel, 10);
+    assert.ok(pauses[0]! >= 50 && pauses[0]! <= 70, pauses.join(" "));
+    assert.ok(pauses[4]! > 8 * pauses[0]!, pauses.join(" "));
+    assert.ok(pauses[9]! >= 4500 && pauses[9]! <= 5020, pauses.join(" "));
+    assert.equal(line.losses, 10);
+    assert.equal(line.dials, 1);
+    line.clock.advance(20_000);
+    line.link.send(channel, message);
+    assert.ok(rests(line, channel, 1)[0]! <= 70, "that was long ago");
+  });
+});
+
+describe("a connection that is lost", () => {
+  test("is dialled again after growing pauses, or at once when the other side is heard of", () => {
+    const line = new Line();
+    const channel = line.open();
+    line.link.send(channel, message);
+    const pauses = Array.from({ length: 12 }, () => {
+      line.breakOff();
+      const before = line.dials;
+      return line.sendUntil(channel, () => line.dials > before);
+    });
+    assert.ok(pauses[5]! > 8 * pauses[0]!, pauses.join(" "));
+    line.breakOff();
+    line.link.heardFrom();
+    assert.equal(
+      line.sendUntil(channel, () => line.dials === 14),
+      10,
+    );
+  });
+
+  test("is closed once nobody has used it for a minute", () => {
+    const line = new Line();
+    const channel = line.open();
+    line.link.send(channel, message);
+    line.hear(welcome);
+    line.clock.advance(59_000);
+    line.link.tick(line.clock.nowMs());
+    assert.deepEqual([line.link.channels.size, line.closes], [1, 0]);
+    line.hear({ type: "ping", reply: true, sentAtMs: 0 });
+    line.clock.advance(2000);
+    line.link.tick(line.clock.nowMs());
+    assert.deepEqual([line.link.channels.size, line.closes], [0, 1]);
+    line.breakOff();
+    assert.ok(line.link.isUnused);
+  });
+});
+
+describe("a connection that nobody reads", () => {
+  test("tells a member once that its peer is gone, until there is room again", () => {
+    const line = new Line();
+    line.queuedBytes = defaultHostLimits.maxPeerQueueBytes + 1;
+    const channel = line.open();
+    for (let i = 0; i < 5; i++) line.link.send(channel, message);
+    assert.deepEqual([line.losses, line.count("peerMessage")], [1, 0]);
+    line.connection!.queuedBytes = 0;
+    line.link.send(channel, message);
+    line.connection!.queuedBytes = line.queuedBytes;
+    for (let i = 0; i < 5; i++) line.link.send(channel, message);
+    assert.deepEqual([line.losses, line.count("peerMessage")], [2, 1]);
+  });
+
+  test("is broken off when it goes on asking for answers", () => {
+    const line = new Line();
+    line.queuedBytes = defaultHostLimits.maxPeerQueueBytes + 1;
+    line.link.send(line.open(), message);
+    line.hear({ type: "ping", reply: false, sentAtMs: 0 });
+    assert.equal(line.count("ping"), 0);
+    assert.match(line.destroyed ?? "", /reads no answers/);
+  });
+});

@@ -1,0 +1,78 @@
+/** How long a newcomer waits for a leader, and when it gives up. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { VirtualClock } from "../../src/clock/virtual.js";
+import type { HostContext } from "../../src/host/context.js";
+import type { HostedGroup } from "../../src/host/hosted-group.js";
+import { silentLogger } from "../../src/host/options.js";
+import { becomeReady } from "../../src/host/ready.js";
+import { RaftError } from "../../src/errors.js";
+import { counter, Lab } from "../member/harness.js";
+import { microtasks } from "./cluster.js";
+
+/** A member of a group that has three others, or is one of these. */
+async function waiting(id: string) {
+  const lab = new Lab(counter);
+  await lab.restore();
+  const { membership, replica } = lab.member;
+  const core = { ...replica.core };
+  const member = { id, membership, replica: { core }, barrier: () => undefined, leader: null };
+  const watchers = new Set<() => void>();
+  const group = { name: "g", member, watchers, ended: null } as unknown as HostedGroup;
+  const context = { id: "host", clock: lab.clock, logger: silentLogger };
+  const stop = new AbortController();
+  const ready = becomeReady(context as unknown as HostContext, group, 1000, stop.signal);
+  const box: { end: unknown } = { end: null };
+  ready.then(
+    () => (box.end = "ready"),
+    (error: unknown) => (box.end = error),
+  );
+  const pass = async (byMs: number): Promise<void> => {
+    const clock: VirtualClock = lab.clock;
+    for (let spentMs = 0; spentMs < byMs; spentMs += 10) clock.advance(10);
+    await microtasks();
+  };
+  const failure = (): RaftError => {
+    assert.ok(box.end instanceof RaftError, String(box.end));
+    return box.end;
+  };
+  return { end: () => box.end, failure, core, watchers, stop, pass };
+}
+
+describe("a newcomer", () => {
+  test("that no leader has contacted gives up, and says so", async () => {
+    const { end, failure, watchers, pass } = await waiting("d#1");
+    await pass(900);
+    assert.equal(end(), null);
+    await pass(200);
+    assert.deepEqual([failure().code, failure().applied], ["timeout", "maybe"]);
+    assert.match(failure().message, /d#1 of group "g" got no further for 1000 ms: no leader has/);
+    assert.equal(watchers.size, 0);
+  });
+
+  test("goes on for as long as it gets on", async () => {
+    const { end, failure, core, pass } = await waiting("d#1");
+    for (let i = 1; i <= 5; i++) {
+      await pass(900);
+      core.lastApplied += 1;
+    }
+    assert.equal(end(), null);
+    await pass(1100);
+    assert.equal(failure().code, "timeout");
+  });
+
+  test("on which others count is not given up", async () => {
+    const { end, watchers, pass } = await waiting("a#1");
+    await pass(1100);
+    assert.equal(end(), "ready");
+    assert.equal(watchers.size, 0);
+  });
+
+  test("stops to wait when its host does", async () => {
+    const { failure, watchers, stop, pass } = await waiting("d#1");
+    stop.abort(new RaftError("closed", "the host was closed"));
+    await pass(10);
+    assert.equal(failure().code, "closed");
+    assert.equal(watchers.size, 0);
+  });
+});
