@@ -159,6 +159,16 @@ describe("a member that has moved", () => {
     await cluster.close();
   });
 
+  test("is dialled where the log has it, by one that asked it where it is before that", async () => {
+    await stop("bar");
+    await start("bar", 2, ["foo:1", "baz:1"]);
+    await stop("baz");
+    await start("baz", 2, ["foo:1", "bar:2"]);
+    await cluster.until("bar has that in its log", () => addressesIn("bar").includes("baz:2"));
+    assert.equal(member("bar").addressOf(member("baz").id), "baz:2");
+    await cluster.close();
+  });
+
   test("tells its own group, whoever serves one of that name where another member was", async () => {
     await stop("foo");
     await start("foo", 2, null);
