@@ -148,6 +148,8 @@ export class SimCluster {
   mayRemove(): boolean {
     return this.plans.every(({ name }) => {
       const voters = new Set(this.cores(name).flatMap((core) => core.membership.voters));
+      // None is up that knows them: one may be lost already.
+      if (voters.size === 0) return false;
       return [...voters].every((id) =>
         this.machines.some((machine) => {
           const stored = machine.disk?.groups.get(name)?.identity.memberId;
