@@ -42,8 +42,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly joinedThrough: readonly string[];
   /** It is asking to be taken in, or about its group (`OutOfTouch`). */
   asking = false;
-  /** Where it asks about the others, at this time. */
-  readonly asked = new Set<string>();
+  /** Where it asks about the others, at this time; null: it asks the leader, at any address. */
+  readonly asked = new Set<string | null>();
   /** When it was last seen to have a leader, or was begun. */
   leaderSeenMs: number;
   /** It asks not before that time, and pauses for so long after that. */

@@ -189,13 +189,17 @@ async function lookAround(
   const asked = addresses.map((address) => {
     return once(group, address, () => meet(context, group, address));
   });
-  asked.push(once(group, "leader", () => askWhetherMissed(context, group)));
+  asked.push(once(group, null, () => askWhetherMissed(context, group)));
   const answers = await Promise.allSettled(asked);
   for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
 }
 
 /** Not while it is asking that: the silent ones keep nobody from asking the others again. */
-async function once(group: HostedGroup, what: string, ask: () => Promise<void>): Promise<void> {
+async function once(
+  group: HostedGroup,
+  what: string | null,
+  ask: () => Promise<void>,
+): Promise<void> {
   if (group.asked.has(what)) return;
   group.asked.add(what);
   try {

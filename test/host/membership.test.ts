@@ -108,6 +108,32 @@ describe("a learner that was removed while it could not hear of it", () => {
     assert.equal(await cluster.run(again.command("inc", 1)), 1);
     await cluster.close();
   });
+
+  test("asks the leader whatever the host that it was told to join is called", async () => {
+    const cluster = new Cluster();
+    await cluster.start("foo", { listen: "leader" });
+    const foo = await cluster.run(
+      cluster.host("foo").group("counter", counter, { start: "create" }),
+    );
+    const storage = createMemoryStorage();
+    storage.holdAnswers();
+    await cluster.start("new", { storage });
+    const joining = cluster
+      .host("new")
+      .group("counter", counter, { start: { join: ["leader"] }, timeoutMs: 120_000 });
+    const outcome = assert.rejects(joining, { code: "removed" });
+    await cluster.until("it is a learner that has heard of the leader", () => {
+      const member = cluster.host("new").memberOf("counter");
+      return member?.role === "learner" && member.leader !== null;
+    });
+    cluster.network.cut("new", "foo");
+    await cluster.run(foo.removeMember("new"));
+    await cluster.pass(5000);
+    cluster.network.healAll();
+    await cluster.run(outcome);
+    storage.releaseAnswers();
+    await cluster.close();
+  });
 });
 
 describe("a newcomer that the group counts on already", () => {
