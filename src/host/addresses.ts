@@ -46,6 +46,17 @@ export class Addresses {
     return this.#put(id, address);
   }
 
+  /**
+   * The log has it elsewhere, after that address. One that it names in between, while it is being read, takes nothing back
+   * of what the member has said since.
+   */
+  hasLeft(id: MemberId, address: string): void {
+    if (this.#announced.get(id) !== address || this.#connections().isConnected(id)) return;
+    this.#announced.delete(id);
+    this.#saidAtMs.delete(id);
+    this.version += 1;
+  }
+
   #speaksForItself(id: MemberId): boolean {
     const saidAtMs = this.#saidAtMs.get(id);
     if (saidAtMs === undefined) return false;

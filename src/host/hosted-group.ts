@@ -158,6 +158,9 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   announce(id: MemberId, address: string): void {
     if (this.#context.announced.set(id, address)) this.leaderChanged();
   }
+  hasLeft(id: MemberId, address: string): void {
+    this.#context.announced.hasLeft(id, address);
+  }
   loopDelayMs(): number {
     return this.#context.turns.loopDelayMs;
   }

@@ -2,7 +2,7 @@
 import { assert } from "../errors.js";
 import type { ReplicaEffect } from "../replica.js";
 import type { Outcome } from "../value/types.js";
-import type { Entry, RefusalCode } from "../core/types.js";
+import type { Entry, Membership, RefusalCode } from "../core/types.js";
 import { clearDeadline, setDeadline } from "./deadlines.js";
 import { hookCommand, hookElected, hookMembership, hookRestored } from "./hooks.js";
 import { answerEnded, refusalText, replyError } from "./replies.js";
@@ -201,12 +201,20 @@ function membershipChanged(state: MemberState, effect: MembershipChanged): void 
   if (effect.committed) {
     const before = state.committed;
     state.committed = effect.membership;
+    if (before !== null) noteMoves(state, before, effect.membership);
     if (before !== null && state.role === "leader") {
       hookMembership(state.hooks, before, effect.membership);
     }
   }
   state.services.leaderChanged();
   state.services.notify(membersEvent(effect.membership));
+}
+
+function noteMoves({ self, services }: MemberState, before: Membership, now: Membership): void {
+  for (const { id, address } of before.members) {
+    const moved = now.members.find((one) => one.id === id && one.address !== address);
+    if (moved !== undefined && id !== self.id) services.hasLeft(id, address);
+  }
 }
 
 type Diverged = Extract<ReplicaEffect, { readonly type: "diverged" }>;

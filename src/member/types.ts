@@ -86,5 +86,7 @@ export interface MemberServices {
   announcedAddress(id: MemberId): string | null;
   /** It has just said so. */
   announce(id: MemberId, address: string): void;
+  /** The group has it elsewhere now. */
+  hasLeft(id: MemberId, address: string): void;
   loopDelayMs(): number;
 }

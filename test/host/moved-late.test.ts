@@ -8,6 +8,7 @@ import { encodeFrame } from "../../src/codec/wire.js";
 import { lastIndex } from "../../src/core/log.js";
 import type { GroupHandle } from "../../src/host/handle.js";
 import { silentLogger } from "../../src/host/options.js";
+import type { Connection } from "../../src/ports.js";
 import type { Member } from "../../src/member/member.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
 import { Cluster, type Counter, counter } from "./cluster.js";
@@ -63,7 +64,7 @@ async function goOn(id: string): Promise<void> {
 }
 
 /** A frame of a connection that is older than all that its host says by now. */
-function sayAsPeer(from: string, to: string, address: string): void {
+function sayAsPeer(from: string, to: string, address: string): Connection {
   const connection = cluster.network.transport("former").dial(`${to}:1`, {
     onOpen: () => undefined,
     onPayload: () => undefined,
@@ -77,6 +78,7 @@ function sayAsPeer(from: string, to: string, address: string): void {
     ...{ groupId: member(to).groupId!, from: member(from).id, to: member(to).id },
     ...{ valueName: "counter", valueVersion: 1, compatibleVersions: [] },
   });
+  return connection;
 }
 
 describe("a member that has moved", () => {
@@ -134,7 +136,10 @@ describe("a member that has moved", () => {
     await stop("bar");
     await start("bar", 2, ["baz:1"]);
     cluster.network.heal("bar", "baz");
-    assert.equal(member("baz").addressOf(member("bar").id), "bar:1", "not greeted by bar since");
+    const former = sayAsPeer("bar", "baz", "bar:9");
+    await cluster.pass(50);
+    former.close();
+    assert.equal(member("baz").addressOf(member("bar").id), "bar:9", "not greeted by bar since");
     for (const other of ["foo", "baz"]) cluster.network.cut("bar", other);
     cluster.kill("foo");
     await storages.get("foo")!.close();
@@ -166,6 +171,17 @@ describe("a member that has moved", () => {
     await start("baz", 2, ["foo:1", "bar:2"]);
     await cluster.until("bar has that in its log", () => addressesIn("bar").includes("baz:2"));
     assert.equal(member("bar").addressOf(member("baz").id), "baz:2");
+    await cluster.close();
+  });
+
+  test("is dialled where the log has it, by one that it greeted from where it was before", async () => {
+    await stop("foo");
+    await start("foo", 2, ["bar:1", "baz:1"]);
+    await cluster.until("all have that in their logs", () => {
+      return ["bar", "baz"].every((id) => addressesIn(id).includes("foo:2"));
+    });
+    await cluster.pass(1000);
+    for (const id of ["bar", "baz"]) assert.equal(member(id).addressOf(member("foo").id), "foo:2");
     await cluster.close();
   });
 

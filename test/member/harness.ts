@@ -135,6 +135,7 @@ export class Lab {
       notify: (event) => void this.events.push(event),
       stopped: (error) => (this.ended = { error }),
       announcedAddress: () => null,
+      hasLeft: () => undefined,
       announce: () => undefined,
       loopDelayMs: () => 0,
     };
