@@ -217,13 +217,11 @@ async function meet(context: HostContext, group: HostedGroup, address: string): 
   // One whose log ends before our membership knows no better than that where the others are.
   const isBehind = status.lastLogIndex < member.replica.core.membershipIndex;
   let isNews = false;
-  for (const { id, address: logged } of member.membership.members) {
+  for (const { id } of member.membership.members) {
     const told = status.members.find((other) => other.id === id);
     if (told === undefined || id === member.id) continue;
     checkToldAddress(told.address);
     const { announced } = context;
-    // Then the log goes on to say: what is kept from here outlives the member's next move.
-    if (announced.get(id) === null && told.address === logged) continue;
     if (id === status.id) isNews = announced.set(id, told.address) || isNews;
     else if (!isBehind) isNews = announced.suggest(id, told.address) || isNews;
   }

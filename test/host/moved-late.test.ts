@@ -170,6 +170,7 @@ describe("a member that has moved", () => {
     await stop("baz");
     await start("baz", 2, ["foo:1", "bar:2"]);
     await cluster.until("bar has that in its log", () => addressesIn("bar").includes("baz:2"));
+    await cluster.pass(1000);
     assert.equal(member("bar").addressOf(member("baz").id), "baz:2");
     await cluster.close();
   });
