@@ -101,6 +101,7 @@ export class Host {
       groups: new Map(),
       recovered: new Map(),
       opening: new Set(),
+      looking: 0,
       links,
       resting: new Resting(turns),
       announced: new Addresses(clock, () => accepted),

@@ -100,9 +100,11 @@ export async function settleIn(
   // Of thousands that open at once nobody asks so often where its log alone has somebody.
   const joined = group.joinedThrough.filter((address) => address !== context.address);
   const look = (): void => {
-    lookAround(context, group, joined).catch((error: unknown) => {
-      logOutOfTouch(context, group, error);
-    });
+    if (context.looking >= maxAsking) return;
+    context.looking += 1;
+    lookAround(context, group, joined)
+      .catch((error: unknown) => logOutOfTouch(context, group, error))
+      .finally(() => (context.looking -= 1));
   };
   try {
     const patienceMs = Math.min(timeoutMs, patienceOf(group));

@@ -55,6 +55,25 @@ test("every group has its turn to ask, however many ask in vain", async () => {
   await cluster.close();
 });
 
+test("groups that open at once on a host that has moved do not dial all at once", async () => {
+  const names = Array.from({ length: 100 }, (_, at) => `counter-${at}`);
+  const { cluster } = await desert(names, () => "", "bar:2");
+  let open = 0;
+  let most = 0;
+  await cluster.network.transport("silent").listen("silent:1", () => {
+    most = Math.max(most, ++open);
+    const ignore = (): void => undefined;
+    return { onOpen: ignore, onPayload: ignore, onDrain: ignore, onClose: () => void (open -= 1) };
+  });
+  const opening = names.map((name) => {
+    return cluster.host("bar").group(name, counter, { start: { join: ["silent:1"] } });
+  });
+  await cluster.run(Promise.all(opening));
+  // Sixteen groups, of which each asks about the others and for its leader.
+  assert.ok(most > 0 && most <= 2 * 16, `${most} connections`);
+  await cluster.close();
+});
+
 test("nobody asks any more once the host is closed", async () => {
   const { cluster, dialled } = await desert(["counter"], () => "nobody:1");
   await cluster.until("it asks", () => dialled.includes("nobody:1"));
