@@ -61,8 +61,9 @@ export class SimConnection implements Connection {
   }
 
   open(handlers: ConnectionHandlers | null): void {
-    if (this.ended) return;
+    // Also of one that was broken off while it was accepted: its handlers hear of the end.
     this.#handlers ??= handlers;
+    if (this.ended) return;
     this.#opened = true;
     // Closed before it was open: what is queued still leaves, but nobody asks any more.
     if (!this.#closing) this.#call("onOpen", () => this.#handlers!.onOpen());
@@ -286,7 +287,7 @@ export class SimConnection implements Connection {
     this.#full = false;
     this.#network.world.after(0, () =>
       this.process.run("network", "drain", () => {
-        if (!this.ended) this.#handlers?.onDrain();
+        if (!this.ended) this.#call("onDrain", () => this.#handlers?.onDrain());
       }),
     );
   }
