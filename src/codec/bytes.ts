@@ -193,6 +193,15 @@ export class ByteWriter {
   }
 }
 
+/** An integer from 0 to 2^53 - 1, of 8 bytes that are there. */
+export function integerAt(view: DataView, at: number, field: string): number {
+  const value = view.getFloat64(at, true);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    refuseBytes(`${field} is not an integer from 0 to 2^53 - 1`);
+  }
+  return compact(value);
+}
+
 /** A cursor over received bytes. Every read names its field, for the message of a refusal. */
 export class ByteReader {
   readonly bytes: Uint8Array;
@@ -241,12 +250,8 @@ export class ByteReader {
   /** An integer from 0 to 2^53 - 1: a term, an index, a number. */
   integer(field: string): number {
     this.need(8, field);
-    const value = this.view.getFloat64(this.offset, true);
     this.offset += 8;
-    if (!Number.isSafeInteger(value) || value < 0) {
-      refuseBytes(`${field} is not an integer from 0 to 2^53 - 1`);
-    }
-    return compact(value);
+    return integerAt(this.view, this.offset - 8, field);
   }
 
   bool(field: string): boolean {

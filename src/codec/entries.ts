@@ -7,7 +7,6 @@
  * outside. A `membership` or `config` entry has its payload where others have their body.
  */
 import type { Entry, GroupConfig, LogIndex, Membership } from "../core/types.js";
-import { compact } from "../numbers.js";
 import {
   copyBody,
   copyBytes,
@@ -23,6 +22,7 @@ import {
   type ByteReader,
   ByteWriter,
   emptyBytes,
+  integerAt,
   isU32,
   refuseBytes,
   roomBesideParts,
@@ -81,14 +81,6 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   }
 }
 
-function wideInteger(reader: ByteReader, at: number, field: string): number {
-  const value = reader.view.getFloat64(at, true);
-  if (!Number.isSafeInteger(value) || value < 0) {
-    refuseBytes(`${field} is not an integer from 0 to 2^53 - 1`);
-  }
-  return compact(value);
-}
-
 /** Reads one entry and gives it `index`. Its body is a view into the reader's bytes. */
 export function readEntry(reader: ByteReader, index: LogIndex): Entry {
   reader.need(narrowEntryBytes, "entry header");
@@ -113,10 +105,10 @@ export function readEntry(reader: ByteReader, index: LogIndex): Entry {
     from = at + narrowEntryBytes;
   } else {
     reader.need(wideEntryBytes, "entry header");
-    term = wideInteger(reader, at + 5, "entry term");
-    session = wideInteger(reader, at + 13, "entry session");
-    sequence = wideInteger(reader, at + 21, "entry sequence");
-    lowestOutstanding = wideInteger(reader, at + 29, "entry lowestOutstanding");
+    term = integerAt(view, at + 5, "entry term");
+    session = integerAt(view, at + 13, "entry session");
+    sequence = integerAt(view, at + 21, "entry sequence");
+    lowestOutstanding = integerAt(view, at + 29, "entry lowestOutstanding");
     timeMs = view.getFloat64(at + 37, true);
     from = at + wideEntryBytes;
   }

@@ -31,8 +31,6 @@ export type HostContext = {
   readonly recovered: Map<string, RecoveredGroup>;
   /** Names that are being created, joined or restored right now. */
   readonly opening: Set<string>;
-  /** Groups of those that look for the others. */
-  looking: number;
   readonly links: PeerLinks;
   readonly resting: Resting;
   readonly announced: Addresses;

@@ -20,7 +20,7 @@ import { askToJoin } from "./join.js";
 import { handOver } from "./hand-over.js";
 import { Intake } from "./intake.js";
 import { dialLocal } from "./local.js";
-import { OutOfTouch, settleIn } from "./out-of-touch.js";
+import { OutOfTouch } from "./out-of-touch.js";
 import {
   checkDefinition,
   checkGroupName,
@@ -101,7 +101,6 @@ export class Host {
       groups: new Map(),
       recovered: new Map(),
       opening: new Set(),
-      looking: 0,
       links,
       resting: new Resting(turns),
       announced: new Addresses(clock, () => accepted),
@@ -209,7 +208,7 @@ export class Host {
         if (reply !== null) this.#takenIn(group, reply.groupId);
       }
       if (start.type !== "restore") await becomeReady(this.#context, group, timeoutMs, signal);
-      await settleIn(this.#context, group, timeoutMs, signal);
+      await this.#outOfTouch.settleIn(group, timeoutMs, signal);
     } catch (error) {
       // The id of this try is not used again, so nothing of it has to stay.
       group.member.stop();

@@ -28,6 +28,8 @@ type Question = (context: HostContext, group: HostedGroup) => Promise<void>;
 export class OutOfTouch {
   readonly #context: HostContext;
   #asking = 0;
+  /** Of groups that are being opened. */
+  #looking = 0;
 
   constructor(context: HostContext) {
     this.#context = context;
@@ -61,6 +63,43 @@ export class OutOfTouch {
       group.askPauseMs = Math.min(maxPauseMs, Math.max(leastSilenceMs, 2 * group.askPauseMs));
     }
   }
+
+  /**
+   * What a member that has moved does before it is used: were the next one stopped earlier, to move as well, the two would not
+   * find each other. Where no leader is heard for a while, or none takes the address, it is told later (`tick`).
+   */
+  async settleIn(group: HostedGroup, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const context = this.#context;
+    if (!isElsewhere(context, group)) return;
+    group.asking = true;
+    // Of thousands that open at once nobody asks so often where its log alone has somebody.
+    const joined = group.joinedThrough.filter((address) => address !== context.address);
+    const look = (): void => {
+      if (this.#looking >= maxAsking) return;
+      this.#looking += 1;
+      lookAround(context, group, joined)
+        .catch((error: unknown) => logOutOfTouch(context, group, error))
+        .finally(() => (this.#looking -= 1));
+    };
+    try {
+      const patienceMs = Math.min(timeoutMs, patienceOf(group));
+      const untilMs = context.clock.nowMs() + patienceMs;
+      let isHeard = false;
+      // A rest that is no whole millisecond may be too little for a clock to move on by.
+      for (let leftMs = patienceMs; !isHeard && leftMs >= 1 && group.ended === null;) {
+        // Again and again: who answers knows more of the others a moment later.
+        look();
+        isHeard = await hearLeader(context, group, Math.min(leftMs, lookEveryMs), signal);
+        leftMs = untilMs - context.clock.nowMs();
+      }
+      if (isHeard) await tellAddress(context, group, timeoutMs, signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      logOutOfTouch(context, group, error);
+    } finally {
+      group.asking = false;
+    }
+  }
 }
 
 /** What there is to ask, if anything. */
@@ -83,47 +122,6 @@ async function tellAddress(
 ): Promise<void> {
   const addresses = [...othersOf(context, group), context.address];
   await askToMove(context, group, { addresses, timeoutMs, signal });
-}
-
-/**
- * What a member that has moved does before it is used: were the next one stopped earlier, to move as well, the two would not
- * find each other. Where no leader is heard for a while, or none takes the address, it is told later (`OutOfTouch`).
- */
-export async function settleIn(
-  context: HostContext,
-  group: HostedGroup,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!isElsewhere(context, group)) return;
-  group.asking = true;
-  // Of thousands that open at once nobody asks so often where its log alone has somebody.
-  const joined = group.joinedThrough.filter((address) => address !== context.address);
-  const look = (): void => {
-    if (context.looking >= maxAsking) return;
-    context.looking += 1;
-    lookAround(context, group, joined)
-      .catch((error: unknown) => logOutOfTouch(context, group, error))
-      .finally(() => (context.looking -= 1));
-  };
-  try {
-    const patienceMs = Math.min(timeoutMs, patienceOf(group));
-    const untilMs = context.clock.nowMs() + patienceMs;
-    let isHeard = false;
-    // A rest that is no whole millisecond may be too little for a clock to move on by.
-    for (let leftMs = patienceMs; !isHeard && leftMs >= 1 && group.ended === null;) {
-      // Again and again: who answers knows more of the others a moment later.
-      look();
-      isHeard = await hearLeader(context, group, Math.min(leftMs, lookEveryMs), signal);
-      leftMs = untilMs - context.clock.nowMs();
-    }
-    if (isHeard) await tellAddress(context, group, timeoutMs, signal);
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    logOutOfTouch(context, group, error);
-  } finally {
-    group.asking = false;
-  }
 }
 
 /** False: none for so long, or the member has ended. */

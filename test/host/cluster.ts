@@ -164,6 +164,12 @@ export class Cluster {
       .map(([id]) => id);
   }
 
+  /** The host closes, and may be started again. */
+  async stop(id: string): Promise<void> {
+    await this.run(this.host(id).close());
+    this.hosts.delete(id);
+  }
+
   /** As SIGKILL: the host does nothing any more, its connections break. */
   kill(id: string): void {
     this.clocks.get(id)!.freeze();

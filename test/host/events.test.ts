@@ -190,8 +190,7 @@ describe("closing", () => {
     await cluster.pass(1000);
     const [leader] = cluster.leaders("counter");
     const { term } = await cluster.run(handles[0]!.status());
-    await cluster.run(cluster.host(leader!).close());
-    cluster.hosts.delete(leader!);
+    await cluster.stop(leader!);
     const [next] = cluster.leaders("counter");
     assert.ok(next !== undefined, "somebody leads without an election timeout");
     assert.equal(cluster.host(next).memberOf("counter")!.term, term + 1);
@@ -208,8 +207,7 @@ describe("closing", () => {
     const { term } = await cluster.run(handles[2]!.status());
     cluster.kill("foo");
     await cluster.pass(1500);
-    await cluster.run(cluster.host("baz").close());
-    cluster.hosts.delete("baz");
+    await cluster.stop("baz");
     assert.deepEqual(cluster.leaders("counter"), ["bar"]);
     assert.equal(cluster.host("bar").memberOf("counter")!.term, term + 1);
     await cluster.close();

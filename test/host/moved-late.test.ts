@@ -26,11 +26,6 @@ async function start(id: string, port: number, join: readonly string[] | null): 
   handles.set(id, await cluster.run(opening));
 }
 
-async function stop(id: string): Promise<void> {
-  await cluster.run(cluster.host(id).close());
-  cluster.hosts.delete(id);
-}
-
 const member = (id: string): Member => cluster.host(id).memberOf("counter")!;
 
 /** What a member has in its log. */
@@ -91,7 +86,7 @@ describe("a member that has moved", () => {
   });
 
   test("is heard again although what it asked in its former life comes last", async () => {
-    await stop("bar");
+    await cluster.stop("bar");
     await start("bar", 2, ["foo:1"]);
     const { clock, random } = cluster;
     const client = createGroupClient({
@@ -108,7 +103,7 @@ describe("a member that has moved", () => {
   });
 
   test("is heard again although a greeting of its former life comes last", async () => {
-    await stop("bar");
+    await cluster.stop("bar");
     await start("bar", 2, ["foo:1"]);
     sayAsPeer("bar", "foo", "bar:1");
     await cluster.pass(50);
@@ -117,8 +112,8 @@ describe("a member that has moved", () => {
   });
 
   test("finds one that moved meanwhile through others that its log has, told of none to join", async () => {
-    await stop("foo");
-    await stop("bar");
+    await cluster.stop("foo");
+    await cluster.stop("bar");
     await start("bar", 2, ["baz:1"]);
     await lead("bar");
     // The leader, which would take its address, is paused for so long: baz alone can say where it is.
@@ -133,7 +128,7 @@ describe("a member that has moved", () => {
     await lead("bar");
     await lead("foo");
     cluster.network.cut("bar", "baz");
-    await stop("bar");
+    await cluster.stop("bar");
     await start("bar", 2, ["baz:1"]);
     cluster.network.heal("bar", "baz");
     const former = sayAsPeer("bar", "baz", "bar:9");
@@ -152,7 +147,7 @@ describe("a member that has moved", () => {
   });
 
   test("tells a leader that joined meanwhile, and of which its log knows nothing", async () => {
-    await stop("bar");
+    await cluster.stop("bar");
     storages.set("qux", createMemoryStorage({ durable: true }));
     await start("qux", 1, ["foo:1"]);
     await cluster.until("it is a voter", () => {
@@ -165,9 +160,9 @@ describe("a member that has moved", () => {
   });
 
   test("is dialled where the log has it, by one that asked it where it is before that", async () => {
-    await stop("bar");
+    await cluster.stop("bar");
     await start("bar", 2, ["foo:1", "baz:1"]);
-    await stop("baz");
+    await cluster.stop("baz");
     await start("baz", 2, ["foo:1", "bar:2"]);
     await cluster.until("bar has that in its log", () => addressesIn("bar").includes("baz:2"));
     await cluster.pass(1000);
@@ -176,7 +171,7 @@ describe("a member that has moved", () => {
   });
 
   test("is dialled where the log has it, by one that it greeted from where it was before", async () => {
-    await stop("foo");
+    await cluster.stop("foo");
     await start("foo", 2, ["bar:1", "baz:1"]);
     await cluster.until("all have that in their logs", () => {
       return ["bar", "baz"].every((id) => addressesIn(id).includes("foo:2"));
@@ -187,19 +182,19 @@ describe("a member that has moved", () => {
   });
 
   test("tells its own group, whoever serves one of that name where another member was", async () => {
-    await stop("foo");
+    await cluster.stop("foo");
     await start("foo", 2, null);
     await cluster.start("stranger", { listen: "foo:1" });
     const stranger = cluster.host("stranger").group("counter", counter, { start: "create" });
     await cluster.run(stranger);
-    await stop("bar");
+    await cluster.stop("bar");
     await start("bar", 2, ["foo:1"]);
     assert.equal(addressesIn("bar"), "bar:2,baz:1,foo:2");
     await cluster.close();
   });
 
   test("is refused as closed when its host closes before the leader has taken the address", async () => {
-    await stop("bar");
+    await cluster.stop("bar");
     const held = ["bar", "baz"].map((id) => storages.get(id)!);
     await cluster.start("bar", { storage: held[0]!, listen: "bar:2" });
     // Without the two nothing is committed.

@@ -22,11 +22,6 @@ async function open(id: string, join: readonly string[]): Promise<void> {
   handles.set(id, await cluster.run(opening));
 }
 
-async function stop(id: string): Promise<void> {
-  await cluster.run(cluster.host(id).close());
-  cluster.hosts.delete(id);
-}
-
 async function start(id: string, transport = cluster.network.transport(id)): Promise<void> {
   const storage = storages.get(id)!;
   await cluster.start(id, { storage, listen: addressOf(id), transport });
@@ -65,7 +60,7 @@ describe("durable members that come back at other addresses", () => {
 
   test("one after the other, each through addresses that are gone, make a group that goes on", async () => {
     for (const [moves, id] of ids.entries()) {
-      await stop(id);
+      await cluster.stop(id);
       port += 1;
       await start(id);
       await open(id, ["foo:1"]);
@@ -81,7 +76,7 @@ describe("durable members that come back at other addresses", () => {
   });
 
   test("all at once, find each other through the addresses that they are told to join", async () => {
-    for (const id of ids) await stop(id);
+    for (const id of ids) await cluster.stop(id);
     port += 1;
     for (const id of ids) await start(id);
     await Promise.all(ids.map((id) => open(id, ["foo:2", "nobody:1"])));
@@ -93,7 +88,7 @@ describe("durable members that come back at other addresses", () => {
   });
 
   test("are not looked for while a leader is heard", async () => {
-    await stop("bar");
+    await cluster.stop("bar");
     const dials: string[] = [];
     await start("bar", noted("bar", dials));
     await open("bar", ["elsewhere:1"]);
@@ -104,13 +99,13 @@ describe("durable members that come back at other addresses", () => {
   });
 
   test("are found where the log has them, whatever one says whose log ends before that", async () => {
-    await stop("foo");
-    await stop("bar");
+    await cluster.stop("foo");
+    await cluster.stop("bar");
     port = 2;
     await start("bar");
     await open("bar", ["baz:1"]);
     // foo, which knows nothing of it, is the one that baz asks; bar knows nobody's new address.
-    await stop("baz");
+    await cluster.stop("baz");
     await start("foo");
     await open("foo", []);
     await start("baz");
@@ -123,7 +118,7 @@ describe("durable members that come back at other addresses", () => {
 
   test("are dialled at the address that the membership has by now", async () => {
     const dials: string[] = [];
-    await stop("bar");
+    await cluster.stop("bar");
     await start("bar", noted("bar", dials));
     await open("bar", ["foo:1"]);
     const bar = cluster.host("bar").memberOf("counter")!;
@@ -131,7 +126,7 @@ describe("durable members that come back at other addresses", () => {
     for (const other of ["foo", "baz"]) cluster.network.cut("bar", other);
     await cluster.until("bar dials baz", () => dials.includes("bar>baz:1"));
     cluster.network.heal("bar", "foo");
-    await stop("baz");
+    await cluster.stop("baz");
     port = 2;
     await start("baz", noted("baz", dials));
     await open("baz", ["foo:1"]);
@@ -174,9 +169,9 @@ describe("durable members that come back at other addresses", () => {
   test("may lead, at an address that their own host does not reach", async () => {
     for (const id of ["bar", "baz"]) {
       await cluster.run(handles.get("foo")!.removeMember(id));
-      await stop(id);
+      await cluster.stop(id);
     }
-    await stop("foo");
+    await cluster.stop("foo");
     port = 2;
     await start("foo");
     cluster.network.cut("foo", "foo");

@@ -44,9 +44,8 @@ class Trio {
     this.storage(id).damage("counter", where);
   }
 
-  async stop(id: string): Promise<void> {
-    await this.cluster.run(this.cluster.host(id).close());
-    this.cluster.hosts.delete(id);
+  stop(id: string): Promise<void> {
+    return this.cluster.stop(id);
   }
 
   open(id: string, options: GroupOptions = policy): Promise<GroupHandle<Counter>> {

@@ -52,8 +52,7 @@ describe("a group whose hosts all restart", () => {
 describe("a member that comes back with its storage", () => {
   test("at another address is found by the others", async () => {
     const { cluster, storages, handles } = await durableTrio();
-    await cluster.run(cluster.host("baz").close());
-    cluster.hosts.delete("baz");
+    await cluster.stop("baz");
     for (let i = 0; i < 5; i++) await cluster.run(handles[0]!.command("inc", 1));
     await cluster.start("baz", { storage: storages.get("baz")!, listen: "baz:2" });
     const baz = await open(cluster, "baz");

@@ -2,17 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeDisk, flipBitAt, settle } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise } from "./support.js";
-
-const options = { segmentBytes: 65_536, firstSegmentBytes: 65_536 };
-
-async function withGroup(disk: FakeDisk): Promise<Opened> {
-  const opened = await Opened.open("/data", { ...options, fs: disk });
-  opened.storage.createGroup(identityOf("queue"));
-  const ticket = opened.store("queue", entriesOf(1, 50), { hardState: hardStateOf(1) });
-  await opened.stored("queue", ticket);
-  return opened;
-}
+import {
+  Opened,
+  entriesOf,
+  identityOf,
+  metaOf,
+  noise,
+  largeSegments,
+  withGroup,
+} from "./support.js";
 
 function snapshotsOn(disk: FakeDisk): string[] {
   return disk.names().filter((name) => name.includes("snapshot"));
@@ -22,7 +20,7 @@ test("closing waits for what is under way for deleted groups, and the directory 
   for (const flushed of [true, false]) {
     for (const sizeBytes of [1, 600_000, 3_000_000]) {
       const disk = new FakeDisk();
-      const opened = await withGroup(disk);
+      const opened = await withGroup(disk, 50);
       await opened.snapshot("queue", 40, 1, noise(200));
       const data = noise(sizeBytes);
       opened.storage.writeSnapshotChunk("queue", metaOf(100, 2, data), 0, data);
@@ -35,7 +33,7 @@ test("closing waits for what is under way for deleted groups, and the directory 
       const closedAt = disk.operations.length;
       await settle(disk);
       assert.equal(disk.operations.length, closedAt, "nothing happens behind the lock's back");
-      const again = await Opened.open("/data", { ...options, fs: disk });
+      const again = await Opened.open("/data", { ...largeSegments, fs: disk });
       assert.deepEqual(again.recovered, []);
       await again.close();
     }
@@ -45,7 +43,7 @@ test("closing waits for what is under way for deleted groups, and the directory 
 test("a leftover that somebody else removes meanwhile does not keep a directory closed", async () => {
   for (const damaged of [false, true]) {
     const disk = new FakeDisk();
-    const opened = await withGroup(disk);
+    const opened = await withGroup(disk, 50);
     await opened.stored("queue", opened.store("queue", entriesOf(51, 1)));
     await opened.close();
     if (damaged) flipBitAt(disk, "/data/wal-00000001.log", "entry 7");
@@ -54,7 +52,7 @@ test("a leftover that somebody else removes meanwhile does not keep a directory 
     disk.before = ({ type, path }) => {
       if (type === "remove" && path === leftover) disk.deleteFile(path);
     };
-    const again = await Opened.open("/data", { ...options, fs: disk });
+    const again = await Opened.open("/data", { ...largeSegments, fs: disk });
     assert.equal(again.group("queue")!.damage !== null, damaged);
     assert.deepEqual(snapshotsOn(disk), []);
     await again.close();
@@ -63,7 +61,7 @@ test("a leftover that somebody else removes meanwhile does not keep a directory 
 
 test("what was asked for before a group was deleted is not answered to the next one of its name", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withGroup(disk, 50);
   await opened.snapshot("queue", 40, 1, noise(200_000));
   const beginAnew = (): void => {
     opened.storage.deleteGroup("queue");
@@ -94,7 +92,7 @@ test("what was asked for before a group was deleted is not answered to the next 
 test("a group that is deleted while its snapshot gets its name leaves no file", async () => {
   for (const saved of ["own", "received"] as const) {
     const disk = new FakeDisk();
-    const opened = await withGroup(disk);
+    const opened = await withGroup(disk, 50);
     await opened.snapshot("queue", 10, 1, noise(10));
     const data = noise(100_000);
     const meta = metaOf(40, 1, data);
@@ -118,11 +116,8 @@ test("a group that is deleted while its snapshot gets its name leaves no file", 
   }
 });
 
-test("a snapshot that is half written when its group is deleted leaves nothing", async () => {
-  const disk = new FakeDisk();
-  const opened = await withGroup(disk);
-  opened.storage.beginSnapshot("queue").write(noise(600_000));
-  await settle(disk);
+/** The one snapshot, whole or not, that is on the disk. */
+async function goesWithGroup(disk: FakeDisk, opened: Opened): Promise<void> {
   assert.equal(snapshotsOn(disk).length, 1);
   opened.storage.deleteGroup("queue");
   opened.storage.flush();
@@ -130,20 +125,22 @@ test("a snapshot that is half written when its group is deleted leaves nothing",
   assert.deepEqual(snapshotsOn(disk), []);
   await opened.close();
   assert.equal(disk.openFiles, 0);
+}
+
+test("a snapshot that is half written when its group is deleted leaves nothing", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk, 50);
+  opened.storage.beginSnapshot("queue").write(noise(600_000));
+  await settle(disk);
+  await goesWithGroup(disk, opened);
 });
 
 test("what an earlier process had received of a snapshot goes with its group", async () => {
   const disk = new FakeDisk();
-  const opened = await withGroup(disk);
+  const opened = await withGroup(disk, 50);
   const data = noise(600_000);
-  opened.storage.writeSnapshotChunk("queue", metaOf(100, 2, data), 0, data.subarray(0, 300_000));
-  await opened.until(({ type }) => type === "written");
+  await opened.chunk(metaOf(100, 2, data), 0, data.subarray(0, 300_000));
   await opened.close();
-  const again = await Opened.open("/data", { ...options, fs: disk });
-  assert.equal(snapshotsOn(disk).length, 1);
-  again.storage.deleteGroup("queue");
-  again.storage.flush();
-  await settle(disk);
-  assert.deepEqual(snapshotsOn(disk), []);
-  await again.close();
+  const again = await Opened.open("/data", { ...largeSegments, fs: disk });
+  await goesWithGroup(disk, again);
 });

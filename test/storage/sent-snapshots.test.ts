@@ -8,21 +8,22 @@ import {
 } from "../../src/storage/file/snapshot-file.js";
 import { openSnapshot } from "../../src/storage/file/snapshot-reader.js";
 import { FakeDisk, lost, settle, systemError } from "./fake-disk.js";
-import { Opened, entriesOf, hardStateOf, identityOf, metaOf, noise } from "./support.js";
-
-const options = { segmentBytes: 65_536, firstSegmentBytes: 65_536 };
-
-async function withGroup(disk: FakeDisk): Promise<Opened> {
-  const opened = await Opened.open("/data", { ...options, fs: disk });
-  opened.storage.createGroup(identityOf("queue"));
-  const ticket = opened.store("queue", entriesOf(1, 10), { hardState: hardStateOf(1) });
-  await opened.stored("queue", ticket);
-  return opened;
-}
+import { Opened, entriesOf, metaOf, noise, largeSegments, withGroup } from "./support.js";
 
 // More than goes out between two syncs.
 const big = noise(9 * 1024 * 1024, 7);
 const bigMeta = metaOf(100, 3, big);
+const half = big.subarray(0, 4 * 1024 * 1024);
+
+/** The process has ended and begun again when half of it was received. */
+async function restartedHalfway() {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.chunk(bigMeta, 0, half);
+  await opened.close();
+  const again = await Opened.open("/data", { ...largeSegments, fs: disk });
+  return { disk, again };
+}
 
 function send(opened: Opened, from: number): void {
   const chunkBytes = 512 * 1024;
@@ -46,17 +47,16 @@ for (const end of ["closed", "killed"] as const) {
     disk.before = null;
     if (end === "closed") await opened.close();
     const left = end === "closed" ? disk : disk.killImage();
-    const again = await Opened.open("/data", { ...options, fs: left });
-    again.storage.writeSnapshotChunk("queue", bigMeta, 0, big.subarray(0, 1));
-    const held = await again.until((answer) => answer.type === "written");
-    assert.ok(held.type === "written" && held.sizeBytes > 1_000_000, "it is gone on with");
-    send(again, held.sizeBytes);
+    const again = await Opened.open("/data", { ...largeSegments, fs: left });
+    const held = await again.chunk(bigMeta, 0, big.subarray(0, 1));
+    assert.ok(held > 1_000_000, "it is gone on with");
+    send(again, held);
     again.storage.installSnapshot("queue", bigMeta);
     const saved = await again.until((answer) => answer.type === "saved");
     assert.ok(saved.type === "saved" && saved.ok);
     await again.close();
     const afterPowerLoss = await Opened.open("/data", {
-      ...options,
+      ...largeSegments,
       fs: left.crashImage(lost, true),
     });
     assert.equal(afterPowerLoss.group("queue")!.damage, null);
@@ -123,18 +123,11 @@ test("a snapshot that rots under a running process can be sent once it was taken
 });
 
 test("what was received before a restart is gone on with where only the rest has room", async () => {
-  const disk = new FakeDisk();
-  const opened = await withGroup(disk);
-  const half = big.subarray(0, 4 * 1024 * 1024);
-  opened.storage.writeSnapshotChunk("queue", bigMeta, 0, half);
-  await opened.until((answer) => answer.type === "written");
-  await opened.close();
-  const again = await Opened.open("/data", { ...options, fs: disk });
-  const reserve = options.segmentBytes;
+  const { disk, again } = await restartedHalfway();
+  const reserve = largeSegments.segmentBytes;
   disk.capacityBytes = disk.usedBytes + big.length - half.length + reserve + frameDataBytes;
-  again.storage.writeSnapshotChunk("queue", bigMeta, 0, half.subarray(0, 1));
-  const answer = await again.until(({ type }) => type === "written");
-  assert.ok(answer.type === "written" && answer.sizeBytes > half.length - frameDataBytes);
+  const held = await again.chunk(bigMeta, 0, half.subarray(0, 1));
+  assert.ok(held > half.length - frameDataBytes);
   await again.close();
 });
 
@@ -151,24 +144,16 @@ test("a snapshot that is taken anew at the same entry takes the place of a whole
   await settle(disk);
   assert.ok(disk.stopped);
   const image = disk.crashImage(lost, true);
-  const again = await Opened.open("/data", { ...options, fs: image });
+  const again = await Opened.open("/data", { ...largeSegments, fs: image });
   assert.equal(again.group("queue")!.damage, null);
   await again.close();
 });
 
 test("what was received before a restart is given up where the rest would leave the log no room", async () => {
-  const disk = new FakeDisk();
-  const opened = await withGroup(disk);
-  const half = big.subarray(0, 4 * 1024 * 1024);
-  opened.storage.writeSnapshotChunk("queue", bigMeta, 0, half);
-  await opened.until((answer) => answer.type === "written");
-  await opened.close();
-  const again = await Opened.open("/data", { ...options, fs: disk });
+  const { disk, again } = await restartedHalfway();
   const left = disk.usedBytes;
   disk.capacityBytes = left + big.length - half.length;
-  again.storage.writeSnapshotChunk("queue", bigMeta, 0, half.subarray(0, 1));
-  const answer = await again.until(({ type }) => type === "written");
-  assert.deepEqual(answer, { type: "written", group: "queue", sizeBytes: 0 });
+  assert.equal(await again.chunk(bigMeta, 0, half.subarray(0, 1)), 0);
   assert.match(again.warnings().join(), /no space left for the snapshot/);
   assert.ok(disk.names().every((name) => !name.includes("snapshot")));
   await again.close();
@@ -182,8 +167,7 @@ test("a leader's snapshot that finds no room for its first bytes leaves no file 
   disk.before = ({ type, path }) => {
     if (type === "write" && path.endsWith(".part")) throw systemError("ENOSPC");
   };
-  opened.storage.writeSnapshotChunk("queue", bigMeta, 0, big.subarray(0, 1));
-  await opened.until((answer) => answer.type === "written");
+  await opened.chunk(bigMeta, 0, big.subarray(0, 1));
   assert.ok(disk.names().every((name) => !name.includes("snapshot")));
   await opened.close();
   assert.equal(disk.openFiles, 0);
@@ -193,10 +177,8 @@ test("what was received of a snapshot is let go once one of its own has overtake
   const disk = new FakeDisk();
   const opened = await withGroup(disk);
   const parts = (): number => disk.names().filter((name) => name.endsWith(".part")).length;
-  const receive = async (index: number): Promise<void> => {
-    opened.storage.writeSnapshotChunk("queue", metaOf(index, 1, big), 0, big.subarray(0, 1000));
-    await opened.until(({ type }) => type === "written");
-  };
+  const receive = (index: number): Promise<number> =>
+    opened.chunk(metaOf(index, 1, big), 0, big.subarray(0, 1000));
   await receive(5);
   await opened.snapshot("queue", 5, 1, noise(100));
   assert.equal(parts(), 0, "it would take room until a restart");
@@ -239,7 +221,7 @@ test("a snapshot that is taken anew where the log begins right behind it leaves 
   }
   await opened.stored("queue", opened.store("queue", entriesOf(11, 1)));
   await opened.close();
-  const again = await Opened.open("/data", { ...options, fs: disk });
+  const again = await Opened.open("/data", { ...largeSegments, fs: disk });
   const { entries, damage } = again.group("queue")!;
   assert.deepEqual([entries[0]?.index, entries.length, damage], [6, 6, null]);
   await again.close();

@@ -6,28 +6,19 @@ import { FakeDisk, lost } from "./fake-disk.js";
 import {
   Opened,
   entriesOf,
-  hardStateOf,
   identityOf,
   metaOf,
   noise,
   removeDirectory,
   temporaryDirectory,
   textsOf,
+  largeSegments,
+  withGroup,
 } from "./support.js";
-
-const options = { segmentBytes: 65_536, firstSegmentBytes: 65_536 };
-
-async function withGroup(disk: FakeDisk, entries = 10): Promise<Opened> {
-  const opened = await Opened.open("/data", { ...options, fs: disk });
-  opened.storage.createGroup(identityOf("queue"));
-  const ticket = opened.store("queue", entriesOf(1, entries), { hardState: hardStateOf(1) });
-  await opened.stored("queue", ticket);
-  return opened;
-}
 
 async function reopen(opened: Opened, disk: FakeDisk): Promise<Opened> {
   await opened.close();
-  return Opened.open("/data", { ...options, fs: disk });
+  return Opened.open("/data", { ...largeSegments, fs: disk });
 }
 
 async function loaded(opened: Opened): Promise<Buffer> {
@@ -192,11 +183,9 @@ for (const end of ["closed", "killed"] as const) {
     await opened.until((one) => one.type === "written" && one.sizeBytes === half);
     if (end === "closed") await opened.close();
     const left = end === "closed" ? disk : disk.killImage();
-    const again = await Opened.open("/data", { ...options, fs: left });
+    const again = await Opened.open("/data", { ...largeSegments, fs: left });
     assert.equal(again.group("queue")!.snapshot, null, "it is nobody's snapshot yet");
-    again.storage.writeSnapshotChunk("queue", meta, 0, data.subarray(0, 100_000));
-    const answer = await again.until((one) => one.type === "written");
-    const held = answer.type === "written" ? answer.sizeBytes : 0;
+    const held = await again.chunk(meta, 0, data.subarray(0, 100_000));
     assert.ok(held > half - 600_000 && held <= half, `${held} of ${half}`);
     for (let at = held; at < data.length; at += 100_000) {
       again.storage.writeSnapshotChunk("queue", meta, at, data.subarray(at, at + 100_000));
@@ -226,17 +215,14 @@ test("what was received is not gone on with if it is damaged, another snapshot's
   for (const [what, expected, harm] of ways) {
     const disk = new FakeDisk();
     const opened = await withGroup(disk);
-    opened.storage.writeSnapshotChunk("queue", meta, 0, data.subarray(0, 600_000));
-    await opened.until((one) => one.type === "written");
+    await opened.chunk(meta, 0, data.subarray(0, 600_000));
     const left = disk.killImage();
     harm(
       left,
       left.names().find((name) => name.endsWith(".part"))!,
     );
-    const again = await Opened.open("/data", { ...options, fs: left });
-    again.storage.writeSnapshotChunk("queue", meta, 1, data.subarray(0, 1));
-    const answer = await again.until((one) => one.type === "written");
-    assert.ok(answer.type === "written" && answer.sizeBytes === expected, what);
+    const again = await Opened.open("/data", { ...largeSegments, fs: left });
+    assert.equal(await again.chunk(meta, 1, data.subarray(0, 1)), expected, what);
     assert.ok(await receive(again, 60, 2, other), `${what}: a newer one takes its place`);
     assert.ok((await loaded(again)).equals(other));
     const third = await reopen(again, left);
@@ -306,7 +292,10 @@ test("a group's snapshot goes only once the group is gone for certain, wherever 
     again.storage.flush();
     for (let round = 0; round < 30; round++) await new Promise(setImmediate);
     for (const namesKept of [true, false]) {
-      const image = await Opened.open("/data", { ...options, fs: cut.crashImage(lost, namesKept) });
+      const image = await Opened.open("/data", {
+        ...largeSegments,
+        fs: cut.crashImage(lost, namesKept),
+      });
       const group = image.group("queue");
       if (group !== undefined) {
         there += 1;
@@ -328,7 +317,7 @@ test("a damaged snapshot is named on opening, with its file; its group's log sta
   const bytes = disk.file(path);
   bytes[70_000]! ^= 1;
   disk.setFile(path, bytes);
-  const again = await Opened.open("/data", { ...options, fs: disk });
+  const again = await Opened.open("/data", { ...largeSegments, fs: disk });
   assert.match(again.group("queue")!.damage!, /^\/data\/snapshot-1-5-1.*offset.*checksum/);
   await assert.rejects(again.storage.loadSnapshot("queue"), (error) => {
     return error instanceof RaftError && error.code === "storageCorrupt";
@@ -357,8 +346,7 @@ test("an aborted snapshot, and one that is begun anew, leave no file", async () 
   second.write(noise(600_000));
   second.abort();
   first.commit(metaOf(3, 1, noise(600_000)));
-  opened.storage.writeSnapshotChunk("queue", metaOf(40, 2, noise(9)), 0, noise(4));
-  await opened.until((answer) => answer.type === "written");
+  await opened.chunk(metaOf(40, 2, noise(9)), 0, noise(4));
   await opened.close();
   assert.ok(disk.names().every((name) => !name.includes("snapshot")));
   assert.equal(disk.openFiles, 0);

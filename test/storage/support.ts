@@ -207,6 +207,16 @@ export class Opened {
     return meta;
   }
 
+  /** A chunk of a snapshot, as from the leader; how much of that is held then. */
+  async chunk(meta: SnapshotMeta, offset: number, data: Uint8Array): Promise<number> {
+    const from = this.answers.length;
+    this.storage.writeSnapshotChunk("queue", meta, offset, data);
+    const answer = await this.until((one): one is Extract<Answer, { type: "written" }> => {
+      return one.type === "written" && one.group === "queue" && this.answers.indexOf(one) >= from;
+    });
+    return answer.sizeBytes;
+  }
+
   warnings(): string[] {
     return this.answers.flatMap((answer) => (answer.type === "warning" ? [answer.message] : []));
   }
@@ -236,6 +246,18 @@ export async function inDirectory(work: (dir: string) => Promise<void>): Promise
   } finally {
     removeDirectory(dir);
   }
+}
+
+/** Segments that none of these tests fills. */
+export const largeSegments = { segmentBytes: 65_536, firstSegmentBytes: 65_536 };
+
+/** A group with so many entries, in large segments. */
+export async function withGroup(disk: FakeDisk, entries = 10): Promise<Opened> {
+  const opened = await Opened.open("/data", { ...largeSegments, fs: disk });
+  opened.storage.createGroup(identityOf("queue"));
+  const ticket = opened.store("queue", entriesOf(1, entries), { hardState: hardStateOf(1) });
+  await opened.stored("queue", ticket);
+  return opened;
 }
 
 /** Small segments, and a group with three entries. */

@@ -7,6 +7,7 @@ import { encodeFrames, makePreamble } from "../../src/codec/frame.js";
 import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 import { RaftError } from "../../src/errors.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
+import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
 import { rawListen, rawReset } from "../tools/raw.js";
 
@@ -95,12 +96,7 @@ test("deadlines hold again after all connections were gone", async (t) => {
 
 test("a listener that is full again says so again", async (t) => {
   const warnings: string[] = [];
-  const logger: Logger = {
-    debug: () => undefined,
-    info: () => undefined,
-    warn: (_, message) => warnings.push(message),
-    error: () => undefined,
-  };
+  const logger: Logger = { ...silentLogger, warn: (_, message) => warnings.push(message) };
   const transport = createTcpTransport({ limits: { maxConnections: 1 }, logger });
   const server = await PeerServer.listen(transport, "127.0.0.1:0");
   t.after(() => server.close());

@@ -6,6 +6,7 @@ import { describe, test, type TestContext } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { encodeFrames, makePreamble } from "../../src/codec/frame.js";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
+import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
 import { formatAddress, parseAddress } from "../../src/transport/tcp-address.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
@@ -204,12 +205,7 @@ describe("limits in bytes and count", () => {
 
   test("a full listener turns newcomers away, says so once, and serves again", async (t) => {
     const warnings: string[] = [];
-    const logger: Logger = {
-      debug: () => undefined,
-      info: () => undefined,
-      warn: (_, message) => warnings.push(message),
-      error: () => undefined,
-    };
+    const logger: Logger = { ...silentLogger, warn: (_, message) => warnings.push(message) };
     const transport = createTcpTransport({ limits: { maxConnections: 2 }, logger });
     const server = await PeerServer.listen(transport, "127.0.0.1:0");
     t.after(() => server.close());

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
+import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import type { TlsOptions } from "../../src/transport/tls-options.js";
@@ -37,13 +38,7 @@ async function dial(t: TestContext, tls: TlsOptions | undefined, address: string
 function recorder(): { readonly logger: Logger; readonly warned: Promise<string> } {
   let warn: (message: string) => void = () => undefined;
   const warned = new Promise<string>((resolve) => (warn = resolve));
-  const silent = (): void => undefined;
-  const logger = {
-    debug: silent,
-    info: silent,
-    warn: (_: object, m: string) => warn(m),
-    error: silent,
-  };
+  const logger: Logger = { ...silentLogger, warn: (_, message) => warn(message) };
   return { logger, warned };
 }
 
@@ -126,13 +121,7 @@ describe("mutual TLS", () => {
 
   test("a stranger who is refused again and again is told of once, and nothing of it is kept", async (t) => {
     const warnings: string[] = [];
-    const silent = (): void => undefined;
-    const logger: Logger = {
-      debug: silent,
-      info: silent,
-      warn: (_: object, message: string) => warnings.push(message),
-      error: silent,
-    };
+    const logger: Logger = { ...silentLogger, warn: (_, message) => warnings.push(message) };
     const server = await listen(t, createTcpTransport({ tls: mutual, logger }));
     for (let i = 0; i < 3; i++) {
       const socket = await rawConnect(t, server.address);
