@@ -42,6 +42,7 @@ export { hasBacklog } from "./commit.js";
 export { defaultGroupConfig, validateGroupConfig } from "./config.js";
 export { checkCluster, checkCore } from "./invariants.js";
 export { hostIdOf } from "./memberships.js";
+export { readableUntilMs } from "./reads.js";
 export {
   beatAgain,
   hearPulse,

@@ -6,6 +6,7 @@ import { allEntries, entryAt, firstIndex, lastIndex, lastTerm, sizeAt, termAt } 
 import { isSelfVoter } from "./memberships.js";
 import { findPeer } from "./progress.js";
 import { isQuorum } from "./quorum.js";
+import { leaseUntilMs } from "./reads.js";
 import type { Core } from "./state.js";
 import type { Entry, LogIndex } from "./types.js";
 
@@ -48,6 +49,10 @@ export function checkCore(core: Core): string[] {
       uncommitted <= 1 || commitIndex < role.termStartIndex,
       `${uncommitted} uncommitted membership changes`,
     );
+    const { readableUntilMs } = role;
+    const readable = commitIndex >= role.termStartIndex && lastApplied === commitIndex;
+    expect(readableUntilMs === -Infinity || readable, "answers at once what is not applied");
+    expect(readableUntilMs <= leaseUntilMs(core, role), "answers at once when its lease is over");
     for (const peer of role.peers) {
       expect(peer.matchIndex < peer.nextIndex, `matchIndex >= nextIndex for ${peer.id}`);
       expect(peer.matchIndex <= last, `matchIndex ${peer.matchIndex} > last for ${peer.id}`);

@@ -96,6 +96,23 @@ export function leaseUntilMs(core: Core, role: LeaderRole): Millis {
   return sentAtMs + patienceMs - config.clockDriftMarginMs;
 }
 
+/**
+ * Until when a query may be answered by the lease from what is applied now, without a turn. -Infinity: it has to wait
+ * for one. Kept until the next: signs of life only prolong a lease.
+ */
+export function readableUntilMs(core: Core): Millis {
+  const { role } = core;
+  // What waits to be stepped may be what ends it.
+  if (role.type !== "leader" || core.quiet === false) return -Infinity;
+  if (role.readableUntilMs === -Infinity) role.readableUntilMs = findReadableUntilMs(core, role);
+  return role.readableUntilMs;
+}
+
+function findReadableUntilMs(core: Core, role: LeaderRole): Millis {
+  const waits = core.lastApplied < core.commitIndex || !hasCommittedInTerm(core, role);
+  return waits ? -Infinity : leaseUntilMs(core, role);
+}
+
 /** Before the sends of a turn: new rounds beat everybody. */
 export function startReads(core: Core, role: LeaderRole, after: Out): void {
   const gathered = role.pendingReads.length + role.pendingRemoteReads.length;

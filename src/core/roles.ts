@@ -128,6 +128,7 @@ function becomeLeader(core: Core, out: Out): void {
     leaseFloorMs: nowMs,
     leaseAllowed: true,
     leasePatienceMs: core.config.electionTimeoutMs,
+    readableUntilMs: -Infinity,
     transfer: null,
     membershipRequest: null,
     configRequests: [],

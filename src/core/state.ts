@@ -172,6 +172,8 @@ export type LeaderRole = {
   leaseAllowed: boolean;
   /** The shortest patience that this leader has asked for in this term. */
   leasePatienceMs: number;
+  /** What `readableUntilMs` found after the last turn; -Infinity: nobody has asked, or there is none. */
+  readableUntilMs: Millis;
   transfer: { target: MemberId; sent: boolean } | null;
   /** The membership request to answer when the change is committed. */
   membershipRequest: RequestId | null;

@@ -76,6 +76,7 @@ function conclude(core: Core, out: Out, applied: Out, after: Out): void {
   for (const effect of applied) out.push(effect);
   for (const effect of after) out.push(effect);
   core.quiet = null;
+  if (core.role.type === "leader") core.role.readableUntilMs = -Infinity;
 }
 
 function flushLeader(core: Core, role: LeaderRole, out: Out, applied: Out, after: Out): void {

@@ -1,5 +1,6 @@
 /** Queries: linearizable ones wait for a read index, stale ones are answered at once. */
 import { emptyBytes } from "../codec/bytes.js";
+import { readableUntilMs } from "../core/index.js";
 import { answerQuery } from "../replica.js";
 import { hookQuery } from "./hooks.js";
 import { refuseIfFull, refuseOverloaded } from "./replies.js";
@@ -13,6 +14,7 @@ export function queryRequested(
   callerRequest: number,
   body: Uint8Array,
 ): void {
+  if (answerByLease(state, sink, callerRequest, body)) return;
   if (refuseIfFull(state, sink, callerRequest, body.length)) return;
   // Without a majority nobody is answered until the leader gives up, and the bodies of all are kept until then.
   const keptBytes = state.waiting.queryBytes + body.length;
@@ -20,6 +22,24 @@ export function queryRequested(
   const request = wait(state, sink, callerRequest, "query", 0, 0, body);
   const nowMs = state.services.clock.nowMs();
   post(state, { type: "readRequested", request, nowMs }, body.length);
+}
+
+/**
+ * Without a turn, if nothing waits for one: false where the query has to. The clock is asked once the answer is made,
+ * as `answerReads` does. Hooks run in turns.
+ */
+function answerByLease(
+  { replica, hooks, services }: MemberState,
+  sink: ReplySink,
+  request: number,
+  body: Uint8Array,
+): boolean {
+  const untilMs = readableUntilMs(replica.core);
+  if (untilMs === -Infinity || hooks.hooks.onQueryAnswered !== undefined) return false;
+  const answer = answerQuery(replica, body);
+  if (services.clock.nowMs() >= untilMs) return false;
+  sink.reply(request, answer.status, "no", 0, answer.body);
+  return true;
 }
 
 /** Answered when a linearizable query asked now would be; tells that this member has caught up. */

@@ -10,6 +10,7 @@ import {
   finish,
   flush,
   isUnfinished,
+  readableUntilMs,
   step,
 } from "../../src/core/index.js";
 import type { Core } from "../../src/core/state.js";
@@ -140,6 +141,19 @@ export class Cluster {
     machine.timers.clear();
     machine.disk.crash(kept);
     this.ghost.closeAll(machine.id, null);
+  }
+
+  /** A query that needs no turn, if there is such a thing now. */
+  readAtOnce(machine: Machine): void {
+    const { core } = machine;
+    if (core === null || this.nowOf(machine) >= readableUntilMs(core)) return;
+    this.count("answered at once");
+    const { committedIndex } = this.ghost;
+    if (machine.value.index < committedIndex) {
+      const at = `at ${machine.value.index}, committed: ${committedIndex}`;
+      this.ghost.violate(`${machine.id} answers a read at once ${at}`);
+    }
+    this.ghost.violations.push(...checkCore(core));
   }
 
   /** One turn. What storage has to say comes in later turns. */

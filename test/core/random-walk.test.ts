@@ -12,7 +12,8 @@ const env = (name: string, otherwise: number): number => Number(process.env[name
 const expected = [
   ...["crash", "restart", "cut", "stalled", "storageFailed", "peerDisconnected", "removed"],
   ...["became leader", "became preCandidate", "became learner", "membership joint committed"],
-  ...["answered by leader", "answered by follower", "answered by lease", "refused notLeader"],
+  ...["answered by leader", "answered by follower", "answered by lease", "answered at once"],
+  ...["refused notLeader"],
   ...["installSnapshot", "snapshotFailed", "compactLog", "configChanged", "transferRequested"],
   ...[
     "heard beat",

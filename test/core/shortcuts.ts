@@ -99,8 +99,11 @@ function compared(core: Core, event: CoreEvent, what: string, offer: Offer): Tak
   const expected: CoreEffect[] = [];
   step(copy, event, expected);
   flush(copy, expected);
-  // Only the shortcuts look at it.
+  // Only the shortcuts look at these.
   copy.quiet = core.quiet;
+  if (copy.role.type === "leader" && core.role.type === "leader") {
+    copy.role.readableUntilMs = core.role.readableUntilMs;
+  }
   const same = isDeepStrictEqual([out, cloneCore(core)], [expected, cloneCore(copy)]);
   const both = `${showJson(out)}, a turn brings ${showJson(expected)}`;
   return { what, out, fault: same ? null : `${what} brings ${both}: ${showJson(event)}` };

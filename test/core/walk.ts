@@ -287,6 +287,7 @@ function propose(walk: Walk): void {
 
 function askRead({ cluster }: Walk, machine: Machine): void {
   if (machine.core === null) return;
+  cluster.readAtOnce(machine);
   const request = cluster.ask(machine, "read");
   cluster.handle(machine, { type: "readRequested", request, nowMs: cluster.nowOf(machine) });
 }

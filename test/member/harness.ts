@@ -177,8 +177,8 @@ export class Lab {
     return found.message as Extract<Message, { type: T }>;
   }
 
-  /** Elects a#1 by the votes of b#1. */
-  lead(): void {
+  /** Elects a#1 by the votes of b#1, which acknowledges its first entry. */
+  lead({ acknowledged = true } = {}): void {
     for (let i = 0; i < 100 && this.member.role !== "preCandidate"; i++) this.fire();
     const asked = this.take("b#1", "preVote");
     const preVote = { term: asked.term - 1, requestTerm: asked.term, removed: false } as const;
@@ -186,7 +186,7 @@ export class Lab {
     const { term } = this.take("b#1", "requestVote");
     this.receive("b#1", { type: "requestVoteReply", term, granted: true });
     assert.equal(this.member.role, "leader");
-    this.acknowledge();
+    if (acknowledged) this.acknowledge();
   }
 
   /** b#1 acknowledges the newest appendEntries that went there. */

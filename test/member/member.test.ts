@@ -172,37 +172,6 @@ describe("a caller", () => {
   });
 });
 
-describe("a lease", () => {
-  test("that runs out while the answer is made gives way to a read round (hazard 44)", async () => {
-    let onGet = (): void => undefined;
-    const slow = defineValue({
-      name: "slow",
-      version: 1,
-      initial: () => 7,
-      commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
-      queries: {
-        get: (n) => {
-          onGet();
-          return n;
-        },
-      },
-    });
-    const lab = new Lab(slow);
-    await lab.restore({ clockDriftMarginMs: 200 });
-    lab.lead();
-    lab.query(1, "get");
-    lab.settle();
-    assert.equal(lab.repliesTo(1)[0]?.value, 7, "the lease answers");
-    onGet = () => lab.clock.advance(2000);
-    lab.query(2, "get");
-    lab.settle();
-    assert.deepEqual(lab.repliesTo(2), [], "what was read may be old by now");
-    onGet = () => undefined;
-    lab.acknowledge();
-    assert.equal(lab.repliesTo(2)[0]?.value, 7);
-  });
-});
-
 describe("a snapshot", () => {
   test("of a large value is encoded over several turns, and commands go on meanwhile", async () => {
     const lab = new Lab(counter);

@@ -1,0 +1,124 @@
+/** Queries by the lease, at once where nothing waits for a turn, otherwise within one. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { AppendEntries } from "../../src/core/types.js";
+import type { GroupHooks } from "../../src/member/types.js";
+import { defineValue } from "../../src/value/define.js";
+import { counter, Lab, longLog } from "./harness.js";
+
+const config = { clockDriftMarginMs: 200 };
+
+describe("a lease", () => {
+  const ways: { readonly title: string; readonly hooks: GroupHooks }[] = [
+    {
+      title: "that runs out while the answer is made gives way to a read round (hazard 44)",
+      hooks: {},
+    },
+    {
+      title: "that runs out in a turn, which a hook asks for, does so too (hazard 44)",
+      hooks: { onQueryAnswered: () => undefined },
+    },
+  ];
+  for (const { title, hooks } of ways) {
+    test(title, async () => {
+      let onGet = (): void => undefined;
+      const slow = defineValue({
+        name: "slow",
+        version: 1,
+        initial: () => 7,
+        commands: { inc: (n, by: number) => ({ reply: n + by, value: n + by }) },
+        queries: {
+          get: (n) => {
+            onGet();
+            return n;
+          },
+        },
+      });
+      const lab = new Lab(slow);
+      await lab.restore(config, hooks);
+      lab.lead();
+      lab.query(1, "get");
+      lab.settle();
+      assert.equal(lab.repliesTo(1)[0]?.value, 7, "the lease answers");
+      onGet = () => lab.clock.advance(2000);
+      lab.query(2, "get");
+      lab.settle();
+      assert.deepEqual(lab.repliesTo(2), [], "what was read may be old by now");
+      onGet = () => undefined;
+      lab.acknowledge();
+      assert.equal(lab.repliesTo(2)[0]?.value, 7);
+    });
+  }
+
+  test("answers without a turn", async () => {
+    const lab = new Lab(counter);
+    await lab.restore(config);
+    lab.lead();
+    lab.query(1, "get");
+    assert.equal(lab.repliesTo(1)[0]?.value, 0);
+  });
+
+  test("answers nothing while what came before waits for a turn", async () => {
+    const lab = new Lab(counter);
+    await lab.restore(config);
+    lab.lead();
+    const { term } = lab.member;
+    const message: AppendEntries = {
+      ...{ type: "appendEntries", term: term + 1, prevLogIndex: 3, prevLogTerm: term },
+      ...{ commitIndex: 0, round: 1, sentAtMs: 0, promiseMs: 1000, entries: [] },
+    };
+    lab.member.receive("c#1", message, 100);
+    lab.query(1, "get");
+    assert.deepEqual(lab.repliesTo(1), []);
+    lab.settle();
+    assert.equal(lab.member.role, "follower");
+    assert.ok(lab.repliesTo(1).every(({ status }) => status !== "ok"));
+  });
+
+  test("answers nothing before all that is committed was applied", async () => {
+    const lab = new Lab(counter);
+    await lab.restore(config);
+    const count = 30_000;
+    lab.receive("c#1", {
+      ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex: 2 },
+      ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: longLog(counter, count) },
+    });
+    lab.lead();
+    lab.query(1, "get");
+    assert.deepEqual(lab.repliesTo(1), []);
+    while (lab.later > 0) {
+      lab.later = 0;
+      lab.member.turn();
+      lab.settle();
+    }
+    assert.equal(lab.repliesTo(1)[0]?.value, count);
+  });
+
+  test("answers nothing before an entry of the leader's own term is committed", async () => {
+    const lab = new Lab(counter);
+    await lab.restore(config);
+    lab.lead({ acknowledged: false });
+    // It has heard the leader, and stored nothing of this term yet.
+    const { term, prevLogIndex, round, sentAtMs } = lab.take("b#1", "appendEntries");
+    const echo = { hintIndex: 0, hintTerm: 0, round, sentAtMs };
+    const reply = { type: "appendEntriesReply", term, success: true, ...echo } as const;
+    lab.receive("b#1", { ...reply, matchIndex: prevLogIndex });
+    lab.query(1, "get");
+    lab.settle();
+    assert.deepEqual(lab.repliesTo(1), []);
+    lab.receive("b#1", { ...reply, matchIndex: prevLogIndex + 1 });
+    assert.equal(lab.repliesTo(1)[0]?.value, 0);
+  });
+
+  test("answers in a turn where a hook is to hear of it", async () => {
+    const told: unknown[] = [];
+    const lab = new Lab(counter);
+    await lab.restore(config, { onQueryAnswered: ({ answer }) => told.push(answer) });
+    lab.lead();
+    lab.query(1, "get");
+    assert.deepEqual(lab.repliesTo(1), []);
+    lab.settle();
+    assert.equal(lab.repliesTo(1)[0]?.value, 0);
+    assert.deepEqual(told, [0]);
+  });
+});
