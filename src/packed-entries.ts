@@ -190,11 +190,11 @@ function bodyStart({ ends }: PackedEntries, position: number): number {
   return position === 0 ? 0 : ends[position - 1]!;
 }
 
-/** Bytes of the bodies from `position` on. */
-export function packedBytesFrom(packed: PackedEntries, position: number): number {
-  let bytes = packed.ends[packed.count - 1]! - bodyStart(packed, position);
+/** Bytes of the bodies from position `from` up to before `to`, at least one. */
+export function packedBytes(packed: PackedEntries, from: number, to: number): number {
+  let bytes = packed.ends[to - 1]! - bodyStart(packed, from);
   packed.whole?.forEach(({ body }, place) => {
-    if (place >= position) bytes += body.length;
+    if (place >= from && place < to) bytes += body.length;
   });
   return bytes;
 }

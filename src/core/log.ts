@@ -13,7 +13,7 @@ import { assert, broken } from "../errors.js";
 import {
   firstBelow,
   packedBodyBytes,
-  packedBytesFrom,
+  packedBytes,
   type PackedEntries,
   PackedList,
   packedRun,
@@ -80,9 +80,9 @@ function adoptRun(log: Log, run: PackedEntries): void {
   assert(from === log.base + 1, `log: a run from ${from} on does not follow ${log.base}`);
   const fallsAt = firstBelow(run, from, lastTerm(log));
   assert(fallsAt === null, `log: the term of entry ${fallsAt} is below its predecessor's`);
-  log.sizeBytes += packedBytesFrom(run, from - run.first) + (last + 1 - from) * entryOverheadBytes;
   log.packed.push(run);
   log.base = last;
+  log.sizeBytes += packedSizeBytes(run, from, last);
 }
 
 /**
@@ -159,13 +159,44 @@ export function sizeAt(log: Log, index: LogIndex): number {
   return entrySizeBytes(entryAt(log, index));
 }
 
-/** Sum of `sizeAt` over the entries (`after`, `to`]. */
+/** Sum of `sizeAt` over the entries `from`..`to`, both included, of one run. */
+function packedSizeBytes(run: PackedEntries, from: LogIndex, to: LogIndex): number {
+  const bodies = packedBytes(run, from - run.first, to + 1 - run.first);
+  return bodies + (to + 1 - from) * entryOverheadBytes;
+}
+
+/** Sum of `sizeAt` over the entries (`after`, `to`], run by run: there may be a million. */
 export function bytesBetween(log: Log, after: LogIndex, to: LogIndex): number {
-  // After a restart that may be a million entries.
-  if (after === log.offset && to === lastIndex(log)) return log.sizeBytes;
   let bytes = 0;
-  for (let index = after + 1; index <= to; index++) bytes += sizeAt(log, index);
+  let from = after + 1;
+  const lastPacked = Math.min(to, log.base);
+  while (from <= lastPacked) {
+    const run = runOf(log, from);
+    const end = Math.min(lastPacked, run.first + run.count - 1);
+    bytes += packedSizeBytes(run, from, end);
+    from = end + 1;
+  }
+  for (; from <= to; from++) bytes += sizeAt(log, from);
   return bytes;
+}
+
+/** The least index, not below `offset`, behind which the entries up to `to` have `maxBytes` at most. */
+export function tailStart(log: Log, to: LogIndex, maxBytes: number): LogIndex {
+  let upTo = to;
+  let room = maxBytes;
+  // A run at a time, and where one does not fit an entry at a time.
+  for (let byRun = true; upTo > log.offset;) {
+    const before =
+      byRun && isPacked(log, upTo) ? Math.max(runOf(log, upTo).first - 1, log.offset) : upTo - 1;
+    const one = before === upTo - 1;
+    const bytes = one ? sizeAt(log, upTo) : bytesBetween(log, before, upTo);
+    if (bytes <= room) {
+      room -= bytes;
+      upTo = before;
+    } else if (one) break;
+    else byRun = false;
+  }
+  return upTo;
 }
 
 export function appendEntry(log: Log, entry: Entry): void {
@@ -225,7 +256,7 @@ export function compactTo(log: Log, index: LogIndex): void {
   if (index <= log.offset) return;
   const term = termAt(log, index);
   assert(term !== null, `log: cannot compact to ${index}, the last entry is ${lastIndex(log)}`);
-  for (let at = log.offset + 1; at <= index; at++) log.sizeBytes -= sizeAt(log, at);
+  log.sizeBytes -= bytesBetween(log, log.offset, index);
   const { packed } = log;
   const passed = packed.findIndex(({ first, count }) => first + count > index + 1);
   packed.splice(0, passed < 0 ? packed.length : passed);

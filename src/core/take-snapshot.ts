@@ -12,7 +12,7 @@
  * can compare them (decision 14).
  */
 import { coverBySnapshot } from "./disk.js";
-import { bytesBetween, compactTo, entryAt, firstIndex, sizeAt, termAt } from "./log.js";
+import { bytesBetween, compactTo, entryAt, firstIndex, tailStart, termAt } from "./log.js";
 import { appliedMembership } from "./memberships.js";
 import { isResponsive } from "./progress.js";
 import type { Core, Out, Peer } from "./state.js";
@@ -123,22 +123,10 @@ export function onSnapshotSaved(core: Core, snapshot: SnapshotMeta, out: Out): v
   core.snapshot = snapshot;
   countFrom(core, snapshot.index, snapshot.sizeBytes);
   coverBySnapshot(core.disk, snapshot.index);
-  const upTo = tailStart(core, snapshot.index);
+  const upTo = tailStart(core.log, snapshot.index, core.config.trailingLogBytes);
   if (upTo <= core.log.offset) return;
   compactTo(core.log, upTo);
   out.push({ type: "compactLog", firstIndex: firstIndex(core.log) });
-}
-
-/** The last index that may go, so that what stays up to `index` fits in trailingLogBytes. */
-function tailStart(core: Core, index: LogIndex): LogIndex {
-  let upTo = index;
-  let bytes = 0;
-  while (upTo > core.log.offset) {
-    bytes += sizeAt(core.log, upTo);
-    if (bytes > core.config.trailingLogBytes) break;
-    upTo -= 1;
-  }
-  return upTo;
 }
 
 export function onSnapshotFailed(core: Core, index: LogIndex): void {

@@ -6,6 +6,7 @@ import { defaultGroupConfig } from "../../src/core/config.js";
 import {
   allEntries,
   appendEntry,
+  bytesBetween,
   cloneLog,
   compactTo,
   createLog,
@@ -22,6 +23,7 @@ import {
   resetLog,
   sliceEntries,
   specialEntries,
+  tailStart,
   termAt,
   truncateFrom,
 } from "../../src/core/log.js";
@@ -66,9 +68,31 @@ function same(log: Log, model: Model): void {
   const middle = offset + Math.ceil(entries.length / 2);
   assert.deepEqual(plain(sliceEntries(log, middle, last)), entries.slice(middle - offset - 1));
   assert.deepEqual(plain(allEntries(log)), entries);
+  sameSizes(log, model);
   const special = entries.filter(({ payload }) => payload !== null);
   assert.deepEqual(specialEntries(log), special);
   for (const entry of entries) assert.deepEqual(plain([entryAt(log, entry.index)]), [entry]);
+}
+
+/** What is counted run by run, against what is counted entry by entry. */
+function sameSizes(log: Log, { offset, entries }: Model): void {
+  const sizes = entries.map(entrySizeBytes);
+  const sum = (from: number, to: number): number =>
+    sizes.slice(from - offset, to - offset).reduce((all, one) => all + one, 0);
+  const last = offset + entries.length;
+  const cuts = [offset, offset + 1, Math.ceil((offset + last) / 2), last - 1, last];
+  for (const after of cuts) {
+    for (const to of cuts) {
+      if (after <= to) assert.equal(bytesBetween(log, after, to), sum(after, to));
+    }
+  }
+  for (const to of cuts) {
+    for (const room of [0, sum(offset, to) - 1, sum(offset, to), sum(offset, to) / 2, 1e9]) {
+      let expected = to;
+      while (expected > offset && sum(expected - 1, to) <= room) expected -= 1;
+      assert.equal(tailStart(log, to, room), expected);
+    }
+  }
 }
 
 const stepArbitrary = fc.oneof(

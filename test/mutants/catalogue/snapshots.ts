@@ -156,7 +156,7 @@ export const snapshots: readonly Mutant[] = [
     hazards: [57],
     bug: "everything up to the snapshot goes, though a follower is only a little behind",
     file: "src/core/take-snapshot.ts",
-    find: "const upTo = tailStart(core, snapshot.index);",
+    find: "const upTo = tailStart(core.log, snapshot.index, core.config.trailingLogBytes);",
     replace: "const upTo = snapshot.index;",
     catchers: [scenario("slow-follower-tail")],
   },
