@@ -129,7 +129,7 @@ function appendVaried(log: Log, model: Model): void {
   const index = lastIndex(log) + 1;
   const sequence = index % 5 === 0 ? 2 ** 40 + index : index;
   const base = { index, term: lastTerm(log) + (index % 100 === 0 ? 1 : 0), session: index % 9 };
-  const body = new Uint8Array(index % 50 === 0 ? 3000 : index % 70).fill(index);
+  const body = new Uint8Array(index % 50 === 0 ? 5000 : index % 70).fill(index);
   const numbers = { sequence, lowestOutstanding: sequence - 1, timeMs: index * 1.5 };
   const kinds = ["noop", "command", "register", "command", "command"] as const;
   const entry: Entry =
