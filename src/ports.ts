@@ -28,6 +28,11 @@ export interface Clock {
   after(delayMs: number, callback: () => void): TimerHandle;
   /** Calls back once this round of the event loop has read what waits in its sockets. */
   soon(callback: () => void): void;
+  /**
+   * As `soon`, and the event loop does not sleep before it, so that a little time has passed. Absent where none would: who asks
+   * again and again until a time is over would ask for ever.
+   */
+  poll?(callback: () => void): void;
 }
 
 export interface Random {

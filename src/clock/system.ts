@@ -17,6 +17,9 @@ export function createSystemClock(): Clock {
     soon(callback: () => void): void {
       setImmediate(callback);
     },
+    poll(callback: () => void): void {
+      setImmediate(callback);
+    },
   };
 }
 

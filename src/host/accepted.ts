@@ -90,7 +90,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     if (frame.type === "peerMessage") {
       const source = this.#peers.get(frame.channel);
       if (source === undefined) throw misplaced("a message on a channel that was not opened");
-      source?.group.member.receive(source.from, frame.message, sizeBytes);
+      source?.group.receive(source.from, frame.message, sizeBytes);
     } else if (frame.type === "peerRepeats") this.#repeated(frame);
     else if (frame.type === "peerStanding") this.#stand(frame);
     else if (frame.type === "requests") {

@@ -33,6 +33,7 @@ import { becomeReady, isNamed } from "./ready.js";
 import { Resting } from "./resting.js";
 import { storageHandlers } from "./storage-handlers.js";
 import { Turns } from "./turns.js";
+import { Vigil } from "./vigil.js";
 
 const defaultTimeoutMs = 5000;
 /** Connections that have not ended by themselves so long after `close` are broken. */
@@ -98,6 +99,7 @@ export class Host {
       address: ports.advertise ?? ports.listen,
       turns,
       intake: new Intake(turns, ports.limits),
+      vigil: new Vigil(clock, ports.limits.maxAwakeUs),
       groups: new Map(),
       recovered: new Map(),
       opening: new Set(),

@@ -1,7 +1,7 @@
 /** One group on this host: its member, who listens to it, and the way to its peers. */
 import type { GroupEvent } from "../client/types.js";
 import type { Rest } from "../core/index.js";
-import type { MemberId, MemberInfo, Message } from "../core/types.js";
+import type { AppendEntries, MemberId, MemberInfo, Message } from "../core/types.js";
 import type { RaftError } from "../errors.js";
 import type { MemberOptions } from "../member/create.js";
 import { Member } from "../member/member.js";
@@ -59,6 +59,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly #context: HostContext;
   readonly #onEnded: (group: HostedGroup, error: RaftError | null) => void;
   #hintWanted = false;
+  /** Of the last message to a follower. */
+  #round = 0;
 
   constructor(
     context: HostContext,
@@ -111,6 +113,11 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   get stallMs(): number {
     return this.member.stallMs;
   }
+  /** From a peer. */
+  receive(from: MemberId, message: Message, sizeBytes: number): void {
+    if (message.type === "appendEntriesReply") this.#context.vigil.answered();
+    this.member.receive(from, message, sizeBytes);
+  }
   turn(): void {
     this.member.turn();
   }
@@ -124,7 +131,14 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   // MemberServices
 
   send(to: MemberId, message: Message): void {
+    if (message.type === "appendEntries") this.#appends(message);
     this.#context.links.send(this, to, message);
+  }
+
+  /** Somebody waits for the answer to entries, and to a round that confirms reads. */
+  #appends({ entries, round }: AppendEntries): void {
+    if (entries.length > 0 || round !== this.#round) this.#context.vigil.begin();
+    this.#round = round;
   }
   wake(): void {
     this.#context.turns.wake(this);

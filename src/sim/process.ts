@@ -154,4 +154,8 @@ export class SimClock implements Clock {
     // The turn itself takes time, and what arrives meanwhile is part of the next one.
     world.after(between(random, 0.01, 0.05), () => this.#process.run("soon", "turn", callback));
   }
+
+  poll(callback: () => void): void {
+    this.soon(callback);
+  }
 }

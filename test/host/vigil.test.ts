@@ -1,0 +1,148 @@
+/** For how long a leader waits awake, and whom for. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { VirtualClock } from "../../src/clock/virtual.js";
+import { Vigil } from "../../src/host/vigil.js";
+import type { Clock } from "../../src/ports.js";
+import { Cluster, counter } from "./cluster.js";
+
+/** A power of two, so that sums of it are exact. */
+const lookMs = 1 / 64;
+const longestUs = 250;
+const looksAtMost = 16;
+
+class Watched {
+  readonly base = new VirtualClock({ nowMs: 1000 });
+  looks = 0;
+  readonly clock: Clock = {
+    nowMs: () => this.base.nowMs(),
+    wallMs: () => this.base.wallMs(),
+    after: (delayMs, callback) => this.base.after(delayMs, callback),
+    soon: (callback) => this.base.soon(callback),
+    poll: (callback) => {
+      this.base.after(lookMs, () => {
+        this.looks += 1;
+        callback();
+      });
+    },
+  };
+
+  /** An answer that takes so long; returns how often it was looked for. */
+  answer(vigil: Vigil, afterMs: number): number {
+    const before = this.looks;
+    vigil.begin();
+    this.base.advance(afterMs);
+    vigil.answered();
+    this.base.advance(1);
+    return this.looks - before;
+  }
+}
+
+describe("a leader", () => {
+  test("is awake until a follower has answered", () => {
+    const watched = new Watched();
+    const vigil = new Vigil(watched.clock, longestUs);
+    assert.equal(watched.answer(vigil, 8 * lookMs), 9, "and the look that finds it answered");
+    assert.equal(watched.answer(vigil, 8 * lookMs), 9);
+  });
+
+  test("is awake for no longer than it may, whoever is silent", () => {
+    const watched = new Watched();
+    const vigil = new Vigil(watched.clock, longestUs);
+    vigil.begin();
+    watched.base.advance(10_000);
+    assert.equal(watched.looks, looksAtMost);
+  });
+
+  test("is awake for no longer than it may, however much it sends to who is silent", () => {
+    const watched = new Watched();
+    const vigil = new Vigil(watched.clock, longestUs);
+    for (let sent = 0; sent < 100; sent++) {
+      vigil.begin();
+      watched.base.advance(lookMs);
+    }
+    assert.equal(watched.looks, looksAtMost);
+  });
+
+  test("learns nothing from answers that nobody waits for", () => {
+    const watched = new Watched();
+    const vigil = new Vigil(watched.clock, longestUs);
+    for (let heard = 0; heard < 100; heard++) {
+      watched.base.advance(1000);
+      vigil.answered();
+    }
+    assert.ok(watched.answer(vigil, lookMs) > 0);
+  });
+
+  test("looks once at a time, however much it sends meanwhile", () => {
+    const watched = new Watched();
+    const vigil = new Vigil(watched.clock, longestUs);
+    for (let sent = 0; sent < 5; sent++) vigil.begin();
+    watched.base.advance(1);
+    assert.equal(watched.looks, looksAtMost);
+    // Answered and sent to again between two looks.
+    vigil.answered();
+    vigil.begin();
+    watched.base.advance(lookMs / 2);
+    vigil.answered();
+    vigil.begin();
+    watched.base.advance(1);
+    assert.ok(watched.looks <= 2 * looksAtMost + 1, `${watched.looks} looks`);
+  });
+
+  test("sleeps where answers usually take longer, and wakes again once they do not", () => {
+    const watched = new Watched();
+    const vigil = new Vigil(watched.clock, longestUs);
+    let slow = 0;
+    while (watched.answer(vigil, 0.3) > 0) slow += 1;
+    assert.ok(slow > 1 && slow < 20, `after ${slow} slow answers`);
+    assert.equal(watched.answer(vigil, 50), 0);
+    assert.equal(watched.answer(vigil, 0.3), 0);
+    // One that came far too late weighs little.
+    let quick = 1;
+    while (watched.answer(vigil, 0.1) === 0) quick += 1;
+    assert.ok(quick < 20, `after ${quick} quick answers`);
+  });
+
+  test("always sleeps if it is to, and where time stands still between two looks", () => {
+    const watched = new Watched();
+    assert.equal(watched.answer(new Vigil(watched.clock, 0), 0.1), 0);
+    const clock = new VirtualClock();
+    const vigil = new Vigil(clock, longestUs);
+    vigil.begin();
+    clock.advance(1);
+    vigil.answered();
+  });
+
+  test("waits awake for what its followers answer to commands and reads, and not for echoes of beats", async () => {
+    const cluster = new Cluster();
+    const watched = new Map<string, Watched>();
+    const ids = ["a", "b", "c"];
+    for (const id of ids) {
+      const own = new Watched();
+      const { base } = own;
+      // Time passes for all of them together.
+      base.nowMs = () => cluster.clock.nowMs();
+      base.after = (delayMs, callback) => cluster.clock.after(delayMs, callback);
+      base.soon = (callback) => cluster.clock.soon(callback);
+      watched.set(id, own);
+      await cluster.start(id, { clock: own.clock });
+    }
+    const [handle] = await cluster.group("counter", counter, ids);
+    await cluster.pass(1000);
+    const [leader] = cluster.leaders("counter");
+    const looks = (): number[] => ids.map((id) => watched.get(id)!.looks);
+    const before = looks();
+    await cluster.pass(5000);
+    assert.deepEqual(looks(), before, "an idle group is asleep");
+    await cluster.run(handle!.command("inc", 1));
+    const commanded = looks();
+    await cluster.run(handle!.query("get"));
+    const read = looks();
+    for (const [at, id] of ids.entries()) {
+      assert.equal(commanded[at]! > before[at]!, id === leader, `a command, at ${id}`);
+      assert.equal(read[at]! > commanded[at]!, id === leader, `a query, at ${id}`);
+    }
+    await cluster.close();
+  });
+});
