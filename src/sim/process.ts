@@ -89,6 +89,9 @@ export class SimProcess {
   }
 }
 
+/** Processes that may wait awake. */
+const awakeShare = 1 / 8;
+
 /** Local time runs at `rate` times the world's. Wall time may jump, monotonic time never does. */
 export class SimClock implements Clock {
   readonly #process: SimProcess;
@@ -96,9 +99,12 @@ export class SimClock implements Clock {
   #baseWorldMs: number;
   #baseLocalMs: number;
   #wallOffsetMs: number;
+  /** Not all have it: who waits awake takes many events, and there is more to find than that. */
+  readonly poll?: (callback: () => void) => void;
 
   constructor(process: SimProcess) {
     this.#process = process;
+    if (process.random.next() < awakeShare) this.poll = (callback) => this.soon(callback);
     this.#baseWorldMs = process.world.nowMs();
     // Monotonic clocks of different processes have nothing in common.
     this.#baseLocalMs = between(process.random, 0, 1_000_000);
@@ -153,9 +159,5 @@ export class SimClock implements Clock {
     const { world, random } = this.#process;
     // The turn itself takes time, and what arrives meanwhile is part of the next one.
     world.after(between(random, 0.01, 0.05), () => this.#process.run("soon", "turn", callback));
-  }
-
-  poll(callback: () => void): void {
-    this.soon(callback);
   }
 }
