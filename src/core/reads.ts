@@ -98,14 +98,15 @@ export function leaseUntilMs(core: Core, role: LeaderRole): Millis {
 
 /**
  * Until when a query may be answered by the lease from what is applied now, without a turn. -Infinity: it has to wait
- * for one. Kept until the next: signs of life only prolong a lease.
+ * for one. Kept until the next, or until it is over: signs of life only prolong a lease.
  */
 export function readableUntilMs(core: Core): Millis {
   const { role } = core;
   // What waits to be stepped may be what ends it.
   if (role.type !== "leader" || core.quiet === false) return -Infinity;
-  if (role.readableUntilMs === -Infinity) role.readableUntilMs = findReadableUntilMs(core, role);
-  return role.readableUntilMs;
+  if (role.readableUntilMs <= core.nowMs) role.readableUntilMs = findReadableUntilMs(core, role);
+  // Over all the same: nobody shall make an answer in vain.
+  return role.readableUntilMs > core.nowMs ? role.readableUntilMs : -Infinity;
 }
 
 function findReadableUntilMs(core: Core, role: LeaderRole): Millis {

@@ -58,6 +58,54 @@ describe("a lease", () => {
     assert.equal(lab.repliesTo(1)[0]?.value, 0);
   });
 
+  test("is asked anew once what was found of it is over, though no turn came between", async () => {
+    let made = 0;
+    const counted = defineValue({
+      name: "counted",
+      version: 1,
+      initial: () => 7,
+      commands: {},
+      queries: {
+        get: (n) => {
+          made += 1;
+          return n;
+        },
+      },
+    });
+    const lab = new Lab(counted);
+    await lab.restore(config);
+    lab.lead();
+    const hear = (from: string): void => {
+      const { term, round, sentAtMs, prevLogIndex, entries } = lab.take(from, "appendEntries");
+      const echo = { hintIndex: 0, hintTerm: 0, round, sentAtMs };
+      const matchIndex = prevLogIndex + entries.length;
+      lab.receive(from, { type: "appendEntriesReply", term, success: true, ...echo, matchIndex });
+    };
+    const beat = (times: number): void => {
+      for (let beats = 0; beats < times; beats++) {
+        lab.fire();
+        hear("b#1");
+        hear("c#1");
+      }
+    };
+    hear("c#1");
+    // Until there is nothing to say but that it leads, which takes no turn.
+    beat(5);
+    lab.query(1, "get");
+    beat(10);
+    lab.query(2, "get");
+    assert.equal(lab.repliesTo(2)[0]?.value, 7, "the followers answer all the time");
+    assert.equal(made, 2, "no answer was made in vain");
+    const heardMs = lab.clock.nowMs();
+    while (lab.clock.nowMs() < heardMs + 800) lab.fire();
+    lab.query(3, "get");
+    assert.equal(made, 2, "none is made once the lease is over");
+    lab.settle();
+    hear("b#1");
+    assert.equal(lab.repliesTo(3)[0]?.value, 7);
+    assert.equal(made, 3);
+  });
+
   test("answers nothing while what came before waits for a turn", async () => {
     const lab = new Lab(counter);
     await lab.restore(config);
