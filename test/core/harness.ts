@@ -143,7 +143,7 @@ export class Cluster {
     this.ghost.closeAll(machine.id, null);
   }
 
-  /** A query that needs no turn, if there is such a thing now. */
+  /** A query that needs no turn, if there is such a thing now: what is found of it is kept over signs of life. */
   readAtOnce(machine: Machine): void {
     const { core } = machine;
     if (core === null || this.nowOf(machine) >= readableUntilMs(core)) return;

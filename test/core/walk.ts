@@ -133,6 +133,7 @@ export function takeStep(walk: Walk): void {
   const leaps = walk.focusFor === 0 && random.below(40) === 0;
   const leap = leaps ? 1200 * random.next() : 0;
   cluster.globalMs += random.next() * 2 + leap;
+  for (const machine of cluster.live()) cluster.readAtOnce(machine);
   if (walk.focusFor > 0) {
     walk.focusFor -= 1;
     // Does who was left behind know that it leads no more?
@@ -287,7 +288,6 @@ function propose(walk: Walk): void {
 
 function askRead({ cluster }: Walk, machine: Machine): void {
   if (machine.core === null) return;
-  cluster.readAtOnce(machine);
   const request = cluster.ask(machine, "read");
   cluster.handle(machine, { type: "readRequested", request, nowMs: cluster.nowOf(machine) });
 }
