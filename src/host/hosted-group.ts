@@ -115,7 +115,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   }
   /** From a peer. */
   receive(from: MemberId, message: Message, sizeBytes: number): void {
-    if (message.type === "appendEntriesReply") this.#context.vigil.answered();
+    if (message.type === "appendEntriesReply") this.#context.vigil.answered(message.sentAtMs);
     this.member.receive(from, message, sizeBytes);
   }
   turn(): void {
@@ -136,8 +136,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   }
 
   /** Somebody waits for the answer to entries, and to a round that confirms reads. */
-  #appends({ entries, round }: AppendEntries): void {
-    if (entries.length > 0 || round !== this.#round) this.#context.vigil.begin();
+  #appends({ entries, round, sentAtMs }: AppendEntries): void {
+    if (entries.length > 0 || round !== this.#round) this.#context.vigil.begin(sentAtMs);
     this.#round = round;
   }
   wake(): void {

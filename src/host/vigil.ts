@@ -19,6 +19,8 @@ export class Vigil {
   readonly #clock: Clock;
   readonly #longestMs: number;
   #sinceMs = doubleZero;
+  /** What is waited for says that it was sent then. */
+  #sentAtMs = doubleZero;
   #waiting = false;
   #awake = false;
   /** How long answers take. */
@@ -30,19 +32,23 @@ export class Vigil {
     this.#longestMs = longestUs / 1000;
   }
 
-  /** Something was sent that followers answer at once. */
-  begin(): void {
+  /** Something is sent that followers answer at once. */
+  begin(sentAtMs: number): void {
     if (this.#waiting || this.#longestMs === 0 || this.#clock.poll === undefined) return;
     this.#waiting = true;
     this.#sinceMs = this.#clock.nowMs();
+    this.#sentAtMs = sentAtMs;
     if (this.#awake || this.#usualMs > this.#longestMs) return;
     this.#awake = true;
     this.#clock.poll(this.#look);
   }
 
-  /** A follower has answered. */
-  answered(): void {
-    if (!this.#waiting) return;
+  /**
+   * A follower has answered what was sent then. From far away, answers to what was sent before come as often as
+   * anything is sent: they say nothing about how long one takes.
+   */
+  answered(sentAtMs: number): void {
+    if (!this.#waiting || sentAtMs < this.#sentAtMs) return;
     this.#waiting = false;
     const tookMs = Math.min(this.#clock.nowMs() - this.#sinceMs, mostTimes * this.#longestMs);
     this.#usualMs += (tookMs - this.#usualMs) * newestShare;

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "../../src/clock/virtual.js";
 import { Vigil } from "../../src/host/vigil.js";
-import type { Clock } from "../../src/ports.js";
-import { Cluster, counter } from "./cluster.js";
+import type { Clock, Transport } from "../../src/ports.js";
+import { Cluster, counter, microtasks } from "./cluster.js";
 
 /** A power of two, so that sums of it are exact. */
 const lookMs = 1 / 64;
@@ -30,12 +30,40 @@ class Watched {
   /** An answer that takes so long; returns how often it was looked for. */
   answer(vigil: Vigil, afterMs: number): number {
     const before = this.looks;
-    vigil.begin();
+    const sentAtMs = this.base.nowMs();
+    vigil.begin(sentAtMs);
     this.base.advance(afterMs);
-    vigil.answered();
+    vigil.answered(sentAtMs);
     this.base.advance(1);
     return this.looks - before;
   }
+}
+
+/** Time passes for all of them together. */
+function watchedIn({ clock }: Cluster): Watched {
+  const own = new Watched();
+  const { base } = own;
+  base.nowMs = () => clock.nowMs();
+  base.after = (delayMs, callback) => clock.after(delayMs, callback);
+  base.soon = (callback) => clock.soon(callback);
+  return own;
+}
+
+/** What is sent on dialled connections, as those to peers are, arrives so much later. */
+function distant(clock: Clock, transport: Transport, delayMs: number): Transport {
+  return {
+    listen: (address, accept) => transport.listen(address, accept),
+    dial(address, handlers) {
+      const connection = transport.dial(address, handlers);
+      return {
+        remote: connection.remote,
+        queuedBytes: 0,
+        send: (payload) => void clock.after(delayMs, () => connection.send(payload)),
+        close: () => connection.close(),
+        destroy: (reason) => connection.destroy(reason),
+      };
+    },
+  };
 }
 
 describe("a leader", () => {
@@ -49,7 +77,7 @@ describe("a leader", () => {
   test("is awake for no longer than it may, whoever is silent", () => {
     const watched = new Watched();
     const vigil = new Vigil(watched.clock, longestUs);
-    vigil.begin();
+    vigil.begin(watched.base.nowMs());
     watched.base.advance(10_000);
     assert.equal(watched.looks, looksAtMost);
   });
@@ -58,7 +86,7 @@ describe("a leader", () => {
     const watched = new Watched();
     const vigil = new Vigil(watched.clock, longestUs);
     for (let sent = 0; sent < 100; sent++) {
-      vigil.begin();
+      vigil.begin(watched.base.nowMs());
       watched.base.advance(lookMs);
     }
     assert.equal(watched.looks, looksAtMost);
@@ -69,7 +97,7 @@ describe("a leader", () => {
     const vigil = new Vigil(watched.clock, longestUs);
     for (let heard = 0; heard < 100; heard++) {
       watched.base.advance(1000);
-      vigil.answered();
+      vigil.answered(watched.base.nowMs());
     }
     assert.ok(watched.answer(vigil, lookMs) > 0);
   });
@@ -77,15 +105,15 @@ describe("a leader", () => {
   test("looks once at a time, however much it sends meanwhile", () => {
     const watched = new Watched();
     const vigil = new Vigil(watched.clock, longestUs);
-    for (let sent = 0; sent < 5; sent++) vigil.begin();
+    for (let sent = 0; sent < 5; sent++) vigil.begin(watched.base.nowMs());
     watched.base.advance(1);
     assert.equal(watched.looks, looksAtMost);
     // Answered and sent to again between two looks.
-    vigil.answered();
-    vigil.begin();
+    vigil.answered(watched.base.nowMs());
+    vigil.begin(watched.base.nowMs());
     watched.base.advance(lookMs / 2);
-    vigil.answered();
-    vigil.begin();
+    vigil.answered(watched.base.nowMs());
+    vigil.begin(watched.base.nowMs());
     watched.base.advance(1);
     assert.ok(watched.looks <= 2 * looksAtMost + 1, `${watched.looks} looks`);
   });
@@ -109,9 +137,9 @@ describe("a leader", () => {
     assert.equal(watched.answer(new Vigil(watched.clock, 0), 0.1), 0);
     const clock = new VirtualClock();
     const vigil = new Vigil(clock, longestUs);
-    vigil.begin();
+    vigil.begin(0);
     clock.advance(1);
-    vigil.answered();
+    vigil.answered(0);
   });
 
   test("waits awake for what its followers answer to commands and reads, and not for echoes of beats", async () => {
@@ -119,12 +147,7 @@ describe("a leader", () => {
     const watched = new Map<string, Watched>();
     const ids = ["a", "b", "c"];
     for (const id of ids) {
-      const own = new Watched();
-      const { base } = own;
-      // Time passes for all of them together.
-      base.nowMs = () => cluster.clock.nowMs();
-      base.after = (delayMs, callback) => cluster.clock.after(delayMs, callback);
-      base.soon = (callback) => cluster.clock.soon(callback);
+      const own = watchedIn(cluster);
       watched.set(id, own);
       await cluster.start(id, { clock: own.clock });
     }
@@ -143,6 +166,34 @@ describe("a leader", () => {
       assert.equal(commanded[at]! > before[at]!, id === leader, `a command, at ${id}`);
       assert.equal(read[at]! > commanded[at]!, id === leader, `a query, at ${id}`);
     }
+    await cluster.close();
+  });
+
+  test("sleeps where followers are far away, however many of their answers are under way", async () => {
+    const cluster = new Cluster();
+    const watched: Watched[] = [];
+    const ids = ["a", "b", "c"];
+    for (const id of ids) {
+      const own = watchedIn(cluster);
+      watched.push(own);
+      const transport = distant(cluster.clock, cluster.network.transport(id), 5.05);
+      await cluster.start(id, { clock: own.clock, transport });
+    }
+    const handles = await cluster.group("counter", counter, ids);
+    await cluster.pass(1000);
+    const [leader] = cluster.leaders("counter");
+    const handle = handles[ids.indexOf(leader!)]!;
+    const commands: Promise<unknown>[] = [];
+    const looks = (): number => watched.reduce((sum, own) => sum + own.looks, 0);
+    const before = looks();
+    for (let sent = 0; sent < 500; sent++) {
+      commands.push(handle.command("inc", 1));
+      await microtasks();
+      cluster.clock.advance(0.2);
+    }
+    await cluster.run(Promise.all(commands));
+    const spent = looks() - before;
+    assert.ok(spent <= looksAtMost, `${spent} looks`);
     await cluster.close();
   });
 });
