@@ -232,6 +232,29 @@ describe("the log", () => {
     assert.ok(packedCutOnce, "no cut reached what was packed");
   });
 
+  test("is cut between runs, within them and behind them, by a compaction and by a restart", () => {
+    const runs = 3;
+    const length = (runs + 1) * packedRun + 5;
+    for (let run = 0; run <= runs; run++) {
+      for (const beside of [-1, 0, 1]) {
+        const to = Math.max(1, run * packedRun + beside);
+        const log = createLog(0, 0, []);
+        const model: Model = { offset: 0, offsetTerm: 0, entries: [] };
+        while (model.entries.length < length) appendVaried(log, model);
+        packApplied(log, length);
+        assert.equal(log.packed.length, runs);
+        const list = packedList(model.entries);
+        apply(log, model, { type: "compact", by: to });
+        same(log, model);
+        same(createLog(to, model.offsetTerm, list), model);
+        // What is packed later stands behind what is left.
+        while (model.entries.length < length) appendVaried(log, model);
+        packApplied(log, lastIndex(log));
+        same(log, model);
+      }
+    }
+  });
+
   test("refuses gaps, terms that fall, and cuts of what is compacted", () => {
     const log = logOf([1, 2, 2]);
     assert.throws(() => appendEntry(log, entryOf(5, 2)), /does not follow 3/);
