@@ -105,6 +105,12 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     return channel?.link.isRepeating(channel) === true ? channel : null;
   }
 
+  /** From a peer. */
+  receive(from: MemberId, message: Message, sizeBytes: number): void {
+    if (message.type === "appendEntriesReply") this.#context.vigil.answered(message.sentAtMs);
+    this.member.receive(from, message, sizeBytes);
+  }
+
   // Turns
 
   get earliestMs(): number {
@@ -112,11 +118,6 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   }
   get stallMs(): number {
     return this.member.stallMs;
-  }
-  /** From a peer. */
-  receive(from: MemberId, message: Message, sizeBytes: number): void {
-    if (message.type === "appendEntriesReply") this.#context.vigil.answered(message.sentAtMs);
-    this.member.receive(from, message, sizeBytes);
   }
   turn(): void {
     this.member.turn();
