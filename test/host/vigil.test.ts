@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "../../src/clock/virtual.js";
+import { checkLimits } from "../../src/host/limits.js";
 import { Vigil } from "../../src/host/vigil.js";
 import type { Clock, Transport } from "../../src/ports.js";
 import { Cluster, counter, microtasks } from "./cluster.js";
@@ -140,6 +141,16 @@ describe("a leader", () => {
     vigil.begin(0);
     clock.advance(1);
     vigil.answered(0);
+  });
+
+  test("may be told so, and nothing that is no number of microseconds", () => {
+    assert.equal(checkLimits({ maxAwakeUs: 0 }).maxAwakeUs, 0);
+    for (const maxAwakeUs of [-1, 0.5, "1" as unknown as number]) {
+      assert.throws(() => checkLimits({ maxAwakeUs }), {
+        code: "invalidArgument",
+        message: /limits\.maxAwakeUs: expected a whole number of 0 or more/,
+      });
+    }
   });
 
   test("waits awake for what its followers answer to commands and reads, and not for echoes of beats", async () => {
