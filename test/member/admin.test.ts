@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Storage } from "../../src/ports.js";
-import { counter, Lab, longLog } from "./harness.js";
+import { appendOf, counter, Lab, longLog } from "./harness.js";
 
 async function startLab(change: Parameters<Lab["restore"]>[0] = {}): Promise<Lab> {
   const lab = new Lab(counter);
@@ -52,10 +52,7 @@ describe("changes of the configuration", () => {
 test("a membership change is refused until the one before is applied, and its caller answered", async () => {
   const lab = await startLab();
   const entries = longLog(counter, 30_000);
-  lab.receive("c#1", {
-    ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex: 2 },
-    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries },
-  });
+  lab.receive("c#1", appendOf({ entries }));
   lab.lead();
   const { core } = lab.member.replica;
   const join = (request: number, host: string): void => {

@@ -1,31 +1,14 @@
 /** A long log to be applied, as after a restart: in slices, and nothing is answered too early. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { counter, Lab, longLog } from "./harness.js";
+import { appendOf, counter, Lab, longLog } from "./harness.js";
 
 const count = 30_000;
 /** Behind the beginning of the group and the session's own entry. */
 const lastIndex = 3 + count;
 
 function append(lab: Lab, commitIndex: number): void {
-  lab.receive("c#1", {
-    ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex },
-    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: longLog(counter, count) },
-  });
-}
-
-/** Turns that the member has asked for, each of which may ask for another one; what each applied. */
-function laterTurns(lab: Lab): number[] {
-  const { core } = lab.member.replica;
-  const slices: number[] = [];
-  while (lab.later > 0) {
-    lab.later = 0;
-    const before = core.lastApplied;
-    lab.member.turn();
-    lab.settle();
-    slices.push(core.lastApplied - before);
-  }
-  return slices;
+  lab.receive("c#1", appendOf({ commitIndex, entries: longLog(counter, count) }));
 }
 
 describe("a long backlog", () => {
@@ -38,7 +21,7 @@ describe("a long backlog", () => {
     const first = core.lastApplied;
     assert.ok(first > 2 && first < lastIndex, `${first} of ${lastIndex} in the first turn`);
     assert.equal(applier.lastApplied, first);
-    const slices = laterTurns(lab);
+    const slices = lab.laterTurns();
     assert.ok(slices.length >= 3 && Math.max(...slices) <= 5000, slices.join());
     assert.equal(core.lastApplied, lastIndex);
     assert.equal(applier.value, count);
@@ -59,7 +42,7 @@ describe("a long backlog", () => {
     lab.acknowledge();
     assert.deepEqual(lab.repliesTo(7), []);
     assert.ok(core.lastApplied < lastIndex, "the round was over before the backlog was");
-    laterTurns(lab);
+    lab.laterTurns();
     assert.deepEqual(
       lab.repliesTo(7).map(({ status, value }) => [status, value]),
       [["ok", count]],

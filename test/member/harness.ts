@@ -4,7 +4,13 @@ import { SeededRandom, VirtualClock } from "../../src/clock/virtual.js";
 import type { GroupEvent } from "../../src/client/types.js";
 import { createCborCodec } from "../../src/codec/values.js";
 import { bootstrapEntries, defaultGroupConfig } from "../../src/core/index.js";
-import type { Entry, GroupConfig, Message, Membership } from "../../src/core/types.js";
+import type {
+  AppendEntries,
+  Entry,
+  GroupConfig,
+  Message,
+  Membership,
+} from "../../src/core/types.js";
 import type { RaftError } from "../../src/errors.js";
 import { Member } from "../../src/member/member.js";
 import type { GroupHooks, MemberServices, ReplySink } from "../../src/member/types.js";
@@ -50,6 +56,15 @@ export function longLog(definition: AnyDefinedValue, count: number): Entry[] {
     entries.push({ ...base, index: 3 + sequence, kind: "command", sequence, body });
   }
   return entries;
+}
+
+/** Of the leader c#1 of term 2, behind the beginning of the group, unless it says otherwise. */
+export function appendOf(fields: Partial<AppendEntries>): AppendEntries {
+  return {
+    ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex: 2 },
+    ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: [] },
+    ...fields,
+  };
 }
 
 type Sent = { readonly to: string; readonly message: Message };
@@ -189,9 +204,23 @@ export class Lab {
     if (acknowledged) this.acknowledge();
   }
 
-  /** b#1 acknowledges the newest appendEntries that went there. */
-  acknowledge(): void {
-    this.answer("b#1", true);
+  /** It acknowledges the newest appendEntries that went there. */
+  acknowledge(from = "b#1"): void {
+    this.answer(from, true);
+  }
+
+  /** Turns that the member has asked for, each of which may ask for another one; what each applied. */
+  laterTurns(): number[] {
+    const { core } = this.member.replica;
+    const slices: number[] = [];
+    while (this.later > 0) {
+      this.later = 0;
+      const before = core.lastApplied;
+      this.member.turn();
+      this.settle();
+      slices.push(core.lastApplied - before);
+    }
+    return slices;
   }
 
   /** A follower whose log ends before what it was sent. */

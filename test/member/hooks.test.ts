@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import type { Entry } from "../../src/core/types.js";
 import type { GroupHooks } from "../../src/member/types.js";
 import { defineValue } from "../../src/value/define.js";
-import { counter, Lab, longLog } from "./harness.js";
+import { appendOf, counter, Lab, longLog } from "./harness.js";
 
 type Told = [hook: keyof GroupHooks, what: unknown][];
 
@@ -31,10 +31,8 @@ function append(
   prevLogTerm: number,
   entries: Entry[],
 ) {
-  lab.receive("c#1", {
-    ...{ type: "appendEntries", term, prevLogIndex, prevLogTerm, entries },
-    ...{ commitIndex: prevLogIndex + entries.length, round: 1, sentAtMs: 0, promiseMs: 1000 },
-  });
+  const commitIndex = prevLogIndex + entries.length;
+  lab.receive("c#1", appendOf({ term, prevLogIndex, prevLogTerm, commitIndex, entries }));
 }
 
 describe("hooks", () => {

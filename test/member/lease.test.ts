@@ -1,10 +1,9 @@
 /** Queries by the lease, at once where nothing waits for a turn, otherwise within one. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { AppendEntries } from "../../src/core/types.js";
 import type { GroupHooks } from "../../src/member/types.js";
 import { defineValue } from "../../src/value/define.js";
-import { counter, Lab, longLog } from "./harness.js";
+import { appendOf, counter, Lab, longLog } from "./harness.js";
 
 const config = { clockDriftMarginMs: 200 };
 
@@ -75,20 +74,14 @@ describe("a lease", () => {
     const lab = new Lab(counted);
     await lab.restore(config);
     lab.lead();
-    const hear = (from: string): void => {
-      const { term, round, sentAtMs, prevLogIndex, entries } = lab.take(from, "appendEntries");
-      const echo = { hintIndex: 0, hintTerm: 0, round, sentAtMs };
-      const matchIndex = prevLogIndex + entries.length;
-      lab.receive(from, { type: "appendEntriesReply", term, success: true, ...echo, matchIndex });
-    };
     const beat = (times: number): void => {
       for (let beats = 0; beats < times; beats++) {
         lab.fire();
-        hear("b#1");
-        hear("c#1");
+        lab.acknowledge("b#1");
+        lab.acknowledge("c#1");
       }
     };
-    hear("c#1");
+    lab.acknowledge("c#1");
     // Until there is nothing to say but that it leads, which takes no turn.
     beat(5);
     lab.query(1, "get");
@@ -101,7 +94,7 @@ describe("a lease", () => {
     lab.query(3, "get");
     assert.equal(made, 2, "none is made once the lease is over");
     lab.settle();
-    hear("b#1");
+    lab.acknowledge("b#1");
     assert.equal(lab.repliesTo(3)[0]?.value, 7);
     assert.equal(made, 3);
   });
@@ -111,11 +104,8 @@ describe("a lease", () => {
     await lab.restore(config);
     lab.lead();
     const { term } = lab.member;
-    const message: AppendEntries = {
-      ...{ type: "appendEntries", term: term + 1, prevLogIndex: 3, prevLogTerm: term },
-      ...{ commitIndex: 0, round: 1, sentAtMs: 0, promiseMs: 1000, entries: [] },
-    };
-    lab.member.receive("c#1", message, 100);
+    const at = { term: term + 1, prevLogIndex: 3, prevLogTerm: term, commitIndex: 0 };
+    lab.member.receive("c#1", appendOf(at), 100);
     lab.query(1, "get");
     assert.deepEqual(lab.repliesTo(1), []);
     lab.settle();
@@ -127,18 +117,11 @@ describe("a lease", () => {
     const lab = new Lab(counter);
     await lab.restore(config);
     const count = 30_000;
-    lab.receive("c#1", {
-      ...{ type: "appendEntries", term: 2, prevLogIndex: 2, prevLogTerm: 1, commitIndex: 2 },
-      ...{ round: 1, sentAtMs: 0, promiseMs: 1000, entries: longLog(counter, count) },
-    });
+    lab.receive("c#1", appendOf({ entries: longLog(counter, count) }));
     lab.lead();
     lab.query(1, "get");
     assert.deepEqual(lab.repliesTo(1), []);
-    while (lab.later > 0) {
-      lab.later = 0;
-      lab.member.turn();
-      lab.settle();
-    }
+    lab.laterTurns();
     assert.equal(lab.repliesTo(1)[0]?.value, count);
   });
 

@@ -6,7 +6,7 @@ import { lastIndex } from "../../src/core/log.js";
 import type { Entry } from "../../src/core/types.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
-import { codec, counter, Lab } from "./harness.js";
+import { appendOf, codec, counter, Lab } from "./harness.js";
 
 /** What another leader may have written at that place. */
 function foreign(index: number, term: number, session: number, sequence: number): Entry {
@@ -31,17 +31,8 @@ function append(
   entries: Entry[],
   commitIndex = prev + entries.length,
 ): void {
-  lab.receive("c#1", {
-    type: "appendEntries",
-    term,
-    prevLogIndex: prev,
-    prevLogTerm: prevTerm,
-    commitIndex,
-    round: 1,
-    sentAtMs: 0,
-    promiseMs: 1000,
-    entries,
-  });
+  const behind = { prevLogIndex: prev, prevLogTerm: prevTerm };
+  lab.receive("c#1", appendOf({ term, ...behind, commitIndex, entries }));
 }
 
 describe("a caller", () => {
@@ -121,21 +112,9 @@ describe("a caller", () => {
     lab.command(10, session, 1, "inc", 1);
     const { currentTerm, log } = lab.member.replica.core;
     // In one inbox: a command, a message of the next leader, another command.
-    lab.member.receive(
-      "c#1",
-      {
-        type: "appendEntries",
-        term: currentTerm + 1,
-        prevLogIndex: lastIndex(log),
-        prevLogTerm: currentTerm,
-        commitIndex: 0,
-        round: 1,
-        sentAtMs: 0,
-        promiseMs: 1000,
-        entries: [],
-      },
-      100,
-    );
+    const behind = { prevLogIndex: lastIndex(log), prevLogTerm: currentTerm };
+    const message = appendOf({ term: currentTerm + 1, ...behind, commitIndex: 0 });
+    lab.member.receive("c#1", message, 100);
     lab.command(11, session, 2, "inc", 1);
     lab.settle();
     assert.deepEqual(
