@@ -10,7 +10,6 @@ import type { HostLimits } from "./limits.js";
 import type { PeerLinks } from "./peer-links.js";
 import type { Resting } from "./resting.js";
 import type { Turns } from "./turns.js";
-import type { Vigil } from "./vigil.js";
 
 export type HostContext = {
   readonly id: string;
@@ -27,7 +26,6 @@ export type HostContext = {
   readonly freeze: boolean;
   readonly turns: Turns;
   readonly intake: Intake;
-  readonly vigil: Vigil;
   readonly groups: Map<string, HostedGroup>;
   /** What the storage held of groups that nobody has opened yet. */
   readonly recovered: Map<string, RecoveredGroup>;

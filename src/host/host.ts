@@ -33,7 +33,6 @@ import { becomeReady, isNamed } from "./ready.js";
 import { Resting } from "./resting.js";
 import { storageHandlers } from "./storage-handlers.js";
 import { Turns } from "./turns.js";
-import { Vigil } from "./vigil.js";
 
 const defaultTimeoutMs = 5000;
 /** Connections that have not ended by themselves so long after `close` are broken. */
@@ -99,7 +98,6 @@ export class Host {
       address: ports.advertise ?? ports.listen,
       turns,
       intake: new Intake(turns, ports.limits),
-      vigil: new Vigil(clock, ports.limits.maxAwakeUs),
       groups: new Map(),
       recovered: new Map(),
       opening: new Set(),

@@ -12,6 +12,7 @@ import type { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { PeerChannel } from "./peer-links.js";
 import type { TurnFlusher, TurnTaker } from "./turns.js";
+import { Vigil } from "./vigil.js";
 
 export type HostedGroupOptions = {
   readonly name: string;
@@ -58,6 +59,8 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   handingOver: Promise<void> | null = null;
   readonly #context: HostContext;
   readonly #onEnded: (group: HostedGroup, error: RaftError | null) => void;
+  /** Not the host's: a quiet core's time lags behind, and then a busy one's answers look new to it. */
+  readonly #vigil: Vigil;
   #hintWanted = false;
   /** Of the last message to a follower. */
   #round = 0;
@@ -79,6 +82,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     this.storage = context.storage;
     this.logger = context.logger;
     this.codec = context.codec;
+    this.#vigil = new Vigil(context.clock, context.limits.maxAwakeUs);
     this.member = new Member({
       group: options.name,
       groupId: options.groupId,
@@ -107,7 +111,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
 
   /** From a peer. */
   receive(from: MemberId, message: Message, sizeBytes: number): void {
-    if (message.type === "appendEntriesReply") this.#context.vigil.answered(message.sentAtMs);
+    if (message.type === "appendEntriesReply") this.#vigil.answered(message.sentAtMs);
     this.member.receive(from, message, sizeBytes);
   }
 
@@ -138,7 +142,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
 
   /** Somebody waits for the answer to entries, and to a round that confirms reads. */
   #appends({ entries, round, sentAtMs }: AppendEntries): void {
-    if (entries.length > 0 || round !== this.#round) this.#context.vigil.begin(sentAtMs);
+    if (entries.length > 0 || round !== this.#round) this.#vigil.begin(sentAtMs);
     this.#round = round;
   }
   wake(): void {

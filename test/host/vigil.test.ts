@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "../../src/clock/virtual.js";
+import type { GroupHandle } from "../../src/host/handle.js";
 import { checkLimits } from "../../src/host/limits.js";
 import { Vigil } from "../../src/host/vigil.js";
 import type { Clock, Transport } from "../../src/ports.js";
-import { Cluster, counter, microtasks } from "./cluster.js";
+import { Cluster, type Counter, counter, microtasks } from "./cluster.js";
 
 /** A power of two, so that sums of it are exact. */
 const lookMs = 1 / 64;
@@ -205,6 +206,42 @@ describe("a leader", () => {
     await cluster.run(Promise.all(commands));
     const spent = looks() - before;
     assert.ok(spent <= looksAtMost, `${spent} looks`);
+    await cluster.close();
+  });
+
+  test("sleeps where followers are far away, however many groups they answer for", async () => {
+    const cluster = new Cluster();
+    const watched: Watched[] = [];
+    const ids = ["a", "b", "c"];
+    for (const id of ids) {
+      const own = watchedIn(cluster);
+      watched.push(own);
+      const transport = distant(cluster.clock, cluster.network.transport(id), 1.05);
+      await cluster.start(id, { clock: own.clock, transport });
+    }
+    const open = async (name: string): Promise<GroupHandle<Counter>> =>
+      (await cluster.group(name, counter, ids))[0]!;
+    const busy = await open("busy");
+    const others: GroupHandle<Counter>[] = [];
+    // Each has heard nothing for longer than an answer takes when its turn comes again.
+    for (let at = 0; at < 32; at++) others.push(await open(`other-${at}`));
+    const commands: Promise<unknown>[] = [];
+    const pass = async (byMs: number): Promise<void> => {
+      await microtasks();
+      cluster.clock.advance(byMs);
+    };
+    const looks = (): number => watched.reduce((sum, own) => sum + own.looks, 0);
+    let before = 0;
+    for (let sent = 0; sent < 1000; sent++) {
+      // Until all of them know how long it takes.
+      if (sent === 10 * others.length) before = looks();
+      commands.push(others[sent % others.length]!.command("inc", 1));
+      await pass(0.02);
+      commands.push(busy.command("inc", 1));
+      await pass(0.18);
+    }
+    await cluster.run(Promise.all(commands));
+    assert.equal(looks() - before, 0);
     await cluster.close();
   });
 });
