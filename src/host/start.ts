@@ -31,6 +31,7 @@ export async function startHostWith(options: HostOptions, defaults: DefaultPorts
   if (storage !== undefined) checkPort("storage", storage, ["open", "append", "flush", "close"]);
   if (transport !== undefined) checkPort("transport", transport, ["listen", "dial"]);
   if (clock !== undefined) checkPort("clock", clock, ["nowMs", "wallMs", "after", "soon"]);
+  if (clock?.poll !== undefined) checkPort("clock", clock, ["poll"]);
   if (random !== undefined) checkPort("random", random, ["next", "id"]);
   if (logger !== undefined) checkPort("logger", logger, ["debug", "info", "warn", "error"]);
   checkFreeze(options.freeze);

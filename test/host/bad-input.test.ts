@@ -1,6 +1,7 @@
 /** Bad input by name: every refusal has its code, names the field and says what to do. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createSystemClock } from "../../src/clock/system.js";
 import type { RaftError } from "../../src/errors.js";
 import type { GroupOptions, HostOptions } from "../../src/host/options.js";
 import { protocolVersion } from "../../src/codec/types.js";
@@ -56,6 +57,12 @@ describe("startHost refuses", () => {
     ],
     ["a freeze that is none", { freeze: "yes" as never }, "invalidArgument", /^freeze: .*"yes"/],
     ["a logger that is none", { logger: {} as never }, "invalidArgument", /^logger: .*"debug"/],
+    [
+      "a clock whose poll is none",
+      { clock: { ...createSystemClock(), poll: null as never } },
+      "invalidArgument",
+      /^clock: .*"poll"/,
+    ],
   ];
   for (const [what, options, code, message] of cases) {
     test(what, async () => {
