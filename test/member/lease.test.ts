@@ -8,17 +8,30 @@ import { appendOf, counter, Lab, longLog } from "./harness.js";
 const config = { clockDriftMarginMs: 200 };
 
 describe("a lease", () => {
-  const ways: { readonly title: string; readonly hooks: GroupHooks }[] = [
+  const inTurns: GroupHooks = { onQueryAnswered: () => undefined };
+  const ways: { readonly title: string; readonly hooks: GroupHooks; readonly fails: boolean }[] = [
     {
       title: "that runs out while the answer is made gives way to a read round (hazard 44)",
       hooks: {},
+      fails: false,
     },
     {
       title: "that runs out in a turn, which a hook asks for, does so too (hazard 44)",
-      hooks: { onQueryAnswered: () => undefined },
+      hooks: inTurns,
+      fails: false,
+    },
+    {
+      title: "that runs out while a handler fails on what may be old leaves it another try",
+      hooks: {},
+      fails: true,
+    },
+    {
+      title: "that runs out in a turn while a handler fails leaves it another try",
+      hooks: inTurns,
+      fails: true,
     },
   ];
-  for (const { title, hooks } of ways) {
+  for (const { title, hooks, fails } of ways) {
     test(title, async () => {
       let onGet = (): void => undefined;
       const slow = defineValue({
@@ -39,7 +52,10 @@ describe("a lease", () => {
       lab.query(1, "get");
       lab.settle();
       assert.equal(lab.repliesTo(1)[0]?.value, 7, "the lease answers");
-      onGet = () => lab.clock.advance(2000);
+      onGet = () => {
+        lab.clock.advance(2000);
+        if (fails) throw new Error("it fails on this value");
+      };
       lab.query(2, "get");
       lab.settle();
       assert.deepEqual(lab.repliesTo(2), [], "what was read may be old by now");
