@@ -36,7 +36,11 @@ export type GroupConfig = {
   readonly heartbeatMs: number;
   /** Who has not heard from a leader for one to two of them campaigns. Default 1000. */
   readonly electionTimeoutMs: number;
-  /** Subtracted from the leader's lease. Equal to `electionTimeoutMs` means: no lease reads. Default 1000. */
+  /**
+   * Subtracted from the leader's lease: by more than that, clocks must not drift apart within an election timeout. Not for
+   * machines that are suspended, whose monotonic clock may stand still meanwhile: they would answer with what was true before.
+   * Equal to `electionTimeoutMs` means: no lease reads. Default 1000.
+   */
   readonly clockDriftMarginMs: number;
   /** Clients that are remembered; beyond, the least recently used is forgotten. Default 100,000. */
   readonly maxSessions: number;
