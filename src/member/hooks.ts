@@ -2,6 +2,7 @@
 import { decodeArg, decodeCommandBody, decodeQueryBody } from "../value/body.js";
 import type { Entry, Membership } from "../core/types.js";
 import type { Codec, Logger } from "../ports.js";
+import { messageOf } from "../value/handlers.js";
 import type { Outcome } from "../value/types.js";
 import type { GroupHooks } from "./types.js";
 
@@ -32,7 +33,7 @@ function enqueue<A>(
   if (hook === undefined) return;
   calls.pending.push(() => {
     const report = (error: unknown): void => {
-      calls.logger.error({ err: error, hook: name }, `hook ${name} failed: ${String(error)}`);
+      calls.logger.error({ err: error, hook: name }, `hook ${name} failed: ${messageOf(error)}`);
     };
     try {
       const returned = hook(makeArg());

@@ -37,6 +37,7 @@ import {
   type Replica,
   stepReplica,
 } from "../replica.js";
+import { messageOf } from "../value/handlers.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { createMemberState, type MemberOptions } from "./create.js";
 import { clearDeadline, clearDeadlines, deadlineOf, putDeadline, takeDue } from "./deadlines.js";
@@ -336,7 +337,7 @@ export class Member {
   /** Something was thrown where nothing may: this member cannot go on. */
   #break(cause: unknown): void {
     if (this.#state.stopped) return;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const { group, self, services } = this.#state;
     // What a value or a storage refuses is no defect of ours: its own code says what to do.
     const code = cause instanceof RaftError ? cause.code : "internal";

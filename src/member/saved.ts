@@ -3,6 +3,7 @@ import type { SnapshotMeta } from "../core/types.js";
 import type { RaftErrorCode } from "../errors.js";
 import { replyError } from "./replies.js";
 import { readSnapshot } from "../replica.js";
+import { messageOf } from "../value/handlers.js";
 import {
   abortTaking,
   beginLoading,
@@ -50,7 +51,7 @@ function loadInstalled(state: MemberState, snapshot: SnapshotMeta): void {
     (error: unknown) => {
       state.services.logger.error(
         { group: state.group, member: state.self.id, index: snapshot.index, err: error },
-        `the installed snapshot at ${snapshot.index} could not be read back: ${String(error)}`,
+        `the installed snapshot at ${snapshot.index} could not be read back: ${messageOf(error)}`,
       );
       post(state, { type: "snapshotLoaded", snapshot, decoded: null }, 0);
     },
@@ -88,7 +89,7 @@ export function piecesPulled(state: MemberState, pulled: Pulled): void {
   const index = state.replica.core.takingSnapshotAt;
   const why =
     `member ${self.id} of group "${group}": the value at index ${index} has no encoding, so no ` +
-    `snapshot can be taken of it: ${error instanceof Error ? error.message : String(error)}`;
+    `snapshot can be taken of it: ${messageOf(error)}`;
   services.logger.error({ group, member: self.id, index, err: error }, why);
   tellEnded(state, abortTaking(state.snapshots), "encodeFailed", why);
 }

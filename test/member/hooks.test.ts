@@ -95,6 +95,26 @@ describe("hooks", () => {
     assert.deepEqual(told, [["onFollowerRemoved", { id: "c#1" }]]);
   });
 
+  test("cost the member nothing, whatever they throw and their promises reject with", async () => {
+    const lab = new Lab(counter);
+    const odd = Object.create(null) as Error;
+    await lab.restore(
+      {},
+      {
+        onElected: () => {
+          throw odd;
+        },
+        onRestored: () => Promise.reject(odd),
+      },
+    );
+    lab.lead();
+    assert.equal(lab.ended, null);
+    await Promise.resolve();
+    const failed = "failed: the handler threw something that has no text";
+    const told = lab.log.filter((line) => line.includes("hook"));
+    assert.deepEqual(told, [`hook onElected ${failed}`, `hook onRestored ${failed}`]);
+  });
+
   test("hear from a follower neither of commands nor of members", async () => {
     const lab = new Lab(counter);
     const told: Told = [];

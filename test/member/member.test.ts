@@ -36,6 +36,23 @@ function append(
 }
 
 describe("a caller", () => {
+  test("is told when storage throws, be it what has no text", async () => {
+    const lab = new Lab(counter);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.storage.append = () => {
+      throw Object.create(null) as Error;
+    };
+    lab.command(10, session, 1, "inc", 1);
+    lab.settle();
+    assert.deepEqual(
+      lab.repliesTo(10).map(({ status, applied }) => [status, applied]),
+      [["internal", "maybe"]],
+    );
+    assert.equal(lab.ended?.error?.code, "internal");
+  });
+
   test("never gets the answer of another entry at the same index (hazard 35)", async () => {
     const lab = new Lab(counter);
     await lab.restore();
@@ -217,6 +234,33 @@ describe("a snapshot", () => {
       assert.equal(lab.repliesTo(23)[0]?.status, "ok", "nothing is left of the one that failed");
     });
   }
+
+  test("whose codec throws what has no text costs no more than that", async () => {
+    const odd = Object.create(null) as Error;
+    const encode = (value: unknown): Uint8Array => {
+      if (typeof value === "object" && value !== null && "odd" in value) throw odd;
+      return codec.encode(value);
+    };
+    const spoiltOddly = defineValue({
+      name: "spoilt",
+      version: 1,
+      codec: { encode, decode: (bytes) => codec.decode(bytes) },
+      initial: (): object => ({}),
+      commands: { spoil: () => ({ reply: 0, value: { odd } }) },
+      queries: {},
+    });
+    const lab = new Lab(spoiltOddly);
+    await lab.restore();
+    lab.lead();
+    const session = lab.register();
+    lab.command(20, session, 1, "spoil", null);
+    lab.settle();
+    lab.acknowledge();
+    lab.admin(21, "snapshot", null);
+    lab.settle();
+    assert.equal(lab.ended, null);
+    assert.equal(lab.repliesTo(21)[0]?.status, "encodeFailed");
+  });
 
   test("that this version of the value cannot read ends the member under its own code", async () => {
     const lab = new Lab(counter);
