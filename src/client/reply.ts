@@ -2,6 +2,7 @@
 import type { ClientReply } from "../codec/types.js";
 import { errorCodes, RaftError, type RaftErrorCode } from "../errors.js";
 import type { Codec } from "../ports.js";
+import { messageOf } from "../value/handlers.js";
 import { type Call, label } from "./call.js";
 import { hasEffect } from "./fate.js";
 
@@ -21,7 +22,7 @@ export function decodeReply(call: Call, reply: ClientReply, codecs: Codecs): unk
     const codec = isAdmin ? codecs.adminCodec : codecs.valueCodec;
     return codec.decode(reply.body);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const applied = hasEffect(call) ? "maybe" : "no";
     const text = `the reply to ${label(call)} does not decode: ${why}`;
     return new RaftError("encodeFailed", text, { applied, cause });

@@ -11,6 +11,7 @@ import { RaftError, show } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { handlerOf } from "./define.js";
 import { checkBytes, encodeWith } from "./encoded.js";
+import { messageOf } from "./handlers.js";
 import type { AnyDefinedValue } from "./types.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
@@ -108,7 +109,7 @@ function encodeArgBehind(
     body.set(argBytes, head.length);
     return body;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new RaftError(
       "encodeFailed",
       `the argument of ${kind} "${name}" has no encoding: ${why}`,

@@ -34,13 +34,18 @@ describe("a command's refusal", () => {
   });
 
   test("a reply that does not decode is of a command that was applied", () => {
-    const codecs = { valueCodec: codec, adminCodec: codec };
+    const decode = (): never => {
+      throw Object.create(null) as Error;
+    };
+    const odd = { encode: (value: unknown) => codec.encode(value), decode };
     const body = Uint8Array.of(0xff);
     const reply = { request: 1, status: "ok", applied: "maybe", index: 1, body } as const;
-    for (const [type, applied] of [
-      ["command", "maybe"],
-      ["query", "no"],
+    for (const [type, applied, valueCodec] of [
+      ["command", "maybe", codec],
+      ["query", "no", codec],
+      ["command", "maybe", odd],
     ] as const) {
+      const codecs = { valueCodec, adminCodec: codec };
       const error = decodeReply(call(type), reply, codecs);
       assert.ok(error instanceof RaftError);
       assert.deepEqual([error.code, error.applied], ["encodeFailed", applied]);

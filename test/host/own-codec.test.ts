@@ -30,3 +30,26 @@ test("a reply without a byte is what the codec reads out of it", async () => {
   assert.equal(await cluster.run(foo!.queryStale("read")), "");
   await cluster.close();
 });
+
+test("an answer that does not decode costs its own caller that, and nobody else anything", async () => {
+  const decode = (bytes: Uint8Array): unknown => {
+    const text = plain.decode(bytes);
+    if (text === "odd") throw Object.create(null) as Error;
+    return text;
+  };
+  const oddly = defineValue({
+    name: "note",
+    version: 1,
+    codec: { ...plain, decode },
+    initial: () => "",
+    commands: {},
+    queries: { read: (text) => text, odd: () => "odd" },
+  });
+  const cluster = new Cluster();
+  const [foo] = await cluster.group("note", oddly, ["foo"]);
+  const odd = foo!.query("odd");
+  const read = foo!.query("read");
+  await assert.rejects(cluster.run(odd), { code: "encodeFailed", applied: "no" });
+  assert.equal(await cluster.run(read), "");
+  await cluster.close();
+});

@@ -53,7 +53,13 @@ test("a reply or an answer of which the codec makes no bytes is encodeFailed, an
 test("an argument of which the codec makes no bytes is refused to its caller", () => {
   const text = bringing({ encode: () => "12" });
   const behind = bringing({ encodeBehind: () => "12" });
+  const odd = bringing({
+    encode: () => {
+      throw Object.create(null) as Error;
+    },
+  });
   const refused = [
+    [odd, /command "inc" has no encoding: .* has no text/],
     [text, /command "inc" has no encoding: codec\.encode must return a Uint8Array, got "12"/],
     [behind, /codec\.encodeBehind must return a Uint8Array, got "12"/],
   ] as const;
