@@ -8,6 +8,7 @@ import { hostIdOf } from "../core/index.js";
 import { RaftError } from "../errors.js";
 import { guarded, RateLimit } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, TimerHandle } from "../ports.js";
+import { messageOf } from "../value/handlers.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
 import { askAdmin } from "./asking.js";
@@ -88,7 +89,7 @@ export class Host {
       storage,
       transport: ports.transport,
       onDefect(error) {
-        logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${String(error)}`);
+        logger.error({ host: id, err: error }, `host ${id}: a turn failed: ${messageOf(error)}`);
       },
       onTurnEnd: () => entriesCache.clear(),
     });

@@ -109,6 +109,29 @@ describe("a member that finds itself broken", () => {
 });
 
 describe("storage", () => {
+  test("that throws into a turn is logged, be it what has no text, and the host goes on", async () => {
+    const cluster = new Cluster();
+    const book = createLogBook();
+    const storage = createMemoryStorage({ durable: true });
+    await cluster.start("foo", { storage, logger: book.logger });
+    const [foo] = await cluster.group("counter", counter, ["foo"]);
+    await cluster.run(foo!.command("inc", 1));
+    const flush = storage.flush.bind(storage);
+    storage.flush = () => {
+      storage.flush = flush;
+      throw Object.create(null) as Error;
+    };
+    const first = foo!.command("inc", 1);
+    await cluster.pass(100);
+    // The next flush takes along what that one left.
+    assert.equal(await cluster.run(foo!.command("inc", 1)), 3);
+    assert.equal(await cluster.run(first), 2);
+    const lines = book.lines.filter((line) => line.level === "error");
+    assert.equal(lines.length, 1);
+    assert.match(lines[0]!.message, /^host foo: a turn failed: .* has no text$/);
+    await cluster.close();
+  });
+
   test("a member restored from storage is the same member with the same value", async () => {
     const cluster = new Cluster();
     const storage = createMemoryStorage({ durable: true });
