@@ -90,9 +90,9 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
     this.closed = true;
     this.#gate.close();
     for (const call of this.#ledger.all()) {
-      if (call.stream !== null) {
+      if (call.stream !== null || call.type === "register") {
         this.#finish(call);
-        call.stream.end({ type: "closed" });
+        call.stream?.end({ type: "closed" });
         continue;
       }
       const why = `${label(call)}: ${this.#caller} was closed`;

@@ -238,6 +238,20 @@ describe("close", () => {
     assert.equal(world.clock.runUntilIdle(), true, "no timer is left");
   });
 
+  test("names each call, also those that wait for the registration of their session", async () => {
+    const world = await World.create(1);
+    world.host("a").answer = () => "ignore";
+    const client = world.client();
+    const waiting = [1, 2, 3].map((n) => world.watch(client.command("push", n)));
+    await world.settle();
+    await world.value(client.close());
+    for (const { outcome } of waiting) {
+      assert.ok(outcome?.type === "error");
+      assert.equal(outcome.error.message, 'command "push": the client was closed');
+      assert.deepEqual([outcome.error.code, outcome.error.applied], ["closed", "no"]);
+    }
+  });
+
   test("does not wait for a host that reads nothing", async () => {
     const world = await World.create(1);
     const transport = world.network.transport("client");
