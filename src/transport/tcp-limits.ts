@@ -1,6 +1,6 @@
 /** What the TCP transport allows, in bytes, in count and in time. */
 import { defaultMaxFrameBytes } from "../codec/frame.js";
-import { RaftError } from "../errors.js";
+import { RaftError, show } from "../errors.js";
 
 export type TcpLimits = {
   /** A larger payload is neither sent nor taken. Default 40 MiB. */
@@ -49,11 +49,17 @@ const defaults: TcpLimits = Object.freeze({
 /** Fills in the defaults. Throws RaftError `invalidArgument` that names the limit. */
 export function completeLimits(given: Partial<TcpLimits>): TcpLimits {
   const limits: Record<keyof TcpLimits, number> = { ...defaults };
+  if (typeof given !== "object" || (given as unknown) === null) {
+    throw new RaftError(
+      "invalidArgument",
+      `limits: expected an object of numbers, got ${show(given)}`,
+    );
+  }
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(defaults, name)) throw refused(name, "is no limit of the TCP transport");
     if (value === undefined) continue;
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw refused(name, `must be a positive integer and is ${String(value)}`);
+      throw refused(name, `must be a positive integer and is ${show(value)}`);
     }
     limits[name as keyof TcpLimits] = value;
   }

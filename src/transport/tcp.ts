@@ -8,7 +8,7 @@ import { connect as connectTcp, createServer, type Server, type Socket } from "n
 import { performance } from "node:perf_hooks";
 import type { TLSSocket } from "node:tls";
 import { getHeapStatistics } from "node:v8";
-import { RaftError } from "../errors.js";
+import { RaftError, show, unknownName } from "../errors.js";
 import { guarded, RateLimit, withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
@@ -32,7 +32,7 @@ export type TcpTransportOptions = {
 type Accept = (connection: Connection) => ConnectionHandlers;
 
 /**
- * Makes a TCP transport. Throws RaftError `invalidArgument` for a limit out of range or for
+ * Makes a TCP transport. Throws RaftError `invalidArgument` for an unknown option, a limit out of range, or
  * certificates that do not load.
  *
  * @example
@@ -43,8 +43,24 @@ type Accept = (connection: Connection) => ConnectionHandlers;
  * ```
  */
 export function createTcpTransport(options: TcpTransportOptions = {}): Transport {
+  checkOptions(options);
   if (options.tls !== undefined) verifyTls(options.tls);
   return new TcpTransport(options);
+}
+
+const optionNames: readonly string[] = Object.freeze(["tls", "limits", "logger"]);
+
+/** A misspelt `tls` would be as good as none: then nothing is encrypted. */
+function checkOptions(options: unknown): void {
+  const what = "of the TCP transport";
+  if (typeof options !== "object" || options === null) {
+    const why = `expected an object such as { tls }, got ${show(options)}`;
+    throw new RaftError("invalidArgument", `options ${what}: ${why}`);
+  }
+  const strange = unknownName(options, optionNames);
+  if (strange === undefined) return;
+  const why = `is no option ${what}; there are ${optionNames.join(", ")}`;
+  throw new RaftError("invalidArgument", `${strange} ${why}`);
 }
 
 class TcpTransport implements Transport, TcpShared {

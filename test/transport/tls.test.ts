@@ -5,7 +5,7 @@ import { describe, test, type TestContext } from "node:test";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
 import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
-import { createTcpTransport } from "../../src/transport/tcp.js";
+import { createTcpTransport, type TcpTransportOptions } from "../../src/transport/tcp.js";
 import type { TlsOptions } from "../../src/transport/tls-options.js";
 import { makeAuthority } from "../tools/certificates.js";
 import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
@@ -185,6 +185,19 @@ describe("mutual TLS", () => {
     const ca = [authority.cert, Buffer.from(authority.cert)];
     createTcpTransport({ tls: { ...foo, ca: Buffer.from(authority.cert) } });
     createTcpTransport({ tls: { ...foo, ca, requestCert: undefined, serverName: undefined } });
+  });
+
+  test("an option that the transport does not know is refused: a misspelt `tls` would be as good as none", () => {
+    const bad: readonly (readonly [unknown, RegExp])[] = [
+      [{ tsl: mutual }, /^tsl is no option of the TCP transport; there are tls, limits, logger$/],
+      [3, /^options of the TCP transport: expected an object such as \{ tls \}, got 3$/],
+      [{ limits: 3 }, /^limits: expected an object of numbers, got 3$/],
+      [{ limits: { maxFrameBytes: "1" } }, /^limits\.maxFrameBytes: must be .* and is "1"$/],
+    ];
+    for (const [options, message] of bad) {
+      const make = (): unknown => createTcpTransport(options as TcpTransportOptions);
+      assert.throws(make, { code: "invalidArgument", message });
+    }
   });
 
   test("keys and certificates that do not load are refused by name", async () => {
