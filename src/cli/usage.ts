@@ -87,12 +87,35 @@ function parse(
   options: Record<string, { type: "boolean" | "string" }>,
 ): Parsed {
   try {
-    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    const given = { args: [...args], options, allowPositionals: true, strict: true } as const;
+    const parsed = parseArgs({ ...given, tokens: true });
+    checkOnce(verb, options, parsed.tokens);
     return { positionals: parsed.positionals, values: parsed.values as Parsed["values"] };
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     // Node's own message goes on to explain "--", over several sentences: the first one says it.
     const message = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${message.split(/\.\s|\n/)[0]!}${seeHelp(verb)}`);
+    const first = message.split(/\.\s|\n/)[0]!;
+    const hint = /'-[\d.]/.test(first)
+      ? "; an argument that begins with - goes last, behind --"
+      : "";
+    throw new UsageError(`${first}${hint}${seeHelp(verb)}`);
+  }
+}
+
+/** Of two values the last one would count, and the addresses of a first `--hosts` be as good as none. */
+function checkOnce(
+  verb: Verb,
+  options: Record<string, { type: "boolean" | "string" }>,
+  tokens: readonly { readonly kind: string; readonly name?: string }[],
+): void {
+  const seen = new Set<string>();
+  for (const { kind, name } of tokens) {
+    if (kind !== "option" || name === undefined || options[name]?.type !== "string") continue;
+    if (seen.has(name)) {
+      throw new UsageError(`--${name} is given twice; what is a list has commas${seeHelp(verb)}`);
+    }
+    seen.add(name);
   }
 }
 

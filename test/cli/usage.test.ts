@@ -47,12 +47,22 @@ describe("options", () => {
     refused(() => readInput(verb, ["--from"]), /--from/);
     refused(() => readInput(verb, ["--fast=1"]), /--fast/);
     refused(() => readInput(verb, ["a", "b"]), /unexpected argument "b"/);
+    refused(() => readInput(verb, ["--from", "a:1", "--from=b:1"]), /--from is given twice.*fetch/);
     for (const wrong of ["0", "-1", "1.5", "x", "", "99999999999999999"]) {
       refused(
         () => readInput(verb, [`--timeout-ms=${wrong}`]),
         /--timeout-ms must be a whole number/,
       );
     }
+  });
+
+  test("are not what begins with a digit: such an argument goes behind --, which the refusal says", () => {
+    refused(
+      () => readInput(verb, ["-1", "--fast"]),
+      /'-1'; an argument that begins with - goes last, behind --; see/,
+    );
+    const input = readInput(verb, ["--fast", "--", "-1"]);
+    assert.deepEqual([input.positionals, input.options["fast"]], [["-1"], true]);
   });
 
   test("are explained by the help, each with its own line", () => {
