@@ -67,6 +67,7 @@ function encodeReply(codec: Codec, name: string, reply: unknown, applied: "no" |
   try {
     return succeeded(encodeWith(codec, reply));
   } catch (error) {
+    disarmWithin(reply);
     return failed("encodeFailed", applied, `the reply of command "${name}": ${messageOf(error)}`);
   }
 }
@@ -106,6 +107,7 @@ export function runQuery(
   try {
     return { status: "ok", body: encodeWith(codec, answer) };
   } catch (error) {
+    disarmWithin(answer);
     return refuseQuery("encodeFailed", `the answer of query "${name}": ${messageOf(error)}`);
   }
 }
@@ -138,6 +140,29 @@ export function disarm(result: unknown): boolean {
   const isReal = Object.prototype.toString.call(result) === "[object Promise]";
   if (isReal) then.call(result, ignore, ignore);
   return true;
+}
+
+/** So many parts of a reply without encoding are looked at: it may hold the whole value. */
+const mostParts = 100_000;
+
+/** The same of everything that `result` holds, which had no encoding, maybe for promises in it. */
+function disarmWithin(result: unknown): void {
+  const met = new Set<object>();
+  const meet = (part: unknown): void => {
+    if (typeof part !== "object" || part === null || ArrayBuffer.isView(part)) return;
+    if (met.size < mostParts) met.add(part);
+  };
+  meet(result);
+  for (const part of met) {
+    try {
+      if (disarm(part)) continue;
+      if (part instanceof Map) part.forEach((_, key) => meet(key));
+      const isCollection = part instanceof Map || part instanceof Set;
+      for (const inner of isCollection ? part.values() : Object.values(part)) meet(inner);
+    } catch {
+      // It cannot be looked at.
+    }
+  }
 }
 
 function ignore(): void {
