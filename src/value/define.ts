@@ -298,7 +298,7 @@ function checkTable(label: string, field: string, table: unknown): object {
       throw invalid(
         label,
         `${field}.${name}`,
-        "must be named as a JavaScript identifier of 1 to 64",
+        "must be named as a JavaScript identifier of 1 to 64 characters",
       );
     }
     copy[name] = checkFunction(label, `${field}.${name}`, handler);
