@@ -83,6 +83,10 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
 export function defineValue<V, C extends Commands<NoInfer<V>>, Q extends Queries<NoInfer<V>>>(
   spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>> & Synchronous<Q>>,
 ): DefinedValue<V, C, Q, false>;
+export function defineValue<V, CommandArg, Reply, QueryArg, Answer>(
+  spec: ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer>,
+): ThreeFunctionValue<V, CommandArg, Reply, QueryArg, Answer>;
+// Last, since of several that are equally wrong the compiler tells of the last alone.
 export function defineValue<
   V,
   C extends MutableCommands<NoInfer<V>>,
@@ -94,9 +98,6 @@ export function defineValue<
     Q & Queries<NoInfer<V>> & Synchronous<Q>
   >,
 ): DefinedValue<V, C, Q, true>;
-export function defineValue<V, CommandArg, Reply, QueryArg, Answer>(
-  spec: ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer>,
-): ThreeFunctionValue<V, CommandArg, Reply, QueryArg, Answer>;
 export function defineValue(spec: unknown): AnyDefinedValue {
   const fields = checkObject(spec, "definition");
   const label = checkName(fields["name"]);

@@ -184,6 +184,29 @@ defineValue({
     any: (m: Map<string, number>, key: string): unknown => m.get(key),
   },
 });
+// Of a mutable definition, too, the error stands where the mistake is.
+defineValue({
+  name: "x",
+  version: 1,
+  mutable: true,
+  initial: () => new Map<string, number>(),
+  commands: {
+    // @ts-expect-error a handler is no promise
+    put: async (m, key: string) => {
+      m.set(key, 1);
+    },
+  },
+  queries: { size: (m) => m.size },
+});
+defineValue({
+  name: "x",
+  version: 1,
+  mutable: true,
+  initial: () => new Map<string, number>(),
+  commands: { put: (m, key: string) => m.set(key, 1).size },
+  // @ts-expect-error nor is a query
+  queries: { size: async (m) => m.size },
+});
 // @ts-expect-error version is missing
 defineValue({ name: "x", initial: () => 0, commands: {}, queries: {} });
 // @ts-expect-error commands are missing
