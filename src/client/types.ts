@@ -109,19 +109,39 @@ export interface GroupClient<D extends AnyDefinedValue> {
     name: N,
     ...rest: [...args: QueryArgs<D, N>, options?: CallOptions]
   ): Promise<QueryAnswer<D, N>>;
+  /** What one member knows of itself and the group: a handle asks its own member, `connect` any that answers. */
   status(options?: CallOptions): Promise<GroupStatus>;
   /**
    * Current role and leader first, then changes; a slow reader sees the newest of each kind. A handle tells of its
    * own member, `connect` of any. Of one client 64 may be read at a time: one more rejects with `overloaded`.
+   * Ends by leaving the loop, without an error when `signal` fires, and behind "closed".
    */
   events(options?: {
     readonly signal?: AbortSignal | undefined;
   }): AsyncIterableIterator<GroupEvent>;
+  /**
+   * Resolves with the whole configuration once it is committed; `status` of a follower shows it a little later.
+   * Refuses with `invalidConfig`, which names the setting and its range.
+   */
   changeConfig(change: GroupConfigChange, options?: CallOptions): Promise<GroupConfig>;
+  /**
+   * Takes a member out, by its host id or member id; resolves once that is committed. Refuses with `notMember`,
+   * `cannotRemoveLeader`, `willBreakQuorum`, `pendingLeaderChange`, and with `uncommittedMembershipChange` while
+   * another change is under way, such as that by which a newcomer becomes a voter.
+   */
   removeMember(id: string, options?: CallOptions): Promise<void>;
+  /**
+   * Resolves once that member leads, by its host id or member id; null takes a pending transfer back. Refuses with
+   * `notMember`, `notVoter`, `alreadyLeader`, `newLeaderUnresponsive`, `pendingLeaderChange`, and
+   * `uncommittedMembershipChange`.
+   */
   transferLeadership(id: string | null, options?: CallOptions): Promise<void>;
   /** Makes the asked member take a snapshot now. */
   snapshot(options?: CallOptions): Promise<{ readonly index: number; readonly sizeBytes: number }>;
+  /**
+   * Of a handle, ends the member on its host, which serves the group again when it is started anew; of `connect`,
+   * ends its connections. Calls without an answer reject with `closed`. Idempotent.
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
   readonly closed: Promise<void>;

@@ -8,44 +8,44 @@ const MiB = 1024 * KiB;
 export type HostLimits = {
   /**
    * Bytes that wait for one member's next turn, its queries that wait for an answer, and frames of clients that
-   * wait for their turn on the whole host: so many each. Beyond, callers hear `overloaded`.
+   * wait for their turn on the whole host: so many each. Beyond, callers hear `overloaded`. Default 64 MiB.
    */
   readonly maxInboxBytes: number;
   /**
    * Connections accepted at a time; beyond, the newest is refused with `overloaded`. A transport of your own
-   * has to take some more than these, or it turns them away itself.
+   * has to take some more than these, or it turns them away itself. Default 10,000.
    */
   readonly maxConnections: number;
-  /** Groups that one connection may open channels to. */
+  /** Groups that one connection may open channels to. Default 10,000. */
   readonly maxChannelsPerConnection: number;
-  /** Requests of one client and group without an answer; beyond, `overloaded`, applied "no". */
+  /** Requests of one client and group without an answer; beyond, `overloaded`, applied "no". Default 65,536. */
   readonly maxRequestsPerClient: number;
-  /** Requests of all clients that one turn takes in; the others wait for the next. */
+  /** Requests of all clients that one turn takes in; the others wait for the next. Default 256. */
   readonly maxRequestsPerTurn: number;
-  /** The same in bytes of their bodies; a single larger one passes. */
+  /** The same in bytes of their bodies; a single larger one passes. Default 256 KiB. */
   readonly maxRequestBytesPerTurn: number;
   /**
    * Microseconds for which a leader whose followers usually answer so soon waits for them awake; 0: it always
-   * sleeps. Less latency for up to as much of the processor with each round.
+   * sleeps. Less latency for up to as much of the processor with each round. Default 250.
    */
   readonly maxAwakeUs: number;
-  /** Bytes that a client may leave unread before its connection is broken; a frame counts as 512 or more. */
+  /** Bytes that a client may leave unread before its connection is broken; a frame counts as 512 or more. Default 64 MiB. */
   readonly maxClientQueueBytes: number;
   /**
    * Bytes that wait for one peer host, where a frame counts as 512 or more; beyond, messages to it are
-   * dropped (Raft sends again), and a connection on which it only asks and does not read is broken.
+   * dropped (Raft sends again), and a connection on which it only asks and does not read is broken. Default 64 MiB.
    */
   readonly maxPeerQueueBytes: number;
   /**
-   * Largest frame sent; a single reply over it becomes `encodeFailed`. Raised, it has to be raised on all
+   * Largest frame sent, by default 40 MiB; a single reply over it becomes `encodeFailed`. Raised, it has to be raised on all
    * hosts, and clients need a `transport` that takes as much: `createTcpTransport({ limits: { maxFrameBytes } })`.
    */
   readonly maxFrameBytes: number;
-  /** How long a new connection may take to say hello. */
+  /** How long a new connection may take to say hello. Default 5000. */
   readonly helloTimeoutMs: number;
-  /** Pings go out this often; three without an answer end the connection. */
+  /** Pings go out this often; three without an answer end the connection. Default 2000. */
   readonly pingIntervalMs: number;
-  /** First and longest pause between two attempts to dial a peer; jittered. */
+  /** First and longest pause between two attempts to dial a peer; jittered. Default 20, 1000. */
   readonly minDialPauseMs: number;
   readonly maxDialPauseMs: number;
 };
