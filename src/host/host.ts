@@ -132,7 +132,7 @@ export class Host {
   /**
    * Brings a member of the group to life on this host: restored if the storage holds one, otherwise
    * created or joined as `start` says. Resolves when the member can be used: a new group's when it
-   * leads, a joined one when it has caught up, a restored one at once, or, at another address than the group
+   * leads, a joined one when it has caught up and votes, a restored one at once, or, at another address than the group
    * knows, when a leader has written that down or none was heard for four election timeouts.
    *
    * Refuses with `invalidArgument`, `invalidValue`, `invalidConfig`, `closed`; joining also with

@@ -10,8 +10,9 @@ import type { HostedGroup } from "./hosted-group.js";
 const askEveryMs = 20;
 
 /**
- * Resolves once the membership in force names the member and it has applied everything that was
- * committed when it asked: as a linearizable query would be answered. When nothing has moved for
+ * Resolves once the membership in force names the member, it has applied everything that was committed
+ * when it asked, as a linearizable query would be answered, and it is a voter: until then the group
+ * lives without it, and whoever stops the next host may stop the group. When nothing has moved for
  * `patienceMs` it rejects, unless the member is named: then others count on it, maybe as a voter, and
  * giving it up would be a loss to them. Rejects also when the member ends, or `signal` fires.
  */
@@ -25,6 +26,7 @@ export function becomeReady(
     const { clock } = context;
     let timer: TimerHandle | null = null;
     let asked = false;
+    let caughtUp = false;
     let seen = progressOf(group);
     let seenAtMs = clock.nowMs();
     const settle = (error: Error | null): void => {
@@ -37,23 +39,32 @@ export function becomeReady(
     const attempt = (): void => {
       if (signal.aborted) return settle(signal.reason as Error);
       if (group.ended !== null) return settle(group.ended.error ?? endedError(group));
+      if (caughtUp) return isVoter(group) ? settle(null) : undefined;
       if (asked || !isNamed(group)) return;
       asked = true;
       const sink = answerTo((error) => {
         asked = false;
-        if (error === null) settle(null);
+        if (error !== null) return;
+        caughtUp = true;
+        seenAtMs = clock.nowMs();
+        attempt();
       });
       group.member.barrier(sink, 0);
     };
     const tick = (): void => {
       const progress = progressOf(group);
       const nowMs = clock.nowMs();
-      if (progress !== seen) {
+      if (progress !== seen && !caughtUp) {
         seen = progress;
         seenAtMs = nowMs;
       } else if (nowMs - seenAtMs >= patienceMs) {
         if (!isNamed(group)) return settle(stuckError(group, patienceMs));
-        warnOfSilence(context, group, patienceMs);
+        warnOfSilence(
+          context,
+          group,
+          caughtUp ? "is no voter yet, after" : "could not catch up for",
+          patienceMs,
+        );
         return settle(null);
       }
       timer = clock.after(askEveryMs, tick);
@@ -68,6 +79,12 @@ export function becomeReady(
 /** The membership in force here names the member: it was taken in. */
 export function isNamed(group: HostedGroup): boolean {
   return group.member.membership.members.some((member) => member.id === group.member.id);
+}
+
+/** As if the change that made it one were behind: its predecessor does not count any more. */
+function isVoter({ member }: HostedGroup): boolean {
+  const { voters, outgoing } = member.membership;
+  return outgoing.length === 0 && voters.includes(member.id);
 }
 
 /** Changes whenever the member has got on. */
@@ -91,10 +108,15 @@ function stuckError(group: HostedGroup, patienceMs: number): RaftError {
   );
 }
 
-function warnOfSilence({ logger, id }: HostContext, group: HostedGroup, patienceMs: number): void {
+function warnOfSilence(
+  { logger, id }: HostContext,
+  group: HostedGroup,
+  what: string,
+  patienceMs: number,
+): void {
   const { member, name } = group;
   const line =
-    `host ${id}: member ${member.id} of group "${name}" is in the group, but could not catch up for ` +
+    `host ${id}: member ${member.id} of group "${name}" is in the group, but ${what} ` +
     `${patienceMs} ms; its leader is ${member.leader ?? "not known"}`;
   logger.warn({ host: id, group: name }, line);
 }

@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { VirtualClock } from "../../src/clock/virtual.js";
 import type { HostContext } from "../../src/host/context.js";
+import type { Membership } from "../../src/core/types.js";
 import type { HostedGroup } from "../../src/host/hosted-group.js";
 import { silentLogger } from "../../src/host/options.js";
 import { becomeReady } from "../../src/host/ready.js";
 import { RaftError } from "../../src/errors.js";
+import type { ReplySink } from "../../src/member/types.js";
 import { counter, Lab } from "../member/harness.js";
 import { microtasks } from "./cluster.js";
 
@@ -16,7 +18,9 @@ async function waiting(id: string) {
   await lab.restore();
   const { membership, replica } = lab.member;
   const core = { ...replica.core };
-  const member = { id, membership, replica: { core }, barrier: () => undefined, leader: null };
+  const asked: ReplySink[] = [];
+  const barrier = (sink: ReplySink): void => void asked.push(sink);
+  const member = { id, membership, replica: { core }, barrier, leader: null };
   const watchers = new Set<() => void>();
   const group = { name: "g", member, watchers, ended: null } as unknown as HostedGroup;
   const context = { id: "host", clock: lab.clock, logger: silentLogger };
@@ -36,7 +40,15 @@ async function waiting(id: string) {
     assert.ok(box.end instanceof RaftError, String(box.end));
     return box.end;
   };
-  return { end: () => box.end, failure, core, watchers, stop, pass };
+  const answer = (): void => {
+    assert.equal(asked.length, 1);
+    asked.pop()!.reply(0, "ok", "no", 0, new Uint8Array());
+  };
+  const become = (change: Partial<Membership>): void => {
+    member.membership = { ...member.membership, ...change };
+    for (const watcher of [...watchers]) watcher();
+  };
+  return { end: () => box.end, failure, core, watchers, stop, pass, answer, become };
 }
 
 describe("a newcomer", () => {
@@ -66,6 +78,38 @@ describe("a newcomer", () => {
     await pass(1100);
     assert.equal(end(), "ready");
     assert.equal(watchers.size, 0);
+  });
+
+  test("is not ready before it counts: else whoever restarts the hosts one by one loses the group", async () => {
+    const { end, watchers, pass, answer, become } = await waiting("a#1");
+    become({
+      voters: ["b#1", "c#1"],
+      learners: [{ id: "a#1", promote: true, replaces: null }],
+    });
+    answer();
+    await pass(900);
+    assert.equal(end(), null);
+    become({ voters: ["a#1", "b#1", "c#1"], outgoing: ["b#1", "c#1"], learners: [] });
+    await pass(50);
+    assert.equal(end(), null);
+    become({ outgoing: [] });
+    await pass(0);
+    assert.equal(end(), "ready");
+    assert.equal(watchers.size, 0);
+  });
+
+  test("that is made no voter although it has caught up is ready after its patience", async () => {
+    const { end, core, pass, answer, become } = await waiting("a#1");
+    become({ voters: ["b#1"], learners: [{ id: "a#1", promote: true, replaces: null }] });
+    await pass(900);
+    answer();
+    for (let i = 1; i <= 3; i++) {
+      core.lastApplied += 1;
+      await pass(300);
+    }
+    assert.equal(end(), null);
+    await pass(200);
+    assert.equal(end(), "ready");
   });
 
   test("stops to wait when its host does", async () => {
