@@ -89,7 +89,7 @@ function parse(
   try {
     const given = { args: [...args], options, allowPositionals: true, strict: true } as const;
     const parsed = parseArgs({ ...given, tokens: true });
-    checkOnce(verb, options, parsed.tokens);
+    checkOnce(verb, parsed.tokens);
     return { positionals: parsed.positionals, values: parsed.values as Parsed["values"] };
   } catch (error) {
     if (error instanceof UsageError) throw error;
@@ -103,17 +103,18 @@ function parse(
   }
 }
 
-/** Of two values the last one would count, and the addresses of a first `--hosts` be as good as none. */
+/** Of two values the last one counts, but the addresses of a first list would be dropped in silence. */
 function checkOnce(
   verb: Verb,
-  options: Record<string, { type: "boolean" | "string" }>,
   tokens: readonly { readonly kind: string; readonly name?: string }[],
 ): void {
+  const specs = optionsOf(verb);
   const seen = new Set<string>();
   for (const { kind, name } of tokens) {
-    if (kind !== "option" || name === undefined || options[name]?.type !== "string") continue;
+    if (kind !== "option" || name === undefined) continue;
+    if (specs[name]?.value?.endsWith(",...") !== true) continue;
     if (seen.has(name)) {
-      throw new UsageError(`--${name} is given twice; what is a list has commas${seeHelp(verb)}`);
+      throw new UsageError(`--${name} is given twice: give one list, with commas${seeHelp(verb)}`);
     }
     seen.add(name);
   }

@@ -20,6 +20,7 @@ const verb: Verb = {
   maxPositionals: 1,
   options: {
     from: { value: "ADDR", help: "where from" },
+    via: { value: "ADDR,...", help: "on the way" },
     fast: { value: null, help: "do not wait" },
   },
   notes: ["a note"],
@@ -47,7 +48,8 @@ describe("options", () => {
     refused(() => readInput(verb, ["--from"]), /--from/);
     refused(() => readInput(verb, ["--fast=1"]), /--fast/);
     refused(() => readInput(verb, ["a", "b"]), /unexpected argument "b"/);
-    refused(() => readInput(verb, ["--from", "a:1", "--from=b:1"]), /--from is given twice.*fetch/);
+    refused(() => readInput(verb, ["--via", "a:1", "--via=b:1"]), /--via is given twice.*fetch/);
+    assert.equal(readInput(verb, ["--from", "a:1", "--from=b:1"]).options["from"], "b:1");
     for (const wrong of ["0", "-1", "1.5", "x", "", "99999999999999999"]) {
       refused(
         () => readInput(verb, [`--timeout-ms=${wrong}`]),
