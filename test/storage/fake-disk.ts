@@ -54,6 +54,8 @@ export class FakeDisk implements FileSystem {
   before: ((operation: Operation) => void) | null = null;
   /** Called when a file is opened, which waits for it. */
   onOpen: ((path: string, mode: OpenMode) => unknown) | null = null;
+  /** Called before each read; what it throws is how that fails. */
+  onRead: ((path: string) => void) | null = null;
   /** From this operation on (counted from 0) nothing happens and nothing answers. */
   stopAt = Infinity;
   capacityBytes = Infinity;
@@ -117,6 +119,7 @@ export class FakeDisk implements FileSystem {
     return {
       read: async (position, sizeBytes) => {
         await Promise.resolve();
+        this.onRead?.(inode.path);
         return inode.content.slice(position, position + sizeBytes);
       },
       write: (position, buffers) =>

@@ -1,9 +1,21 @@
 /** What passes by itself is not taken for damage: what a host changes meanwhile, and what the system refuses for now. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { inspectDirectory } from "../../src/storage/file/index.js";
+import { RaftError } from "../../src/errors.js";
+import { doctorDirectory, inspectDirectory } from "../../src/storage/file/index.js";
 import { FakeDisk, flipBitAt, systemError } from "./fake-disk.js";
-import { Opened, entriesOf, noise, withQueue } from "./support.js";
+import { Opened, entriesOf, errorsOf, noise, withQueue } from "./support.js";
+
+const options = { segmentBytes: 16_384, firstSegmentBytes: 8192 };
+
+/** A disk with a snapshot, and a log behind it. */
+async function closedWithSnapshot(): Promise<FakeDisk> {
+  const disk = new FakeDisk();
+  const before = await withQueue(disk);
+  await before.snapshot("queue", 2, 1, noise(300));
+  await before.close();
+  return disk;
+}
 
 /** Has `meanwhile` happen before a file that `is` meant is opened for reading for the first time. */
 function beforeOpening(disk: FakeDisk, is: RegExp, meanwhile: () => Promise<unknown>): void {
@@ -52,16 +64,54 @@ describe("inspect of a directory that is in use", () => {
 
 for (const code of ["EMFILE", "EACCES"]) {
   test(`a snapshot that cannot be opened for now (${code}) is no damage, then or later`, async () => {
-    const disk = new FakeDisk();
-    const before = await withQueue(disk);
-    await before.snapshot("queue", 2, 1, noise(300));
-    await before.close();
-    const options = { segmentBytes: 16_384, firstSegmentBytes: 8192, fs: disk };
+    const disk = await closedWithSnapshot();
     beforeOpening(disk, /\.snap$/, () => Promise.reject(systemError(code)));
-    await assert.rejects(Opened.open("/data", options), { code: "storageFailed" });
+    const again = (): Promise<Opened> => Opened.open("/data", { ...options, fs: disk });
+    await assert.rejects(again(), { code: "storageFailed" });
     assert.equal(disk.openFiles, 0);
-    const opened = await Opened.open("/data", options);
+    const opened = await again();
     assert.equal(opened.group("queue")!.damage, null);
     await opened.close();
   });
 }
+
+for (const [what, file] of [
+  ["a snapshot", /^\/data\/snapshot-1-.*\.snap$/],
+  ["a segment", /^\/data\/wal-00000001\.log$/],
+] as const) {
+  test(`${what} that the disk does not read (EIO) is no damage: nobody can say what its bytes are`, async () => {
+    const disk = await closedWithSnapshot();
+    disk.onRead = (path) => {
+      if (file.test(path)) throw systemError("EIO");
+    };
+    const isFailure = (error: unknown): boolean =>
+      error instanceof RaftError &&
+      error.code === "storageFailed" &&
+      /reading \/data\/\S+(snap|log): EIO.*check it/.test(error.message);
+    await assert.rejects(Opened.open("/data", { ...options, fs: disk }), isFailure);
+    await assert.rejects(inspectDirectory("/data", { fs: disk }), isFailure);
+    await assert.rejects(doctorDirectory("/data", { fs: disk, repair: true }), isFailure);
+    assert.equal(disk.openFiles, 0);
+    disk.onRead = null;
+    const opened = await Opened.open("/data", { ...options, fs: disk });
+    assert.equal(opened.group("queue")!.damage, null);
+    assert.equal(opened.group("queue")!.entries.length, 3);
+    await opened.close();
+  });
+}
+
+test("a snapshot that the disk does not read (EIO) while it is sent ends the storage, and is no damage later", async () => {
+  const disk = await closedWithSnapshot();
+  const opened = await Opened.open("/data", { ...options, fs: disk });
+  disk.onRead = () => {
+    throw systemError("EIO");
+  };
+  opened.storage.readSnapshotChunk("queue", "bar", 2, 0, 100);
+  await opened.until((answer) => answer.type === "failed");
+  assert.equal(errorsOf(opened)[0]!.code, "storageFailed");
+  await opened.close();
+  disk.onRead = null;
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  assert.equal(again.group("queue")!.damage, null);
+  await again.close();
+});

@@ -1,6 +1,6 @@
 /** Reads a data directory as it is: marks, segments, snapshots. Writes nothing. */
 import { RaftError } from "../../errors.js";
-import { isMissing, systemCode } from "./failure.js";
+import { attempt, isMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { type FoundMark, decodeMarks, markBytes, noMarkFound } from "./mark.js";
 import {
@@ -59,12 +59,14 @@ export async function readLog(
     .sort((a, b) => a - b);
   for (const segment of segments) {
     const path = `${dir}/${segmentName(segment)}`;
-    const file = await fs.open(path, "read");
-    try {
-      await scanSegment(scan, file, segment, await fs.sizeOf(path), thorough);
-    } finally {
-      await file.close();
-    }
+    await attempt(`reading ${path}`, async () => {
+      const file = await fs.open(path, "read");
+      try {
+        await scanSegment(scan, file, segment, await fs.sizeOf(path), thorough);
+      } finally {
+        await file.close();
+      }
+    });
   }
   finishScan(scan);
   const groups = [...scan.replay.groups.values()].map((group) =>
@@ -89,7 +91,7 @@ function whatIsLost(scan: Scan): string | null {
   return `${segmentName(scan.segments[0]!.segment)}: its checkpoint is not intact`;
 }
 
-/** Reads every snapshot once: what is gone, unreadable or does not match its checksums makes its group damaged. */
+/** Reads every snapshot once: what is gone or does not match its checksums makes its group damaged. */
 async function verifySnapshots(
   fs: FileSystem,
   dir: string,
@@ -107,7 +109,7 @@ async function verifySnapshots(
         await reader.close();
       }
     } catch (error) {
-      if (!isDamage(error)) throw error;
+      if (!isDamage(error)) throw storageError(error, `reading ${dir}/${file}`);
       const reason = error instanceof Error ? error.message : String(error);
       const message = error instanceof RaftError ? reason : `${file}: ${reason}`;
       scan.findings.push({ type: "damage", file, offset: 0, message });
@@ -116,9 +118,12 @@ async function verifySnapshots(
   }
 }
 
-/** Too many open files, or no right to read: that passes, while damage is carried on until the group is deleted. */
+/**
+ * What cannot be read now (too many open files, no right to, an error of the disk) says nothing of its bytes and may
+ * pass, while damage is carried on until the group is deleted, and a damaged copy may be set aside.
+ */
 function isDamage(error: unknown): boolean {
-  return error instanceof RaftError || isMissing(error) || systemCode(error) === "EIO";
+  return error instanceof RaftError || isMissing(error);
 }
 
 /** At most one of each group: the newest. */
