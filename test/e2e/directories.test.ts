@@ -97,6 +97,18 @@ describe("a directory that cannot be used (exit code 1)", () => {
     await refused(runCli([...recover, "--yes"]), upgrade);
   });
 
+  test("what recover could not make its new group of is refused without --yes as well", async () => {
+    const recover = ["recover", durable.dir("foo"), "--group", "counter"];
+    const file = join(folder, "file");
+    for (const yes of [[], ["--yes"]]) {
+      const into = (id: string, out: string) =>
+        runCli([...recover, "--id", id, "--out", out, ...yes]);
+      await refused(into("a b", join(folder, "x")), /invalidArgument: id: expected/);
+      await refused(into("x", folder), /storageMismatch: .*is not empty/);
+      await refused(into("x", file), /storageMismatch: .*file is not a directory/);
+    }
+  });
+
   test("a group that is set aside though it is good, or that is not there", async () => {
     const dir = durable.dir("foo");
     const rejoin = (group: string) => runCli(["doctor", dir, "--rejoin", group]);

@@ -1,5 +1,7 @@
 /** `recover DIR ...`: after the loss of a majority, a new group from what is left. */
+import { checkHostId } from "../../host/options.js";
 import { rank, type Ranking, recover } from "../../index.js";
+import { checkEmpty } from "../../storage/file/tools.js";
 import { print, toJson } from "../output.js";
 import {
   checkAddress,
@@ -41,6 +43,9 @@ export const recoverVerb: Verb = {
       throw new UsageError("DIR of a survivor is missing; see: rafted-value help recover");
     }
     if (input.options["yes"] !== true) {
+      // What `recover` would refuse: not to be learnt only when it is meant.
+      checkHostId(id);
+      await checkEmpty(out);
       const ranking = await rank(dirs, group);
       show(ranking, { ...ranking, recovered: false }, input.json);
       throw new UsageError("--yes is missing: committed entries may be lost for good");
