@@ -19,7 +19,8 @@ export const doctorVerb: Verb = {
     ...localOptions,
   },
   notes: [
-    "Without an option nothing is written. Exit code 1 if something is left that is wrong.",
+    "Without an option nothing is written. Exit code 1 if something is left that the next start does not",
+    "get over (health: damaged).",
     "--rejoin renames, never deletes. Then start the host with --join: it comes back as a new member,",
     "catches up from the leader and takes the place of its former self. Started without --join it would",
     "begin a new group of that name.",
@@ -41,18 +42,20 @@ export const doctorVerb: Verb = {
 
 async function examine(dir: string, repair: boolean, json: boolean): Promise<number> {
   const diagnosis = await doctorDirectory(dir, { repair });
-  const left = leftWrong(diagnosis);
   if (json) print(toJson(diagnosis));
-  else for (const line of diagnosisLines(dir, diagnosis, left)) print(line);
-  return left === 0 ? 0 : 1;
+  else for (const line of diagnosisLines(dir, diagnosis)) print(line);
+  return diagnosis.inspection.health === "damaged" ? 1 : 0;
 }
 
-/** What is wrong after the call: all that was found, less what a repair has mended. */
-function leftWrong({ problems, repaired }: Diagnosis): number {
-  return problems.filter(({ repairable }) => !(repaired && repairable)).length;
+/** What is there after the call: all that was found, less what a repair has mended. */
+function leftLine({ problems, repaired, inspection: { health } }: Diagnosis): string {
+  const left = problems.filter(({ repairable }) => !(repaired && repairable)).length;
+  const harmless = left > 0 && health !== "damaged";
+  const over = harmless ? `: the next start gets over ${left === 1 ? "it" : "them"}` : "";
+  return `health: ${health}, ${left} ${left === 1 ? "problem" : "problems"} left${over}`;
 }
 
-function diagnosisLines(dir: string, diagnosis: Diagnosis, left: number): readonly string[] {
+function diagnosisLines(dir: string, diagnosis: Diagnosis): readonly string[] {
   const { problems, repaired, copy, inspection } = diagnosis;
   const lines = problems.flatMap((problem) => problemLines(problem));
   if (repaired) lines.push(`repaired; ${dir} as it was before is kept in ${copy}`);
@@ -62,7 +65,7 @@ function diagnosisLines(dir: string, diagnosis: Diagnosis, left: number): readon
     if (damage === null) continue;
     lines.push(`to let this host rejoin: rafted-value doctor ${dir} --rejoin ${group}`);
   }
-  lines.push(`health: ${inspection.health}, ${left} ${left === 1 ? "problem" : "problems"} left`);
+  lines.push(leftLine(diagnosis));
   return lines;
 }
 
