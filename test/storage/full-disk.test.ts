@@ -122,6 +122,33 @@ for (const canSay of [true, false]) {
   });
 }
 
+test("a leader's snapshot that entries have made needless keeps no room from another group's", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  opened.storage.createGroup(identityOf("other"));
+  opened.store("other", []);
+  await opened.until((answer) => answer.type === "stored" && answer.group === "other");
+  const data = noise(900_000);
+  const meta = metaOf(5, 1, data);
+  await opened.chunk(meta, 0, data.subarray(0, 100_000));
+  await settle(disk);
+  disk.capacityBytes = disk.usedBytes + data.length + 100_000;
+  const offered = async (): Promise<number> => {
+    const from = opened.answers.length;
+    opened.storage.writeSnapshotChunk("other", meta, 0, data);
+    const isNew = (index: number): boolean => index >= from;
+    await opened.until((a) => a.type === "written" && isNew(opened.answers.indexOf(a)));
+    const answer = opened.answers.findLast(({ type }) => type === "written");
+    return answer?.type === "written" ? answer.sizeBytes : 0;
+  };
+  assert.equal(await offered(), 0, "the first may still go on");
+  // Another leader sends the entries themselves, as far as the snapshot would have reached.
+  await opened.stored("queue", opened.store("queue", entriesOf(4, 2)));
+  assert.equal(await offered(), data.length);
+  assert.equal(errorsOf(opened).length, 0);
+  await opened.close();
+});
+
 test("leaders' snapshots that come at once do not take the log's room together", async () => {
   const disk = new FakeDisk();
   const opened = await withQueue(disk);

@@ -138,6 +138,7 @@ class FileStorage implements Storage {
       dir: this.#dir,
       directoryId,
       handlers,
+      logs: wal.groups,
       record: (group, snapshot) => this.#recordSnapshot(wal, group, snapshot),
       reserveBytes: segmentBytes,
       spaceUsed: () => space.check(),

@@ -17,6 +17,8 @@ export interface SnapshotReceivedServices {
   place(name: string): SnapshotPlace;
   remove(name: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  /** The log has got as far as this snapshot by itself: nobody goes on with it. */
+  isNeedless(meta: SnapshotMeta): boolean;
   hasRoomFor(sizeBytes: number): Promise<boolean>;
   warn(message: string): void;
 }
@@ -61,7 +63,7 @@ export class SnapshotReceived {
   /** What is being received still takes so much room on the disk. */
   get missingBytes(): number {
     const incoming = this.#incoming;
-    if (incoming === null) return 0;
+    if (incoming === null || this.#services.isNeedless(incoming.meta)) return 0;
     return Math.max(incoming.meta.sizeBytes - incoming.writer.writtenBytes, 0);
   }
 

@@ -8,6 +8,7 @@ import { RaftError } from "../../errors.js";
 import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
 import { isDiskFull, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
+import { type GroupState, termAt } from "./group-state.js";
 import { Gate, Lane } from "./lane.js";
 import { snapshotName, temporarySuffix } from "./names.js";
 import { isSameSnapshot } from "./snapshot-file.js";
@@ -23,6 +24,8 @@ export interface SnapshotServices {
   readonly dir: string;
   readonly directoryId: Uint8Array;
   readonly handlers: StorageHandlers;
+  /** By group number. */
+  readonly logs: ReadonlyMap<number, GroupState>;
   /** Names the snapshot in the log; true once that is durable, false if it never will be. */
   record(group: number, snapshot: SnapshotMeta): Promise<boolean>;
   /** Room that a snapshot from outside has to leave for the log. */
@@ -74,6 +77,10 @@ export class SnapshotStore implements SinkStore {
         place: (file) => this.#place(number, file),
         remove: (file) => this.#remove(file),
         rename: (from, to) => this.#rename(from, to),
+        isNeedless: ({ index, term }) => {
+          const log = this.#services.logs.get(number);
+          return log !== undefined && termAt(log, index) === term;
+        },
         hasRoomFor: (sizeBytes) => this.#hasRoomFor(sizeBytes + this.#promisedBytes()),
         warn,
       }),
