@@ -123,3 +123,41 @@ test("when nobody answers, the first of the hosts says why", async () => {
   );
   assert.deepEqual(events, []);
 });
+
+/** A client of whom `silent` hosts never get an answer, and the signals that it was given. */
+function partlySilent(silent: readonly string[]): {
+  readonly client: AdminCalls;
+  readonly signals: Map<string, AbortSignal>;
+} {
+  const signals = new Map<string, AbortSignal>();
+  const admin = (verb: string, body: unknown, options?: AdminOptions): Promise<unknown> => {
+    const { host, signal } = options!;
+    if (!silent.includes(host!)) return Promise.resolve(asItShould(host!, verb, body));
+    signals.set(host!, signal!);
+    return new Promise((_, reject) => {
+      signal!.addEventListener("abort", () => reject(new RaftError("aborted", "given up")));
+    });
+  };
+  return { client: { admin } as AdminCalls, signals };
+}
+
+test("who does not answer is not waited for once another one did", async () => {
+  const { client, signals } = partlySilent(["a"]);
+  const book: Book = { events: [], pieces: [] };
+  const calls = { client, hosts: ["a", "b"], timeoutMs: 1000, signal: null };
+  assert.equal((await takeBackup(calls, bookSink(book))).status.id, "b");
+  assert.equal(signals.get("a")!.aborted, true);
+});
+
+test("a caller who gives up while nobody answers is answered, and nobody is asked any longer", async () => {
+  const { client, signals } = partlySilent(["a", "b"]);
+  const { signal, abort } = ((caller) => ({
+    signal: caller.signal,
+    abort: () => caller.abort("enough"),
+  }))(new AbortController());
+  const calls = { client, hosts: ["a", "b"], timeoutMs: 1000, signal };
+  const taken = takeBackup(calls, bookSink({ events: [], pieces: [] }));
+  abort();
+  await assert.rejects(taken, { code: "aborted" });
+  for (const host of ["a", "b"]) assert.equal(signals.get(host)!.reason, "enough");
+});

@@ -91,10 +91,15 @@ test("a backup whose bytes are another snapshot's than its meta says is refused"
   const bytes = disk.file(path);
   const meta = metaOf(7, 3, data);
   const end = encodeSnapshotEnd(meta);
-  const other = encodeSnapshotEnd({ ...meta, checksum: meta.checksum ^ 1 });
   const frames = bytes.subarray(0, bytes.length - end.length);
-  disk.setFile(path, new Uint8Array(Buffer.concat([frames, other])));
-  await assert.rejects(readAll(disk), isRefusal("storageCorrupt"));
+  // The second one is what its first frame holds, so that nothing of what would be read is wrong.
+  for (const other of [
+    { ...meta, checksum: meta.checksum ^ 1 },
+    metaOf(7, 3, data.subarray(0, 65_536)),
+  ]) {
+    disk.setFile(path, new Uint8Array(Buffer.concat([frames, encodeSnapshotEnd(other)])));
+    await assert.rejects(readAll(disk), isRefusal("storageCorrupt"));
+  }
   disk.setFile(path, new Uint8Array(Buffer.concat([frames, end])));
   assert.deepEqual(Buffer.compare(await readAll(disk), data), 0);
 });
@@ -121,14 +126,47 @@ test("a file that exists is never overwritten, and one that was begun and given 
   const before = disk.file(path);
   await assert.rejects(createBackup(path, description, disk), isRefusal("invalidArgument"));
   assert.deepEqual(disk.file(path), before);
-  const other = await createBackup("/data/other-queue.backup", description, disk);
-  await other.append(noise(10));
-  await assert.rejects(
-    other.finish(metaOf(7, 3, noise(11))),
-    (error) => error instanceof RaftError && error.code === "storageCorrupt",
-  );
-  await other.abort();
-  assert.deepEqual(disk.names(), [path]);
+  const meta = metaOf(7, 3, noise(10));
+  for (const another of [
+    metaOf(7, 3, noise(11)),
+    { ...meta, sizeBytes: 11 },
+    { ...meta, checksum: meta.checksum ^ 1 },
+  ]) {
+    const other = await createBackup("/data/other-queue.backup", description, disk);
+    await other.append(noise(10));
+    await assert.rejects(
+      other.finish(another),
+      (error) => error instanceof RaftError && error.code === "storageCorrupt",
+    );
+    await other.abort();
+    assert.deepEqual(disk.names(), [path]);
+    assert.equal(disk.openFiles, 0);
+  }
+});
+
+test("a backup that cannot even be begun leaves nothing", async () => {
+  const disk = new FakeDisk();
+  await disk.makeDirectory("/data");
+  disk.before = ({ type }) => {
+    if (type === "write") throw systemError("ENOSPC");
+  };
+  await assert.rejects(createBackup(path, description, disk), isRefusal("diskFull"));
+  assert.deepEqual(disk.names(), []);
+  assert.equal(disk.openFiles, 0);
+});
+
+test("a backup that has its name, and fails after all, is given up without another failure", async () => {
+  const disk = new FakeDisk();
+  await disk.makeDirectory("/data");
+  const writer = await createBackup(path, description, disk);
+  await writer.append(noise(10));
+  disk.before = ({ type }) => {
+    if (type === "syncDirectory") throw systemError("EIO");
+  };
+  await assert.rejects(writer.finish(metaOf(7, 3, noise(10))), isRefusal("storageFailed"));
+  disk.before = null;
+  await writer.abort();
+  assert.equal(Buffer.compare(await readAll(disk), noise(10)), 0, "what bears the name is whole");
   assert.equal(disk.openFiles, 0);
 });
 

@@ -96,3 +96,21 @@ test("in a damaged directory a block whose sync had failed is on the disk before
   await store(again, "good", 6, 1);
   await (await reopened(killed.crashImage(lost, true), 6)).close();
 });
+
+const isUsed = (disk: FakeDisk, name: string): boolean => disk.file(name).some((byte) => byte > 0);
+
+test("a checkpoint in the midst of the log that does not read back costs nothing: what came before says the same", async () => {
+  const disk = new FakeDisk();
+  const before = await open(disk);
+  before.storage.createGroup(identityOf("good"));
+  for (let first = 1; first < 200; first += 20) await store(before, "good", first, 20);
+  await before.close();
+  const segment = disk.names().findLast((name) => name.includes("/wal-") && isUsed(disk, name))!;
+  assert.notEqual(segment, "/data/wal-00000001.log");
+  flipBitAt(disk, segment, "id-of-good");
+  const opened = await open(disk);
+  assert.equal(opened.group("good")!.damage, null);
+  assert.deepEqual(textsOf(opened.group("good")!.entries), textsOf(entriesOf(1, 200, 1, text)));
+  await store(opened, "good", 201, 1);
+  await opened.close();
+});

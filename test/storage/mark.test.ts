@@ -262,3 +262,44 @@ test("while the mark is being written the next one waits", async () => {
   assert.equal(most, 1);
   assert.equal(markedSequence(disk), 21);
 });
+
+test("what is gone behind the end of a log that was closed in order was never anything", async () => {
+  const disk = new FakeDisk();
+  await (await begin(disk, 0)).close();
+  const path = "/data/wal-00000001.log";
+  const bytes = disk.file(path);
+  disk.setFile(path, bytes.slice(0, bytes.findLastIndex((byte) => byte !== 0) + 1));
+  const again = await reopen(disk);
+  assert.equal(again.group("queue")!.damage, null);
+  assert.equal(again.group("queue")!.entries.length, 1);
+  await storeOneByOne(again, 2, 3);
+  await again.close();
+  const third = await reopen(disk);
+  assert.equal(third.group("queue")!.entries.length, 4);
+  assert.equal(third.group("queue")!.damage, null);
+  await third.close();
+});
+
+test("a log that was cut where its last block began is damaged: four bytes of unused room would show that none did", async () => {
+  const disk = new FakeDisk();
+  await (await begin(disk, 0)).close();
+  // From here on the mark says nothing.
+  const opened = await reopen(disk);
+  await storeOneByOne(opened, 2, 3);
+  const path = "/data/wal-00000001.log";
+  const bytes = disk.file(path);
+  const lastBlock = Buffer.from(bytes).lastIndexOf("RVB1");
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  for (const [length, isDamaged] of [
+    [lastBlock, true],
+    [end + 3, true],
+    [end + 4, false],
+  ] as const) {
+    const image = disk.killImage();
+    image.setFile(path, bytes.slice(0, length));
+    const again = await reopen(image);
+    assert.equal(again.group("queue")!.damage !== null, isDamaged, `${length} bytes`);
+    await again.close();
+  }
+  await opened.close();
+});

@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AssertionError } from "../../src/errors.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
-import { entries, identityOf, metaOf, OpenStorage } from "../../src/contract/storage-harness.js";
+import {
+  entries,
+  hardState,
+  identityOf,
+  metaOf,
+  OpenStorage,
+} from "../../src/contract/storage-harness.js";
 import { patterned } from "../../src/contract/peer.js";
 
 async function open(): Promise<{ storage: MemoryStorage; opened: OpenStorage }> {
@@ -110,6 +116,39 @@ describe("memory storage", () => {
     storage.releaseAnswers();
     assert.deepEqual(opened.answers, []);
     assert.deepEqual(again.answers, []);
+  });
+
+  test("what was asked for a group that is gone is not answered, whether or not its name is used again", async () => {
+    const { storage, opened } = await open();
+    storage.holdAnswers();
+    opened.store("queue", { entries: entries(1, 4, 1) });
+    storage.deleteGroup("queue");
+    storage.releaseAnswers();
+    assert.deepEqual(opened.answers, []);
+  });
+
+  test("setting a group aside does not wait until somebody flushes another one's append", async () => {
+    const { storage, opened } = await open();
+    storage.createGroup(identityOf("other"));
+    storage.damage("queue", "where");
+    opened.append("other", { entries: entries(1, 1, 1) });
+    assert.match(await storage.setAside!("queue"), /memory/);
+    assert.equal(opened.of("stored").length, 1);
+    const again = await opened.reopen({ storage: () => storage });
+    assert.deepEqual(
+      again.recovered.map(({ identity }) => identity.group),
+      ["other"],
+    );
+  });
+
+  test("one that keeps no entries does not let what it has pass for a group that came back", async () => {
+    const storage = createMemoryStorage({ keepsLog: false });
+    const opened = await OpenStorage.open({ storage: () => storage });
+    storage.createGroup(identityOf("queue"));
+    opened.store("queue", { hardState: hardState(3), entries: entries(1, 4, 3) });
+    const again = await opened.reopen({ storage: () => storage });
+    assert.deepEqual(again.recovered, []);
+    storage.createGroup(identityOf("queue", "2"));
   });
 
   test("a snapshot that somebody is half through outlives its successors (hazard 57)", async () => {
