@@ -303,3 +303,23 @@ test("a log that was cut where its last block began is damaged: four bytes of un
   }
   await opened.close();
 });
+
+test("a log that was cut within a block is damaged for every group: nobody knows whose blocks were behind it", async () => {
+  const disk = new FakeDisk();
+  const before = await begin(disk, 0);
+  before.storage.createGroup(identityOf("other"));
+  await before.stored("other", before.store("other", entriesOf(1, 1)));
+  await before.close();
+  // From here on the mark says nothing.
+  const opened = await reopen(disk);
+  await storeOneByOne(opened, 2, 1);
+  await opened.stored("other", opened.store("other", entriesOf(2, 1)));
+  const image = disk.killImage();
+  const path = "/data/wal-00000001.log";
+  const bytes = image.file(path);
+  image.setFile(path, bytes.slice(0, Buffer.from(bytes).indexOf("entry 2") + 3));
+  const again = await reopen(image);
+  for (const name of ["queue", "other"]) assert.notEqual(again.group(name)!.damage, null, name);
+  await again.close();
+  await opened.close();
+});
