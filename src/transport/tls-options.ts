@@ -30,6 +30,7 @@ export function verifyTls(tls: TlsOptions): void {
   }
   try {
     nodeTls().createSecureContext(contextOf(tls));
+    if (tls.ca !== undefined) pems(tls.ca).forEach(checkAuthorities);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new RaftError("invalidArgument", `tls: key, cert or ca does not load: ${why}`, {
@@ -87,6 +88,17 @@ function contextOf(tls: TlsOptions): SecureContextOptions {
     ...(cert === undefined ? {} : { cert: pem(cert) }),
     ...(ca === undefined ? {} : { ca: pems(ca) }),
   };
+}
+
+/**
+ * Throws for what Node takes without a word: it leaves out of `ca` what it cannot read, such as the path of a file,
+ * and for an empty text it trusts every authority that it knows.
+ */
+function checkAuthorities(bundle: string | Buffer): void {
+  const blocks = bundle.toString("latin1").split(/(?=-----BEGIN )/);
+  const certificates = blocks.filter((block) => /^-----BEGIN (\w+ )?CERTIFICATE-----/.test(block));
+  if (certificates.length === 0) throw new Error("ca holds no certificate");
+  for (const cert of certificates) nodeTls().createSecureContext({ cert });
 }
 
 function pem(given: Pem): string | Buffer {

@@ -78,7 +78,11 @@ function certify(subject: string, issuer: string, issuerKey: string | null): Cer
   );
   const signature = sign("sha256", content, createPrivateKey(issuerKey ?? key));
   const whole = sequence(content, ecdsaWithSha256, der(0x03, Buffer.from([0]), signature));
-  const lines = whole.toString("base64").replace(/.{64}/g, "$&\n");
+  // No empty line behind the last one: then nothing is read, and Node does not mind.
+  const lines = whole
+    .toString("base64")
+    .match(/.{1,64}/g)!
+    .join("\n");
   return { key, cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n` };
 }
 

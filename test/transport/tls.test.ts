@@ -87,6 +87,18 @@ describe("mutual TLS", () => {
     assert.match(error.message, /another name; set tls\.serverName/);
   });
 
+  test("each of several authorities is trusted, as while one takes the place of another", async (t) => {
+    const ca = [stranger.cert, Buffer.from(authority.cert)];
+    for (const issuer of [authority, stranger]) {
+      const served = { ...issuer.issue("foo.test"), ca };
+      const server = await listen(t, createTcpTransport({ tls: served }));
+      const dialler = await dial(t, { ...foo, ca }, server.address);
+      const refusal = dialler.closed();
+      assert.equal(await Promise.race([dialler.opened().then(() => null), refusal]), null);
+      await (await server.accepted()).received(1);
+    }
+  });
+
   test("dialling a TLS port without TLS says so", async (t) => {
     const server = await listen(t, createTcpTransport({ tls: mutual }));
     const dialler = await dial(t, undefined, server.address);
@@ -207,6 +219,10 @@ describe("mutual TLS", () => {
       { key: "nonsense", cert: foo.cert },
       { key: foo.key, cert: "nonsense" },
       { key: authority.issue("bar.test").key, cert: foo.cert },
+      { ...foo, ca: "" },
+      { ...foo, ca: "/etc/foo/ca.pem" },
+      { ...foo, ca: [authority.cert, foo.key] },
+      { ...foo, ca: authority.cert + stranger.cert.replace("\n-----END", "\n\n-----END") },
     ];
     for (const tls of bad) {
       assert.throws(
@@ -214,6 +230,7 @@ describe("mutual TLS", () => {
         (error: unknown) => /^tls: /.test(hasCode(error, "invalidArgument").message),
       );
     }
+    createTcpTransport({ tls: { ...foo, ca: `# Ours:\n${authority.cert}${foo.key}${foo.cert}` } });
     await assert.rejects(
       createTcpTransport({ tls: { ca: authority.cert } }).listen("127.0.0.1:0", () => {
         throw new Error("unreachable");
