@@ -122,6 +122,18 @@ describe("the frame reader", () => {
     payloads.forEach((payload, i) => assert.equal(Buffer.compare(payload, sent[i]!), 0));
   });
 
+  test("a payload that comes in many chunks is not copied again with each of them", (t) => {
+    const stream = streamOf([patterned(5_000_000)]);
+    const chunks: Uint8Array[] = [];
+    for (let at = 0; at < stream.length; at += 65_536) chunks.push(stream.slice(at, at + 65_536));
+    const set = t.mock.method(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array, "set");
+    const { reader, payloads } = reading();
+    for (const chunk of chunks) reader.push(chunk);
+    assert.equal(payloads.length, 1);
+    const copied = set.mock.calls.reduce((sum, call) => sum + call.arguments[0].length, 0);
+    assert.ok(copied < 3 * stream.length, `${copied} bytes were copied`);
+  });
+
   test("a payload that lies in one chunk is a view into it, at any offset", () => {
     const stream = streamOf(few);
     const large = new Uint8Array(stream.length + 20);

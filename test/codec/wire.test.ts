@@ -5,9 +5,11 @@ import fc from "fast-check";
 import { Slab, concatenate } from "../../src/codec/bytes.js";
 import { EntriesCache } from "../../src/codec/entries.js";
 import { maxItemsPerFrame } from "../../src/codec/requests.js";
+import { sendFrame } from "../../src/codec/send-frame.js";
 import { decodeFrame, encodeFrame, encodeFrameInParts, frameTypeOf } from "../../src/codec/wire.js";
 import type { Frame, PeerMessage, Repeatable } from "../../src/codec/types.js";
 import { RaftError } from "../../src/errors.js";
+import type { Connection } from "../../src/ports.js";
 import { frame, frameOf, frameTypes } from "./arbitraries.js";
 
 /** A frame, or null if the bytes are refused as they should be; anything else fails the test. */
@@ -141,6 +143,15 @@ describe("frames", () => {
       }
     });
   }
+
+  test("a connection that takes no parts is sent each frame as a whole", () => {
+    for (const given of Object.values(largeFrames)) {
+      const sent: Uint8Array[] = [];
+      const connection = { send: (payload) => void sent.push(payload) } as Partial<Connection>;
+      sendFrame(connection as Connection, given, null, new Slab());
+      assert.deepEqual(sent, [encodeFrame(given)]);
+    }
+  });
 
   test("the bytes are a buffer of their own: changing them harms no later frame", () => {
     fc.assert(

@@ -8,8 +8,9 @@ import { catalogue } from "./catalogue.js";
 import { findProblem, mutate } from "./mutate.js";
 import type { Catcher, Mutant } from "./types.js";
 
-/** Rooms that hold what can go wrong between members, disks and callers. */
-const rooms = /^src\/(core|value|member|host|client|storage\/file)\/|^src\/replica\.ts$/;
+/** Rooms that hold what can go wrong between members, disks and callers, and on the way. */
+const rooms =
+  /^src\/(core|value|member|host|client|transport|codec|storage\/file)\/|^src\/replica\.ts$/;
 const hazardRows = 98;
 
 function missing(catcher: Catcher): string | null {

@@ -3,6 +3,7 @@
  * show whether the tests, taken together, would have seen it (`npm run mutants`).
  */
 import { clients } from "./catalogue/clients.js";
+import { codec } from "./catalogue/codec.js";
 import { directories } from "./catalogue/directories.js";
 import { idle } from "./catalogue/idle.js";
 import { elections } from "./catalogue/elections.js";
@@ -12,6 +13,7 @@ import { reads } from "./catalogue/reads.js";
 import { replication } from "./catalogue/replication.js";
 import { snapshots } from "./catalogue/snapshots.js";
 import { storage } from "./catalogue/storage.js";
+import { transport } from "./catalogue/transport.js";
 import type { Mutant } from "./types.js";
 
 export const catalogue: readonly Mutant[] = [
@@ -25,4 +27,6 @@ export const catalogue: readonly Mutant[] = [
   ...directories,
   ...clients,
   ...idle,
+  ...transport,
+  ...codec,
 ];

@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Peer, PeerServer } from "../../src/contract/peer.js";
+import type { Transport } from "../../src/ports.js";
 import { HeapLimit } from "../../src/transport/heap-limit.js";
+import type { TcpShared } from "../../src/transport/tcp-connection.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 
 const MiB = 1024 * 1024;
@@ -113,6 +115,22 @@ test("who lets go while it comes gets no more of it", () => {
   limit.letGo();
   doSoon();
   assert.equal(limit.ballastBytes, 0);
+});
+
+test("ballast does not outlive the connections of a transport", async (t) => {
+  const transport = createTcpTransport();
+  const { heapLimit } = transport as Transport & TcpShared;
+  const server = await PeerServer.listen(transport, "127.0.0.1:0");
+  t.after(() => server.close());
+  const dialler = Peer.dial(transport, server.address);
+  const accepted = await server.accepted();
+  await dialler.opened();
+  heapLimit.carried(100 * MiB);
+  for (let i = 0; i < 2; i++) heapLimit.collected();
+  assert.ok(heapLimit.ballastBytes > 0);
+  dialler.connection!.close();
+  await Promise.all([dialler.closed(), accepted.closed()]);
+  assert.equal(heapLimit.ballastBytes, 0);
 });
 
 test(

@@ -60,6 +60,19 @@ test("the next turn reads anew: the same buffer may hold something else", () => 
   }
 });
 
+test("parts of one buffer are told apart, whether or not they are as long as each other", () => {
+  const { sums } = counting();
+  const buffer = patterned(3 * sharedFromBytes);
+  const parts = [0, 1, 2].map((at) =>
+    buffer.subarray(at * sharedFromBytes).subarray(0, sharedFromBytes),
+  );
+  for (let peer = 0; peer < 2; peer++) sums.expect();
+  for (let peer = 0; peer < 2; peer++) {
+    const frames = sums.pack((checksum) => packed(checksum, [parts, [...parts].reverse()]));
+    assert.deepEqual(frames, packed(crc32, [parts, [...parts].reverse()]));
+  }
+});
+
 test("whatever each peer is sent, in whatever order, its frames are right", () => {
   const pool = [...large, ...heads, patterned(sharedFromBytes, 6), patterned(0)];
   const payload = fc.array(fc.nat(pool.length - 1), { minLength: 1, maxLength: 6 });

@@ -1,11 +1,12 @@
 /** What a transport owes connections that live long, and those that come after others have gone. */
 import assert from "node:assert/strict";
-import { Socket } from "node:net";
+import { Server, Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { crc32 } from "../../src/codec/crc32.js";
 import { encodeFrames, makePreamble } from "../../src/codec/frame.js";
 import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 import { RaftError } from "../../src/errors.js";
+import type { TcpShared } from "../../src/transport/tcp-connection.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
@@ -72,6 +73,23 @@ test("a write that throws ends its connection, and what others were sent in that
   assert.equal(sound.closes, 0);
 });
 
+test("who breaks in the turn in which it was sent something leaves nothing of it behind", async (t) => {
+  const transport = createTcpTransport();
+  const { sums } = transport as Transport & TcpShared;
+  const server = await PeerServer.listen(createTcpTransport(), "127.0.0.1:0");
+  t.after(() => server.close());
+  const sound = Peer.dial(transport, server.address);
+  t.after(() => sound.connection!.destroy("the test is over"));
+  const accepted = await server.accepted();
+  const broken = Peer.dial(transport, server.address);
+  await Promise.all([sound.opened(), broken.opened(), server.accepted(2)]);
+  const large = patterned(100_000);
+  for (const { connection } of [broken, sound]) connection!.send(large);
+  broken.connection!.destroy("it broke");
+  await Promise.all([broken.closed(), accepted.received(1)]);
+  assert.equal(sums.size, 0);
+});
+
 test("a large payload is given stallTimeoutMs for each MiB of it", async (t) => {
   const transport = createTcpTransport({ limits: { stallTimeoutMs: 60 } });
   const small = await dialStalled(t, transport);
@@ -108,6 +126,22 @@ test("a listener that is full again says so again", async (t) => {
     served.connection!.close();
     await server.peers[times - 1]!.closed();
   }
+});
+
+test("a connection that cannot be accepted is logged, and the listener goes on", async (t) => {
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, warn: (_, message) => warnings.push(message) };
+  const transport = createTcpTransport({ logger });
+  const listen = t.mock.method(Server.prototype, "listen");
+  const server = await PeerServer.listen(transport, "127.0.0.1:0");
+  t.after(() => server.close());
+  const listening = listen.mock.calls[0]!.this as Server;
+  // As Node does it when the process has no file descriptor left.
+  listening.emit("error", Object.assign(new Error("accept EMFILE"), { code: "EMFILE" }));
+  assert.deepEqual(warnings, ["a connection was not accepted: accept EMFILE (EMFILE)"]);
+  const dialler = Peer.dial(transport, server.address);
+  t.after(() => dialler.connection!.destroy("the test is over"));
+  await server.accepted();
 });
 
 test("who accept throws at is turned out at once, and not left to wait", async (t) => {
