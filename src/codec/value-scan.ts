@@ -1,5 +1,5 @@
 /**
- * Reads bytes from outside before cbor-x does, and lets through only what the codec itself writes.
+ * Reads bytes from outside before cbor-x does, and lets through only the kinds of it that the codec writes.
  *
  * cbor-x knows many extensions that a stranger can turn against us: shared references that take
  * exponential time, BigInts that take quadratic time, definitions that outlive the message, nesting

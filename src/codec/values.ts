@@ -31,8 +31,9 @@ type EncodeWith = (value: unknown, options: number) => Uint8Array;
  *   Buffer as Uint8Array, an object without prototype as a plain one, an object that occurs in two places
  *   as two. Left out are keys that are symbols, properties that are not enumerable, and those that an array,
  *   Map, Set, Date or typed array has beside its content.
- * - Bytes that it would not write itself are refused; `decode` takes time and memory in proportion to
- *   the length of what it is given.
+ * - What it never writes is refused: other tags, lengths left open, text that is no UTF-8. A number or a length
+ *   in a longer form than need be is read, and of a key that comes twice the last value. `decode` takes time and
+ *   memory in proportion to the length of what it is given.
  *
  * @example
  * ```ts

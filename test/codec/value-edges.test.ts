@@ -156,3 +156,24 @@ test("text that is no UTF-8 is refused, whatever is wrong with it", () => {
     }
   }
 });
+
+test("what a stranger wrote in a longer form, or twice, is read as the codec would have written it", () => {
+  const filler = Buffer.from(codec.encode(new Uint8Array(20_000)));
+  for (const [longer, value] of [
+    ["1800", 0],
+    ["1a00000001", 1],
+    ["f93c00", 1],
+    ["7800", ""],
+    ["980101", [1]],
+    ["a2616101616102", { a: 2 }],
+    ["d90103a201010102", new Map([[1, 2]])],
+    ["d90102820101", new Set([1])],
+  ] as const) {
+    const bytes = Buffer.from(longer, "hex");
+    assert.deepStrictEqual(codec.decode(bytes), value);
+    const among = Buffer.concat([Buffer.of(0x82), filler, bytes]);
+    const inSlices = readSlices(codec.decodeSlices(among, 0)).value as unknown[];
+    assert.deepStrictEqual(inSlices[1], value);
+    assert.deepEqual(codec.encode(inSlices[1]), codec.encode(value));
+  }
+});
