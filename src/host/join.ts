@@ -126,7 +126,7 @@ async function askUntilTaken<T>(
 ): Promise<T> {
   const { clock, random } = context;
   const beganMs = clock.nowMs();
-  let aliveUntilMs: number | null = null;
+  let patience: Patience = { term: -1, untilMs: 0 };
   for (;;) {
     const leftMs = beganMs + timeoutMs - clock.nowMs();
     try {
@@ -134,9 +134,10 @@ async function askUntilTaken<T>(
       return await ask(call);
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
-      const nowMs = clock.nowMs();
-      if (error.code === "alreadyMember") aliveUntilMs ??= nowMs + (await patienceOf(client));
-      const untilMs = retryUntilMs(error.code, beganMs, timeoutMs, aliveUntilMs);
+      if (error.code === "alreadyMember") {
+        patience = await patienceFrom(client, clock.nowMs(), patience);
+      }
+      const untilMs = retryUntilMs(error.code, beganMs, timeoutMs, patience);
       const pauseMs = minPauseMs + random.next() * (maxPauseMs - minPauseMs);
       if (clock.nowMs() + pauseMs >= Math.min(untilMs, beganMs + timeoutMs)) throw error;
       await pause(context, pauseMs, signal);
@@ -148,23 +149,33 @@ function retryUntilMs(
   code: RaftErrorCode,
   beganMs: number,
   timeoutMs: number,
-  aliveUntilMs: number | null,
+  patience: Patience,
 ): number {
   if (passing.has(code)) return beganMs + timeoutMs;
   if (code === "unknownGroup") return beganMs + unknownGroupPatienceMs;
-  return code === "alreadyMember" && aliveUntilMs !== null ? aliveUntilMs : 0;
+  return code === "alreadyMember" ? patience.untilMs : 0;
 }
+
+/** With a predecessor that counts as alive, under the leader of a term. */
+type Patience = { readonly term: number; readonly untilMs: number };
+
+const unknownPatienceMs = 2000;
 
 /**
  * A predecessor that has just died counts as alive until it has been silent for an election timeout;
- * one that answers for longer than that is really there.
+ * one that answers for longer than that is really there. A new leader counts everybody as alive at first.
  */
-async function patienceOf(client: StatusClient): Promise<number> {
+async function patienceFrom(
+  client: StatusClient,
+  nowMs: number,
+  before: Patience,
+): Promise<Patience> {
   try {
-    const status: GroupStatus = await client.status({ timeoutMs: 1000 });
-    return status.config.electionTimeoutMs + 2 * status.config.heartbeatMs;
+    const { term, config }: GroupStatus = await client.status({ timeoutMs: 1000 });
+    if (term === before.term) return before;
+    return { term, untilMs: nowMs + config.electionTimeoutMs + 2 * config.heartbeatMs };
   } catch {
-    return 2000;
+    return before.untilMs > 0 ? before : { term: -1, untilMs: nowMs + unknownPatienceMs };
   }
 }
 

@@ -234,6 +234,26 @@ describe("a host that lost its memory", () => {
     await cluster.close();
   });
 
+  test("waits as long under a leader that has just begun, which counts the dead as alive", async () => {
+    const { cluster, foo, bar } = await trio();
+    const [leader] = cluster.leaders("counter");
+    const dead = three.find((id) => id !== leader)!;
+    cluster.kill(dead);
+    cluster.network.healAll();
+    cluster.network.disconnect(dead);
+    const hosts = three.filter((id) => id !== dead);
+    const join = hosts.map((id) => `${id}:1`);
+    const twin = await cluster.start(dead, { listen: `${dead}:2` });
+    const joining = twin.group("counter", counter, { start: { join } });
+    await cluster.pass(600);
+    const next = hosts.find((id) => id !== leader)!;
+    const handle = [foo, bar].find((each) => !each.id.startsWith(`${dead}#`))!;
+    await cluster.run(handle.transferLeadership(next));
+    const again = await cluster.run(joining);
+    assert.equal(await cluster.run(again.command("inc", 1)), 1);
+    await cluster.close();
+  });
+
   test("is refused while its predecessor lives", async () => {
     const { cluster, foo } = await trio();
     const twin = await cluster.start("baz", { listen: "baz:2" });
