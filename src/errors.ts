@@ -114,3 +114,16 @@ export function show(given: unknown): string {
 export function unknownName(fields: object, names: readonly string[]): string | undefined {
   return Object.keys(fields).find((name) => !names.includes(name));
 }
+
+/** What somebody threw, as one text. Never throws, whatever it was: every field may be anything. */
+export function messageOf(error: unknown): string {
+  try {
+    if (!(error instanceof Error)) return String(error);
+    const { message, name } = error as { readonly message: unknown; readonly name: unknown };
+    const text = message === "" || message === undefined ? name : message;
+    if (text !== "" && text !== undefined) return String(text);
+  } catch {
+    // What it has cannot even be looked at.
+  }
+  return "something was thrown that has no text";
+}

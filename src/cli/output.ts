@@ -1,6 +1,6 @@
 /** What the command line prints: results on stdout, one line per error on stderr. */
 import { inspect } from "node:util";
-import { RaftError, type RaftErrorCode } from "../errors.js";
+import { messageOf, RaftError, type RaftErrorCode } from "../errors.js";
 import type { Logger } from "../ports.js";
 import { UsageError } from "./usage.js";
 
@@ -55,7 +55,7 @@ export type ErrorLine = {
 export function errorLine(error: unknown): ErrorLine {
   if (error instanceof UsageError) return { code: "usage", message: error.message, applied: "no" };
   if (!(error instanceof RaftError)) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return { code: "internal", message: oneLine(message), applied: "no" };
   }
   const remedy = remedies[error.code];

@@ -1,5 +1,6 @@
 /** `--tls-*`: certificates and keys come from files, and any of the options means TLS. */
 import { readFileSync } from "node:fs";
+import { messageOf } from "../errors.js";
 import type { TlsOptions } from "../transport/tls-options.js";
 import { type OptionSpec, optionalText, UsageError, type VerbInput } from "./usage.js";
 
@@ -33,7 +34,7 @@ function pemOf(input: VerbInput, option: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new UsageError(`--${option} ${path} cannot be read: ${why}`);
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../errors.js";
 /** What a verb is, and how its options are read and explained. */
 import { parseArgs } from "node:util";
 
@@ -94,7 +95,7 @@ function parse(
   } catch (error) {
     if (error instanceof UsageError) throw error;
     // Node's own message goes on to explain "--", over several sentences: the first one says it.
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const first = message.split(/\.\s|\n/)[0]!;
     const hint = /'-[\d.]/.test(first)
       ? "; an argument that begins with - goes last, behind --"

@@ -7,7 +7,7 @@
  */
 import type { AdminVerbs } from "../codec/types.js";
 import type { GroupConfig, GroupConfigChange } from "../core/types.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import type { Clock, Codec, Logger, Random } from "../ports.js";
 import { encodeCommandBody, encodeQueryBody } from "../value/body.js";
 import { splitArgs } from "../value/define.js";
@@ -325,7 +325,7 @@ function encodeVerb(codec: Codec, verb: string, body: unknown): Uint8Array {
   try {
     return codec.encode(body);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new RaftError("encodeFailed", `the argument of ${verb} has no encoding: ${why}`, {
       cause,
     });

@@ -18,7 +18,7 @@ import { maxItemsPerFrame } from "../codec/requests.js";
 import { sendFrame } from "../codec/send-frame.js";
 import { decodeFrame } from "../codec/wire.js";
 import type { MemberId } from "../core/types.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import type { Clock, Connection, ConnectionHandlers } from "../ports.js";
 import { knownCode } from "./reply.js";
 
@@ -94,7 +94,7 @@ export class Link {
     } catch (error) {
       // A dial that throws instead of calling back must not throw into whoever asked for a link.
       this.#clock.soon(() =>
-        this.#closed(error instanceof Error ? error : new Error(String(error))),
+        this.#closed(error instanceof Error ? error : new Error(messageOf(error))),
       );
       return;
     }
@@ -201,7 +201,7 @@ export class Link {
     try {
       frame = decodeFrame(payload);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       return this.fail(
         new RaftError("protocolMismatch", `host ${this.address}: ${why}`, { cause }),
       );

@@ -1,8 +1,7 @@
 /** What a reply's bytes say. */
 import type { ClientReply } from "../codec/types.js";
-import { errorCodes, RaftError, type RaftErrorCode } from "../errors.js";
+import { errorCodes, messageOf, RaftError, type RaftErrorCode } from "../errors.js";
 import type { Codec } from "../ports.js";
-import { messageOf } from "../value/handlers.js";
 import { type Call, label } from "./call.js";
 import { hasEffect } from "./fate.js";
 

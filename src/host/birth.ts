@@ -1,6 +1,6 @@
 /** How a member begins on this host: created, joining, or restored from storage. */
 import { validateGroupConfig } from "../core/config.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import type { MemberOptions } from "../member/create.js";
 import type { GroupIdentity, RecoveredGroup } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
@@ -117,13 +117,9 @@ async function setAside({ storage }: HostContext, name: string, damage: string):
     return await storage.setAside(name);
   } catch (error) {
     const code = error instanceof RaftError ? error.code : "storageFailed";
-    const why = `${line}; it could not be set aside: ${errorText(error)}`;
+    const why = `${line}; it could not be set aside: ${messageOf(error)}`;
     throw new RaftError(code, why, { cause: error });
   }
-}
-
-function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function damageLine(name: string, damage: string): string {

@@ -1,4 +1,5 @@
 /** Leaders that are about to go hand their leadership over, if somebody can take it soon. */
+import { messageOf } from "../errors.js";
 import { readStatus } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
 import { askAdmin } from "./asking.js";
@@ -23,7 +24,7 @@ async function handOverOne(context: HostContext, group: HostedGroup): Promise<vo
   const withinMs = Math.min(mostMs, group.member.electionTimeoutMs);
   const asked = askAdmin(group, "transfer", { id: target }).catch((error: unknown) => {
     const { logger, id } = context;
-    const line = `host ${id} could not hand over group "${group.name}": ${String(error)}`;
+    const line = `host ${id} could not hand over group "${group.name}": ${messageOf(error)}`;
     logger.info({ host: id, group: group.name, to: target }, line);
   });
   let giveUp: () => void = () => undefined;

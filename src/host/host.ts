@@ -5,10 +5,9 @@
  */
 import { EntriesCache } from "../codec/entries.js";
 import { hostIdOf } from "../core/index.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import { guarded, RateLimit } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, TimerHandle } from "../ports.js";
-import { messageOf } from "../value/handlers.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { AcceptedConnections } from "./accepted-connections.js";
 import { askAdmin } from "./asking.js";

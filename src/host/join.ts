@@ -6,7 +6,7 @@ import { createGroupClient } from "../client/client.js";
 import type { Dial } from "../client/link.js";
 import type { CallOptions, GroupStatus } from "../client/types.js";
 import type { JoinReply, JoinRequest } from "../codec/types.js";
-import { RaftError, type RaftErrorCode } from "../errors.js";
+import { messageOf, RaftError, type RaftErrorCode } from "../errors.js";
 import type { ConnectionHandlers } from "../ports.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
@@ -229,7 +229,7 @@ function explain(
   const { signal, addresses } = options;
   if (signal.aborted && signal.reason instanceof RaftError) return signal.reason;
   if (!(error instanceof RaftError)) {
-    return new RaftError("internal", `join: ${String(error)}`, { cause: error });
+    return new RaftError("internal", `join: ${messageOf(error)}`, { cause: error });
   }
   const code = error.code === "timeout" && !welcomed ? "connectFailed" : error.code;
   const { applied } = error;

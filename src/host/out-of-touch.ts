@@ -6,6 +6,7 @@
  *   may have moved, like itself, or know who has. It asks the leader besides where it is looked for, and a learner whether it
  *   is a member still: a voter campaigns and is told; a learner never does, and nobody sends to it once it was taken out.
  */
+import { messageOf } from "../errors.js";
 import type { GroupStatus } from "../client/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
@@ -153,7 +154,7 @@ function hearLeader(
 function logOutOfTouch({ logger, id }: HostContext, group: HostedGroup, error: unknown): void {
   if (group.ended !== null) return;
   const line = `host ${id}: member ${group.member.id} of group "${group.name}" is out of touch`;
-  logger.info({ host: id, group: group.name, err: error }, `${line}: ${String(error)}`);
+  logger.info({ host: id, group: group.name, err: error }, `${line}: ${messageOf(error)}`);
 }
 
 /** A learner keeps its leader in silence; others give one up, and may go on to hear of each other. */

@@ -1,8 +1,8 @@
 /** Calls of the user's hooks: after the fact, never awaited, never fatal. */
+import { messageOf } from "../errors.js";
 import { decodeArg, decodeCommandBody, decodeQueryBody } from "../value/body.js";
 import type { Entry, Membership } from "../core/types.js";
 import type { Codec, Logger } from "../ports.js";
-import { messageOf } from "../value/handlers.js";
 import type { Outcome } from "../value/types.js";
 import type { GroupHooks } from "./types.js";
 

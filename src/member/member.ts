@@ -27,7 +27,7 @@ import type {
   Ticket,
   TimerName,
 } from "../core/types.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import {
   beatReplicaAgain,
   finishReplica,
@@ -37,7 +37,6 @@ import {
   type Replica,
   stepReplica,
 } from "../replica.js";
-import { messageOf } from "../value/handlers.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import { createMemberState, type MemberOptions } from "./create.js";
 import { clearDeadline, clearDeadlines, deadlineOf, putDeadline, takeDue } from "./deadlines.js";

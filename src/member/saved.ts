@@ -1,9 +1,9 @@
 /** What storage says of snapshots: taken by this member, or sent by the leader. */
+import { messageOf } from "../errors.js";
 import type { SnapshotMeta } from "../core/types.js";
 import type { RaftErrorCode } from "../errors.js";
 import { replyError } from "./replies.js";
 import { readSnapshot } from "../replica.js";
-import { messageOf } from "../value/handlers.js";
 import {
   abortTaking,
   beginLoading,

@@ -1,6 +1,6 @@
 /** One end of a simulated connection. */
 import { frameCodes } from "../codec/wire.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
 import type { SimNetwork } from "./network.js";
 import type { SimProcess } from "./process.js";
@@ -269,7 +269,7 @@ export class SimConnection implements Connection {
   /** As every transport does: a handler that throws ends its connection. A defect ends the run. */
   broken(handler: string, cause: unknown): void {
     const peer = this.#peer;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const code = cause instanceof RaftError ? cause.code : "internal";
     if (code === "internal") {
       this.#network.world.fail(

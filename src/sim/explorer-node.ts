@@ -5,6 +5,7 @@
  * Time is abstracted. A core's clock stands at 0 between actions; an action is *aged* if so much time
  * has passed before it that every promise ran out and every peer fell silent.
  */
+import { messageOf } from "../errors.js";
 import { allEntries, termAt } from "../core/log.js";
 import { checkCore, cloneCore, createCore, endTurn, step } from "../core/index.js";
 import type { Core, Out } from "../core/state.js";
@@ -215,9 +216,7 @@ function takeTurns(run: Run, events: readonly CoreEvent[]): void {
     tamper?.effects?.(core, out);
     perform(run, out);
   } catch (error) {
-    run.violations.push(
-      `${run.id} threw: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    run.violations.push(`${run.id} threw: ${messageOf(error)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** A network inside one process: for tests, simulation and groups that live in a single process. */
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import type { Clock, Connection, ConnectionHandlers, Listener, Transport } from "../ports.js";
 
 export type MemoryNetworkOptions = {
@@ -247,7 +247,7 @@ class MemoryConnection implements Connection {
     try {
       call(this.handlers);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.peer?.end(new RaftError("closed", "the other side broke the connection"));
       const code = error instanceof RaftError ? error.code : "internal";
       this.end(new RaftError(code, `${this.remote}: ${name} threw: ${why}`, { cause: error }));

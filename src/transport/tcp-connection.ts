@@ -10,7 +10,7 @@
 import type { Socket } from "node:net";
 import type { Checksum } from "../codec/crc32.js";
 import { FrameReader, heldBytes, makeFarewell, makePreamble } from "../codec/frame.js";
-import { RaftError } from "../errors.js";
+import { messageOf, RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers, Logger } from "../ports.js";
 import type { HeapLimit } from "./heap-limit.js";
 import { receiveChunks } from "./incoming.js";
@@ -347,7 +347,7 @@ export class TcpConnection implements Connection {
     if (error instanceof RaftError) {
       return new RaftError(error.code, `${this.remote}: ${error.message}`, { cause: error });
     }
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return new RaftError("internal", `${this.remote}: ${name} threw: ${why}`, { cause: error });
   }
 

@@ -1,6 +1,6 @@
 /** Mutual TLS: who dials and who listens show each other a certificate. */
 import type { SecureContextOptions, TlsOptions as NodeTls } from "node:tls";
-import { RaftError, show, unknownName } from "../errors.js";
+import { messageOf, RaftError, show, unknownName } from "../errors.js";
 import { nodeTls } from "./node-tls.js";
 import type { TcpLimits } from "./tcp-limits.js";
 
@@ -32,7 +32,7 @@ export function verifyTls(tls: TlsOptions): void {
     nodeTls().createSecureContext(contextOf(tls));
     if (tls.ca !== undefined) pems(tls.ca).forEach(checkAuthorities);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new RaftError("invalidArgument", `tls: key, cert or ca does not load: ${why}`, {
       cause: error,
     });
@@ -47,8 +47,9 @@ const checks: Readonly<Record<keyof TlsOptions, Check>> = Object.freeze({
   key: onePem,
   cert: onePem,
   ca: [
-    (given) => isPem(given) || (Array.isArray(given) && given.every(isPem)),
-    "must be a text in PEM, or its bytes, or an array of such",
+    // With an empty one nobody would be trusted, with an empty text everybody (`checkAuthorities`).
+    (given) => isPem(given) || (Array.isArray(given) && given.length > 0 && given.every(isPem)),
+    "must be a text in PEM, or its bytes, or an array of such, not empty",
   ],
   requestCert: [(given) => typeof given === "boolean", "must be true or false"],
   serverName: [(given) => typeof given === "string", 'must be a name such as "foo.example"'],

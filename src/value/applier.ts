@@ -6,7 +6,7 @@
  * entry's, and everything that can go wrong with one command is an outcome and not an exception.
  */
 import type { Entry, GroupConfig, LogIndex, Membership, Term } from "../core/types.js";
-import { assert, broken, RaftError } from "../errors.js";
+import { assert, broken, messageOf, RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import {
   createNameTable,
@@ -20,7 +20,6 @@ import { createFreezer, freezeDeep, type Freezer } from "./freeze.js";
 import {
   type Answer,
   disarm,
-  messageOf,
   ownHandler,
   refuseQuery,
   runMutable,

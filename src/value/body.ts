@@ -7,11 +7,10 @@
  * ```
  * A query's body is the same without an id. The argument, if any, reaches to the end.
  */
-import { RaftError, show } from "../errors.js";
+import { messageOf, RaftError, show } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { handlerOf } from "./define.js";
 import { checkBytes, encodeWith } from "./encoded.js";
-import { messageOf } from "./handlers.js";
 import type { AnyDefinedValue } from "./types.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 

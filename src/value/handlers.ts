@@ -1,4 +1,5 @@
 /** Running a user's handlers: whatever they do comes out as data, and nothing escapes. */
+import { messageOf } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { encodeWith } from "./encoded.js";
 import { failed, succeeded } from "./outcomes.js";
@@ -167,17 +168,4 @@ function disarmWithin(result: unknown): void {
 
 function ignore(): void {
   // The promise was refused already.
-}
-
-/** What somebody threw, as one text. Never throws, whatever it was: every field may be anything. */
-export function messageOf(error: unknown): string {
-  try {
-    if (!(error instanceof Error)) return String(error);
-    const { message, name } = error as { readonly message: unknown; readonly name: unknown };
-    const text = message === "" || message === undefined ? name : message;
-    if (text !== "" && text !== undefined) return String(text);
-  } catch {
-    // What it has cannot even be looked at.
-  }
-  return "the handler threw something that has no text";
 }

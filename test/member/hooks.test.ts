@@ -110,7 +110,7 @@ describe("hooks", () => {
     lab.lead();
     assert.equal(lab.ended, null);
     await Promise.resolve();
-    const failed = "failed: the handler threw something that has no text";
+    const failed = "failed: something was thrown that has no text";
     const told = lab.log.filter((line) => line.includes("hook"));
     assert.deepEqual(told, [`hook onElected ${failed}`, `hook onRestored ${failed}`]);
   });

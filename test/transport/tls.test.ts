@@ -186,7 +186,11 @@ describe("mutual TLS", () => {
       [{ caa: "x" }, /^tls\.caa is no option; there are key, cert, ca, requestCert, serverName$/],
       [{ key: 5 }, /^tls\.key must be a text in PEM, or its bytes, got 5$/],
       [{ cert: [foo.cert] }, /^tls\.cert must be a text in PEM, or its bytes, got an array$/],
-      [{ ca: [authority.cert, 5] }, /^tls\.ca must be .* or an array of such, got an array$/],
+      [{ ca: [] }, /^tls\.ca must be .* or an array of such, not empty, got an array$/],
+      [
+        { ca: [authority.cert, 5] },
+        /^tls\.ca must be .* or an array of such, not empty, got an array$/,
+      ],
       [{ requestCert: "no" }, /^tls\.requestCert must be true or false, got "no"$/],
       [{ serverName: 5 }, /^tls\.serverName must be a name such as "foo\.example", got 5$/],
     ];

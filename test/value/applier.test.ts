@@ -45,17 +45,14 @@ test("whatever is thrown has a text", () => {
     ["a text", "a text"],
     [undefined, "undefined"],
     [new TypeError(""), "TypeError"],
-    [Object.create(null), "the handler threw something that has no text"],
+    [Object.create(null), "something was thrown that has no text"],
     [Symbol("s"), "Symbol(s)"],
     [{ toString: () => 1 / 0 }, "Infinity"],
-    [
-      Object.assign(new Error(""), { name: undefined }),
-      "the handler threw something that has no text",
-    ],
+    [Object.assign(new Error(""), { name: undefined }), "something was thrown that has no text"],
     [Object.assign(new Error(""), { name: 7 }), "7"],
     [
       Object.assign(new Error("x"), { message: undefined, name: "" }),
-      "the handler threw something that has no text",
+      "something was thrown that has no text",
     ],
     [Object.assign(new Error("x"), { message: { at: 1 } }), "[object Object]"],
     [Object.assign(new Error("x"), { message: Symbol("s") }), "Symbol(s)"],
@@ -88,7 +85,7 @@ test("whatever a query throws has a text, and costs the member nothing", () => {
     encodeQueryBody(definition, codec, "odd", false, undefined),
   );
   assert.equal(status, "queryFailed");
-  assert.equal(new TextDecoder().decode(body), "the handler threw something that has no text");
+  assert.equal(new TextDecoder().decode(body), "something was thrown that has no text");
 });
 
 test("a mutable value keeps what its handler changed before it threw, and says maybe", () => {

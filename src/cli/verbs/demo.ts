@@ -1,4 +1,5 @@
 /** `demo`: three processes, a queue, two kills, nothing lost. */
+import { messageOf } from "../../errors.js";
 import { createStage, type Stage, strike, tell } from "../demo/stage.js";
 import { tellStory } from "../demo/story.js";
 import { listenForShutdown } from "../shutdown.js";
@@ -24,7 +25,7 @@ export const demoVerb: Verb = {
       const interrupted = shutdown.requested.then(() => giveUp());
       await Promise.race([story, stage.lost, alarm.rang, interrupted]);
     } catch (error) {
-      stage.wrong.push(error instanceof Error ? error.message : String(error));
+      stage.wrong.push(messageOf(error));
     } finally {
       alarm.cancel();
       await strike(stage);

@@ -1,5 +1,5 @@
 /** Turns the system's errors into the library's own, with what was being done and what to do now. */
-import { AssertionError, RaftError, type RaftErrorCode } from "../../errors.js";
+import { AssertionError, messageOf, RaftError, type RaftErrorCode } from "../../errors.js";
 
 export function systemCode(error: unknown): string {
   const code = (error as { readonly code?: unknown } | null)?.code;
@@ -34,7 +34,7 @@ export function storageError(error: unknown, doing: string): RaftError {
   if (error instanceof AssertionError) {
     return new RaftError("internal", error.message, { cause: error });
   }
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const full = isDiskFull(error);
   const code: RaftErrorCode = full ? "diskFull" : "storageFailed";
   const remedy = full ? "free some space and start again" : remedies[systemCode(error)];

@@ -1,5 +1,5 @@
 /** Reads a data directory as it is: marks, segments, snapshots. Writes nothing. */
-import { RaftError } from "../../errors.js";
+import { messageOf, RaftError } from "../../errors.js";
 import { attempt, isMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { type FoundMark, decodeMarks, markBytes, noMarkFound } from "./mark.js";
@@ -110,7 +110,7 @@ async function verifySnapshots(
       }
     } catch (error) {
       if (!isDamage(error)) throw storageError(error, `reading ${dir}/${file}`);
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       const message = error instanceof RaftError ? reason : `${file}: ${reason}`;
       scan.findings.push({ type: "damage", file, offset: 0, message });
       state.damage ??= message;

@@ -7,6 +7,7 @@
  * - otherwise they are the one block that was under way when the process or the power went, which
  *   nobody was promised: a torn tail, to be cut (hazard 78).
  */
+import { messageOf } from "../../errors.js";
 import type { BlockHeader } from "./block.js";
 import { type Mark } from "./mark.js";
 import { segmentName } from "./names.js";
@@ -116,7 +117,7 @@ function applyBlock(
         applySection(scan.replay, section, body, segment, where);
         continue;
       } catch (error) {
-        message = `${where}: ${error instanceof Error ? error.message : String(error)}`;
+        message = `${where}: ${messageOf(error)}`;
         report(scan, "damage", { segment, offset, message });
       }
     }
