@@ -13,9 +13,6 @@ export type Measured = {
   /** Medians of the ratios to the baseline, round by round; 1 for the baseline itself. */
   readonly throughputRatio: number;
   readonly p99Ratio: number;
-  /** The same to the second baseline, if there is one. */
-  readonly secondThroughputRatio: number | null;
-  readonly secondP99Ratio: number | null;
 };
 
 export type CompareOptions = {
@@ -23,8 +20,6 @@ export type CompareOptions = {
   readonly rounds: number;
   readonly warmupMs: number;
   readonly measureMs: number;
-  /** The name of a system to which ratios are taken as well. */
-  readonly second?: string;
 };
 
 export function median(values: readonly number[]): number {
@@ -33,10 +28,31 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** On two busy cores the optimizing compiler needs seconds; until then everybody gets faster from round to round. */
-export const warmUp = { outstanding: 64, warmupMs: 0, measureMs: 2000 };
+/**
+ * Loads it until it gets no faster: three pieces in a row that are not a thirtieth faster than the best before. On two
+ * busy cores an optimizing compiler needs seconds for a big program and one for a small one; what is compared is
+ * what they do for the hours after that. Resolves with the milliseconds that it took.
+ */
+export async function warmUp(
+  system: Pick<System, "run">,
+  outstanding: number,
+  pieceMs: number,
+): Promise<number> {
+  let best = 0;
+  let noFaster = 0;
+  let pieces = 0;
+  for (; pieces < mostPieces && noFaster < 3; pieces++) {
+    const { opsPerSecond } = await system.run({ outstanding, warmupMs: 0, measureMs: pieceMs });
+    noFaster = opsPerSecond > best * (1 + 1 / 30) ? 0 : noFaster + 1;
+    best = Math.max(best, opsPerSecond);
+  }
+  return pieces * pieceMs;
+}
+
+const mostPieces = 16;
+export const firstWarmUp = { outstanding: 64, pieceMs: 500 };
 /** Another count takes other ways through the code, and what was compiled for the last one is compiled anew. */
-const warmUpForCount = { warmupMs: 0, measureMs: 400 };
+const countPieceMs = 200;
 
 /** The first system is the baseline. All are running; each round runs them one after the other. */
 export async function compare(
@@ -44,14 +60,16 @@ export async function compare(
   options: CompareOptions,
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
-  for (const system of systems) await system.run(warmUp);
-  const second = systems.findIndex(({ name }) => name === options.second);
-  console.log(rowHeader.slice(0, second < 0 ? -16 : undefined));
+  for (const system of systems) {
+    const tookMs = await warmUp(system, firstWarmUp.outstanding, firstWarmUp.pieceMs);
+    console.log(`${system.name}: no faster after ${(tookMs / 1000).toFixed(1)} s of load`);
+  }
+  console.log(rowHeader);
   for (const outstanding of options.outstandings) {
-    for (const system of systems) await system.run({ outstanding, ...warmUpForCount });
+    for (const system of systems) await warmUp(system, outstanding, countPieceMs);
     const results: LoadResult[][] = systems.map(() => []);
     for (let round = 0; round < options.rounds; round++) {
-      for (const [at, system] of systems.entries()) {
+      for (const [at, system] of inTurn([...systems.entries()], round)) {
         const { warmupMs, measureMs } = options;
         results[at]!.push(await system.run({ outstanding, warmupMs, measureMs }));
       }
@@ -59,7 +77,6 @@ export async function compare(
     for (const [at, system] of systems.entries()) {
       const mine = results[at]!;
       const toFirst = ratios(mine, results[0]!);
-      const toSecond = second < 0 ? null : ratios(mine, results[second]!);
       measured.push({
         system: system.name,
         outstanding,
@@ -69,13 +86,16 @@ export async function compare(
         p99Us: median(mine.map((one) => one.p99Us)),
         throughputRatio: toFirst.throughput,
         p99Ratio: toFirst.p99,
-        secondThroughputRatio: toSecond?.throughput ?? null,
-        secondP99Ratio: toSecond?.p99 ?? null,
       });
     }
     for (const one of measured.slice(-systems.length)) console.log(row(one));
   }
   return measured;
+}
+
+/** Whoever comes after somebody else's load finds the disk and the processors as that one left them. */
+export function inTurn<T>(items: readonly T[], round: number): readonly T[] {
+  return round % 2 === 0 ? items : [...items].reverse();
 }
 
 /** Medians of the ratios of two systems, round by round. */
@@ -97,12 +117,7 @@ export function row(one: Measured): string {
     micros(one.p99Us).padStart(9),
     one.throughputRatio.toFixed(2).padStart(7),
     one.p99Ratio.toFixed(2).padStart(7),
-    ...[one.secondThroughputRatio, one.secondP99Ratio].map((ratio) =>
-      (ratio?.toFixed(2) ?? "").padStart(7),
-    ),
-  ]
-    .join(" ")
-    .trimEnd();
+  ].join(" ");
 }
 
 export const rowHeader = [
@@ -113,8 +128,6 @@ export const rowHeader = [
   "p50".padStart(9),
   "p99".padStart(9),
   "ratio".padStart(7),
-  "p99 r.".padStart(7),
-  "2nd r.".padStart(7),
   "p99 r.".padStart(7),
 ].join(" ");
 

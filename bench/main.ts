@@ -78,7 +78,7 @@ async function main(): Promise<number> {
   const options: Options = {
     outstandings: values.outstanding.split(",").map(Number),
     rounds: Number(values.rounds),
-    warmupMs: 300,
+    warmupMs: 200,
     measureMs: Number(values.seconds) * 1000,
     commands: Number(values.commands),
   };

@@ -26,25 +26,22 @@ export async function discard(dir: string | null): Promise<void> {
 
 export const oursName = "rafted-value";
 export const ceilingName = "ceiling";
-export const messageCeilingName = "ceiling (messages)";
 
 export type CeilingOptions = {
   readonly durable: boolean;
   readonly bodyBytes: number;
-  /** True: a message for each command on every hop; false: a turn's commands in one batch. */
-  readonly messages: boolean;
 };
 
 export async function startCeiling(options: CeilingOptions): Promise<System> {
-  const { durable, bodyBytes, messages } = options;
+  const { durable, bodyBytes } = options;
   const dir = await scratch(durable);
-  const args = [...(dir === null ? [] : ["--data", dir]), ...(messages ? ["--messages"] : [])];
+  const args = dir === null ? [] : ["--data", dir];
   const followers = await Promise.all([1, 2].map(() => startWorker("./ceiling/server.js", args)));
   const addresses = followers.map((follower) => follower.address).join(",");
   const leader = await startWorker("./ceiling/server.js", [...args, "--followers", addresses]);
   const client = new LoadClient<{ address: string; bodyBytes: number }>("./ceiling/client.js");
   return {
-    name: messages ? messageCeilingName : ceilingName,
+    name: ceilingName,
     run: (load) => client.run({ address: leader.address, bodyBytes }, load),
     async stop() {
       await client.stop();

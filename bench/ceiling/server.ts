@@ -3,15 +3,14 @@
  * commands to two followers as one batch, waits for one of them (and for its own disk), and answers.
  * No terms, no log, no elections, no checksums, no sessions, no value: anyone may make it faster.
  *
- * Started with `--followers ADDR,ADDR` it leads; without, it follows. `--messages`: without batches
- * (messages.ts). `--data DIR`: with a disk. Tells its port.
+ * Started with `--followers ADDR,ADDR` it leads; without, it follows. `--data DIR`: with a disk.
+ * Tells its port.
  */
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { follow } from "./follow.js";
 import { GroupCommit, noDisk } from "./group-commit.js";
 import { lead } from "./lead.js";
-import { followMessages, leadMessages } from "./messages.js";
 import { Turn } from "./turn.js";
 
 const args = process.argv.slice(2);
@@ -24,10 +23,7 @@ const dir = option("data");
 const disk = dir === null ? noDisk : new GroupCommit(join(dir, `ceiling-${process.pid}.log`));
 const followers = option("followers")?.split(",") ?? null;
 const turn = new Turn();
-const [asFollower, asLeader] = args.includes("--messages")
-  ? [followMessages, leadMessages]
-  : [follow, lead];
-const accept = followers === null ? asFollower(disk, turn) : asLeader(followers, disk, turn);
+const accept = followers === null ? follow(disk, turn) : lead(followers, disk, turn);
 turn.atEnd(() => disk.flush());
 const server = createServer({ noDelay: true }, accept);
 server.listen(0, "127.0.0.1", () => {

@@ -1,6 +1,6 @@
 /** Costs that must not grow: with the value, with sessions, with members, with commands; idle costs. */
 import { connect } from "../package.js";
-import { median, warmUp } from "../compare.js";
+import { firstWarmUp, inTurn, median, warmUp } from "../compare.js";
 import type { LoadOptions } from "../load.js";
 import { leaveSessions } from "../ours/sessions.js";
 import { bigMap } from "../ours/values.js";
@@ -24,9 +24,7 @@ export type ScaleResult = {
   readonly importCost: ReturnType<typeof importCost>;
 };
 
-const load: LoadOptions = { outstanding: 64, warmupMs: 300, measureMs: 1000 };
-/** Six processes of five members' group are compiled on the same two cores. */
-const warmUpMembersMs = 6000;
+const load: LoadOptions = { outstanding: 64, warmupMs: 200, measureMs: 1000 };
 /** What is compared differs by less than what three rounds differ by. */
 const leastRounds = 5;
 const mapEntries = 1_000_000;
@@ -51,16 +49,16 @@ async function compareTwo(
   what: string,
   systems: { readonly dearer: Ours; readonly cheaper: Ours },
   rounds: number,
-  warmForMs = warmUp.measureMs,
 ): Promise<Ratio> {
-  const { dearer, cheaper } = systems;
-  for (const system of [dearer, cheaper]) {
-    await system.run({ ...warmUp, measureMs: warmForMs });
-  }
+  const both = [systems.dearer, systems.cheaper];
+  for (const system of both) await warmUp(system, firstWarmUp.outstanding, firstWarmUp.pieceMs);
   const ratios: number[] = [];
   for (let round = 0; round < Math.max(rounds, leastRounds); round++) {
-    const dear = (await dearer.run(load)).opsPerSecond;
-    ratios.push(dear / (await cheaper.run(load)).opsPerSecond);
+    const opsPerSecond = new Map<Ours, number>();
+    for (const system of inTurn(both, round)) {
+      opsPerSecond.set(system, (await system.run(load)).opsPerSecond);
+    }
+    ratios.push(opsPerSecond.get(systems.dearer)! / opsPerSecond.get(systems.cheaper)!);
   }
   const ratio = median(ratios);
   const each = ratios.map((one) => one.toFixed(2)).join(", ");
@@ -105,7 +103,7 @@ async function moreMembers(rounds: number): Promise<Ratio> {
   const dearer = await startOurs({ members: 5 });
   try {
     const what = "commands/s of 5 members : of 3";
-    return await compareTwo("members", what, { dearer, cheaper }, rounds, warmUpMembersMs);
+    return await compareTwo("members", what, { dearer, cheaper }, rounds);
   } finally {
     await cheaper.stop();
     await dearer.stop();

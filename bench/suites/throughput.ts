@@ -4,7 +4,7 @@ import { LoadClient } from "../load-process.js";
 import type { LoadOptions, LoadResult } from "../load.js";
 import { startAntietcd } from "../peers/antietcd.js";
 import { startEtcd } from "../peers/etcd.js";
-import { messageCeilingName, startCeiling, startOurs, type Ours, type System } from "../systems.js";
+import { startCeiling, startOurs, type Ours, type System } from "../systems.js";
 
 export type SuiteResult = { readonly suite: string; readonly measured: readonly Measured[] };
 export type CommandsResult = SuiteResult & { readonly inProcess: readonly LoadResult[] };
@@ -23,7 +23,7 @@ async function withSystems(
 ): Promise<Measured[]> {
   const present = systems.filter((system) => system !== null);
   try {
-    return await compare(present, { ...options, second: messageCeilingName });
+    return await compare(present, options);
   } finally {
     for (const system of present) await system.stop();
   }
@@ -31,10 +31,8 @@ async function withSystems(
 
 /** Increments of a counter, in memory, by one client process. */
 export async function commandsSuite(options: CompareOptions): Promise<CommandsResult> {
-  const ceiling = { durable: false, bodyBytes: 16 };
   const systems = [
-    await startCeiling({ ...ceiling, messages: false }),
-    await startCeiling({ ...ceiling, messages: true }),
+    await startCeiling({ durable: false, bodyBytes: 16 }),
     await startOurs(),
     await startAntietcd(),
   ];
@@ -60,10 +58,8 @@ async function inProcess({ rounds, warmupMs, measureMs }: CompareOptions): Promi
 
 /** The same with every member's log on disk, group commit and fdatasync on all sides. */
 export async function durableSuite(options: CompareOptions): Promise<SuiteResult> {
-  const ceiling = { durable: true, bodyBytes: 16 };
   const systems = [
-    await startCeiling({ ...ceiling, messages: false }),
-    await startCeiling({ ...ceiling, messages: true }),
+    await startCeiling({ durable: true, bodyBytes: 16 }),
     await startOurs({ durable: true }),
     await startEtcd(),
   ];
@@ -111,7 +107,7 @@ export async function payloadSuite(options: CompareOptions): Promise<PayloadResu
   for (const bodyBytes of bodySizes) {
     console.log(`${bodyBytes / 1024} KiB`);
     const systems = [
-      await startCeiling({ durable: false, bodyBytes, messages: false }),
+      await startCeiling({ durable: false, bodyBytes }),
       await startOurs({ value: "payload", kind: "payload", bodyBytes }),
     ];
     const measured = await withSystems(systems, options);

@@ -1,6 +1,6 @@
-import { messageOf } from "../errors.js";
 /** What a verb is, and how its options are read and explained. */
 import { parseArgs } from "node:util";
+import { messageOf } from "../errors.js";
 
 /** The caller asked for something that the command line does not have: exit code 2. */
 export class UsageError extends Error {
