@@ -49,10 +49,10 @@ export async function warmUp(
   return pieces * pieceMs;
 }
 
-const mostPieces = 16;
+const mostPieces = 12;
 export const firstWarmUp = { outstanding: 64, pieceMs: 500 };
 /** Another count takes other ways through the code, and what was compiled for the last one is compiled anew. */
-const countPieceMs = 200;
+const countPieceMs = 120;
 
 /** The first system is the baseline. All are running; each round runs them one after the other. */
 export async function compare(
