@@ -33,9 +33,7 @@ export function writeSessions(writer: ByteWriter, sessions: Sessions): void {
     places.set(id, places.size);
     writer.bytes(encodeUtf8(id));
   }
-  let count = 0;
-  for (let reply = sessions.oldestReply; reply !== null; reply = reply.newer) count += 1;
-  writer.integer(count);
+  writer.integer(sessions.replyCount);
   for (let reply = sessions.oldestReply; reply !== null; reply = reply.newer) {
     writer.integer(reply.session?.id ?? 0);
     writer.integer(reply.session === null ? places.get(reply.id!)! : reply.sequence);

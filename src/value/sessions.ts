@@ -84,6 +84,8 @@ export type Sessions = {
   idsToLeave: Iterator<string, undefined> | null;
   oldestReply: KeptReply | null;
   newestReply: KeptReply | null;
+  /** From the oldest to the newest one. */
+  replyCount: number;
   /** Of all replies, and a little for every dropped one. */
   totalBytes: number;
 };
@@ -114,6 +116,7 @@ export function createSessions(limits: SessionLimits): Sessions {
     idsToLeave: null,
     oldestReply: null,
     newestReply: null,
+    replyCount: 0,
     totalBytes: 0,
   };
 }
@@ -286,6 +289,7 @@ export function appendReply(
   if (older === null) sessions.oldestReply = reply;
   else older.newer = reply;
   sessions.newestReply = reply;
+  sessions.replyCount += 1;
   const cost = costOf(outcome);
   sessions.totalBytes += cost;
   if (session !== null) {
@@ -325,6 +329,7 @@ function removeReply(sessions: Sessions, reply: KeptReply): void {
   else newer.older = older;
   reply.older = null;
   reply.newer = null;
+  sessions.replyCount -= 1;
   const cost = costOf(reply.outcome);
   sessions.totalBytes -= cost;
   if (session === null) return;

@@ -117,19 +117,22 @@ test("no sequence of a session is applied twice, and the limits hold after every
           assert.ok(session.keptBytes <= limits.maxReplyBytesPerSession);
         }
       }
-      assert.deepEqual(applier.sessions.totalBytes, recount(applier.sessions));
+      const { replyCount, totalBytes } = applier.sessions;
+      assert.deepEqual([replyCount, totalBytes], recount(applier.sessions));
     }),
     { numRuns: 300 },
   );
 });
 
-/** What the table should hold by its own list, not by its running sum. */
-function recount(sessions: ReturnType<typeof newApplier>["sessions"]): number {
+/** Replies and bytes that the table should hold by its own list, not by its running sums. */
+function recount(sessions: ReturnType<typeof newApplier>["sessions"]): readonly [number, number] {
+  let replies = 0;
   let bytes = 0;
   for (let reply = sessions.oldestReply; reply !== null; reply = reply.newer) {
     const { status, body } = reply.outcome;
     bytes += (status === "ok" ? body.length : 512) + 64;
+    replies += 1;
   }
   for (const session of sessions.byId.values()) bytes += (session.dropped?.size ?? 0) * 16;
-  return bytes;
+  return [replies, bytes];
 }
