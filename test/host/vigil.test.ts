@@ -68,6 +68,21 @@ function distant(clock: Clock, transport: Transport, delayMs: number): Transport
   };
 }
 
+/** Three hosts, a message between two of which takes that long; `looks` of all of them. */
+async function farApart(delayMs: number) {
+  const cluster = new Cluster();
+  const watched: Watched[] = [];
+  const ids = ["a", "b", "c"];
+  for (const id of ids) {
+    const own = watchedIn(cluster);
+    watched.push(own);
+    const transport = distant(cluster.clock, cluster.network.transport(id), delayMs);
+    await cluster.start(id, { clock: own.clock, transport });
+  }
+  const looks = (): number => watched.reduce((sum, own) => sum + own.looks, 0);
+  return { cluster, ids, looks };
+}
+
 describe("a leader", () => {
   test("is awake until a follower has answered", () => {
     const watched = new Watched();
@@ -182,21 +197,12 @@ describe("a leader", () => {
   });
 
   test("sleeps where followers are far away, however many of their answers are under way", async () => {
-    const cluster = new Cluster();
-    const watched: Watched[] = [];
-    const ids = ["a", "b", "c"];
-    for (const id of ids) {
-      const own = watchedIn(cluster);
-      watched.push(own);
-      const transport = distant(cluster.clock, cluster.network.transport(id), 5.05);
-      await cluster.start(id, { clock: own.clock, transport });
-    }
+    const { cluster, ids, looks } = await farApart(5.05);
     const handles = await cluster.group("counter", counter, ids);
     await cluster.pass(1000);
     const [leader] = cluster.leaders("counter");
     const handle = handles[ids.indexOf(leader!)]!;
     const commands: Promise<unknown>[] = [];
-    const looks = (): number => watched.reduce((sum, own) => sum + own.looks, 0);
     const before = looks();
     for (let sent = 0; sent < 500; sent++) {
       commands.push(handle.command("inc", 1));
@@ -210,15 +216,7 @@ describe("a leader", () => {
   });
 
   test("sleeps where followers are far away, however many groups they answer for", async () => {
-    const cluster = new Cluster();
-    const watched: Watched[] = [];
-    const ids = ["a", "b", "c"];
-    for (const id of ids) {
-      const own = watchedIn(cluster);
-      watched.push(own);
-      const transport = distant(cluster.clock, cluster.network.transport(id), 1.05);
-      await cluster.start(id, { clock: own.clock, transport });
-    }
+    const { cluster, ids, looks } = await farApart(1.05);
     const open = async (name: string): Promise<GroupHandle<Counter>> =>
       (await cluster.group(name, counter, ids))[0]!;
     const busy = await open("busy");
@@ -230,7 +228,6 @@ describe("a leader", () => {
       await microtasks();
       cluster.clock.advance(byMs);
     };
-    const looks = (): number => watched.reduce((sum, own) => sum + own.looks, 0);
     let before = 0;
     for (let sent = 0; sent < 1000; sent++) {
       // Until all of them know how long it takes.

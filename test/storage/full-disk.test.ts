@@ -122,12 +122,18 @@ for (const canSay of [true, false]) {
   });
 }
 
-test("a leader's snapshot that entries have made needless keeps no room from another group's", async () => {
-  const disk = new FakeDisk();
+/** "queue" and another one. */
+async function withTwoGroups(disk: FakeDisk): ReturnType<typeof withQueue> {
   const opened = await withQueue(disk);
   opened.storage.createGroup(identityOf("other"));
   opened.store("other", []);
   await opened.until((answer) => answer.type === "stored" && answer.group === "other");
+  return opened;
+}
+
+test("a leader's snapshot that entries have made needless keeps no room from another group's", async () => {
+  const disk = new FakeDisk();
+  const opened = await withTwoGroups(disk);
   const data = noise(900_000);
   const meta = metaOf(5, 1, data);
   await opened.chunk(meta, 0, data.subarray(0, 100_000));
@@ -151,10 +157,7 @@ test("a leader's snapshot that entries have made needless keeps no room from ano
 
 test("leaders' snapshots that come at once do not take the log's room together", async () => {
   const disk = new FakeDisk();
-  const opened = await withQueue(disk);
-  opened.storage.createGroup(identityOf("other"));
-  opened.store("other", []);
-  await opened.until((answer) => answer.type === "stored" && answer.group === "other");
+  const opened = await withTwoGroups(disk);
   await settle(disk);
   const data = noise(300_000);
   const meta = metaOf(100, 3, data);

@@ -52,8 +52,8 @@ test("who has taken all that was sent may be sent nothing for as long as it like
   assert.equal(quiet.closes, 0);
 });
 
-test("a write that throws ends its connection, and what others were sent in that turn leaves", async (t) => {
-  const transport = createTcpTransport();
+/** Two connections of one transport, the first of which is to stay; `accepted` is its other end. */
+async function dialTwice(t: TestContext, transport: Transport) {
   const server = await PeerServer.listen(createTcpTransport(), "127.0.0.1:0");
   t.after(() => server.close());
   const sound = Peer.dial(transport, server.address);
@@ -61,6 +61,12 @@ test("a write that throws ends its connection, and what others were sent in that
   const accepted = await server.accepted();
   const broken = Peer.dial(transport, server.address);
   await Promise.all([sound.opened(), broken.opened(), server.accepted(2)]);
+  return { sound, broken, accepted };
+}
+
+test("a write that throws ends its connection, and what others were sent in that turn leaves", async (t) => {
+  const transport = createTcpTransport();
+  const { sound, broken, accepted } = await dialTwice(t, transport);
   const write = t.mock.method(Socket.prototype, "write");
   write.mock.mockImplementationOnce(() => {
     throw new RangeError("no memory");
@@ -76,13 +82,7 @@ test("a write that throws ends its connection, and what others were sent in that
 test("who breaks in the turn in which it was sent something leaves nothing of it behind", async (t) => {
   const transport = createTcpTransport();
   const { sums } = transport as Transport & TcpShared;
-  const server = await PeerServer.listen(createTcpTransport(), "127.0.0.1:0");
-  t.after(() => server.close());
-  const sound = Peer.dial(transport, server.address);
-  t.after(() => sound.connection!.destroy("the test is over"));
-  const accepted = await server.accepted();
-  const broken = Peer.dial(transport, server.address);
-  await Promise.all([sound.opened(), broken.opened(), server.accepted(2)]);
+  const { sound, broken, accepted } = await dialTwice(t, transport);
   const large = patterned(100_000);
   for (const { connection } of [broken, sound]) connection!.send(large);
   broken.connection!.destroy("it broke");
