@@ -35,8 +35,8 @@ export function median(values: readonly number[]): number {
  */
 export async function warmUp(
   system: Pick<System, "run">,
-  outstanding: number,
-  pieceMs: number,
+  outstanding = 64,
+  pieceMs = 500,
 ): Promise<number> {
   let best = 0;
   let noFaster = 0;
@@ -50,7 +50,6 @@ export async function warmUp(
 }
 
 const mostPieces = 12;
-export const firstWarmUp = { outstanding: 64, pieceMs: 500 };
 /** Another count takes other ways through the code, and what was compiled for the last one is compiled anew. */
 const countPieceMs = 120;
 
@@ -61,7 +60,7 @@ export async function compare(
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
   for (const system of systems) {
-    const tookMs = await warmUp(system, firstWarmUp.outstanding, firstWarmUp.pieceMs);
+    const tookMs = await warmUp(system);
     console.log(`${system.name}: no faster after ${(tookMs / 1000).toFixed(1)} s of load`);
   }
   console.log(rowHeader);

@@ -1,6 +1,6 @@
 /** Costs that must not grow: with the value, with sessions, with members, with commands; idle costs. */
 import { connect } from "../package.js";
-import { firstWarmUp, inTurn, median, warmUp } from "../compare.js";
+import { inTurn, median, warmUp } from "../compare.js";
 import type { LoadOptions } from "../load.js";
 import { leaveSessions } from "../ours/sessions.js";
 import { bigMap } from "../ours/values.js";
@@ -51,7 +51,7 @@ async function compareTwo(
   rounds: number,
 ): Promise<Ratio> {
   const both = [systems.dearer, systems.cheaper];
-  for (const system of both) await warmUp(system, firstWarmUp.outstanding, firstWarmUp.pieceMs);
+  for (const system of both) await warmUp(system);
   const ratios: number[] = [];
   for (let round = 0; round < Math.max(rounds, leastRounds); round++) {
     const opsPerSecond = new Map<Ours, number>();

@@ -1,7 +1,7 @@
 /** Leaders that are about to go hand their leadership over, if somebody can take it soon. */
-import { messageOf } from "../errors.js";
 import { readStatus } from "../core/index.js";
 import type { MemberId } from "../core/types.js";
+import { messageOf } from "../errors.js";
 import { askAdmin } from "./asking.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";

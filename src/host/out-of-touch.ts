@@ -6,8 +6,8 @@
  *   may have moved, like itself, or know who has. It asks the leader besides where it is looked for, and a learner whether it
  *   is a member still: a voter campaigns and is told; a learner never does, and nobody sends to it once it was taken out.
  */
-import { messageOf } from "../errors.js";
 import type { GroupStatus } from "../client/types.js";
+import { messageOf } from "../errors.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 import { askToMove, askWith } from "./join.js";

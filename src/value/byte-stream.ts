@@ -3,11 +3,6 @@
 const pieceBytes = 64 * 1024;
 /** Longer byte strings become pieces of their own instead of being copied. */
 const copyLimit = 4096;
-/** Up to it, a loop is faster than `set`. Most replies have fewer. */
-const loopedBytes = 48;
-/** What bitwise operators can do. */
-const maxSmallInteger = 0x7fffffff;
-const smallIntegerBytes = 5;
 
 export class ByteWriter {
   readonly pieces: Uint8Array[] = [];
@@ -23,9 +18,6 @@ export class ByteWriter {
 
   /** A safe integer >= 0, seven bits to a byte, lowest first. */
   integer(value: number): void {
-    if (value <= maxSmallInteger && this.#used + smallIntegerBytes <= pieceBytes) {
-      return this.#smallInteger(value);
-    }
     let rest = value;
     while (rest >= 0x80) {
       this.byte((rest % 0x80) | 0x80);
@@ -34,33 +26,17 @@ export class ByteWriter {
     this.byte(rest);
   }
 
-  /** Bit by bit, and without a look at the piece's end for each byte. There is room for it. */
-  #smallInteger(value: number): void {
-    const piece = this.#piece;
-    const from = this.#used;
-    let at = from;
-    let rest = value;
-    for (; rest >= 0x80; rest >>>= 7) piece[at++] = (rest & 0x7f) | 0x80;
-    piece[at++] = rest;
-    this.#used = at;
-    this.length += at - from;
-  }
-
   bytes(value: Uint8Array): void {
-    const { length } = value;
-    this.integer(length);
-    if (length > copyLimit) {
+    this.integer(value.length);
+    if (value.length > copyLimit) {
       this.#cut();
       this.pieces.push(value);
     } else {
-      if (this.#used + length > pieceBytes) this.#cut();
-      const piece = this.#piece;
-      const at = this.#used;
-      if (length > loopedBytes) piece.set(value, at);
-      else for (let i = 0; i < length; i++) piece[at + i] = value[i]!;
-      this.#used = at + length;
+      if (this.#used + value.length > pieceBytes) this.#cut();
+      this.#piece.set(value, this.#used);
+      this.#used += value.length;
     }
-    this.length += length;
+    this.length += value.length;
   }
 
   /** Everything written so far is in `pieces` afterwards. */

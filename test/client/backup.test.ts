@@ -151,13 +151,10 @@ test("who does not answer is not waited for once another one did", async () => {
 
 test("a caller who gives up while nobody answers is answered, and nobody is asked any longer", async () => {
   const { client, signals } = partlySilent(["a", "b"]);
-  const { signal, abort } = ((caller) => ({
-    signal: caller.signal,
-    abort: () => caller.abort("enough"),
-  }))(new AbortController());
-  const calls = { client, hosts: ["a", "b"], timeoutMs: 1000, signal };
+  const caller = new AbortController();
+  const calls = { client, hosts: ["a", "b"], timeoutMs: 1000, signal: caller.signal };
   const taken = takeBackup(calls, bookSink({ events: [], pieces: [] }));
-  abort();
+  caller.abort("enough");
   await assert.rejects(taken, { code: "aborted" });
   for (const host of ["a", "b"]) assert.equal(signals.get(host)!.reason, "enough");
 });

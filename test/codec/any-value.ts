@@ -49,3 +49,18 @@ export function plain(value: unknown): unknown {
   if (ArrayBuffer.isView(value) || value instanceof Date) return value;
   return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]));
 }
+
+/** Whatever can hold another value. */
+export const containers: readonly ((inner: unknown) => unknown)[] = [
+  (inner) => [inner],
+  (inner) => ({ inner }),
+  (inner) => new Map([[1, inner]]),
+  (inner) => new Map([[inner, 1]]),
+  (inner) => new Set([inner]),
+];
+
+export function nested(levels: number, wrap: (inner: unknown) => unknown): unknown {
+  let value: unknown = 1;
+  for (let i = 0; i < levels; i++) value = wrap(value);
+  return value;
+}

@@ -2,36 +2,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCborCodec } from "../../src/codec/values.js";
-import { readSlices } from "./read-slices.js";
+import { containers, nested } from "./any-value.js";
+import { pull, readSlices } from "./read-slices.js";
 
 const codec = createCborCodec();
 const pieceBytes = 64 * 1024;
 
 function encodedInSlices(value: unknown): Buffer {
-  const slices = codec.encodeSlices(value);
-  const pieces: Uint8Array[] = [];
-  for (let next = slices.next(); next.done !== true; next = slices.next()) pieces.push(next.value);
-  return Buffer.concat(pieces);
+  return Buffer.concat(pull(codec.encodeSlices(value)));
 }
 
 function bothWays(value: unknown): void {
   const bytes = codec.encode(value);
   assert.deepStrictEqual(codec.decode(bytes), value);
   assert.deepStrictEqual(readSlices(codec.decodeSlices(bytes, 0)).value, value);
-}
-
-const containers: readonly ((inner: unknown) => unknown)[] = [
-  (inner) => [inner],
-  (inner) => ({ inner }),
-  (inner) => new Map([[1, inner]]),
-  (inner) => new Map([[inner, 1]]),
-  (inner) => new Set([inner]),
-];
-
-function nested(levels: number, wrap: (inner: unknown) => unknown): unknown {
-  let value: unknown = 1;
-  for (let i = 0; i < levels; i++) value = wrap(value);
-  return value;
 }
 
 test("every kind of typed array comes back as that kind, short or long", () => {

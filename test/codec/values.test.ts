@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createCborCodec } from "../../src/codec/values.js";
-import { anyValue, plain } from "./any-value.js";
-import { readSlices } from "./read-slices.js";
+import { anyValue, containers, nested, plain } from "./any-value.js";
+import { pull, readSlices } from "./read-slices.js";
 
 const codec = createCborCodec();
 
@@ -14,18 +14,6 @@ function hex(text: string): Uint8Array {
 
 function roundTrip(value: unknown): unknown {
   return codec.decode(codec.encode(value));
-}
-
-function pull(slices: Iterator<Uint8Array>): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  for (let next = slices.next(); next.done !== true; next = slices.next()) pieces.push(next.value);
-  return pieces;
-}
-
-function nested(levels: number, wrap: (inner: unknown) => unknown): unknown {
-  let value: unknown = 1;
-  for (let i = 0; i < levels; i++) value = wrap(value);
-  return value;
 }
 
 test("whatever the codec carries comes back as it was, and its bytes are always the same", () => {
@@ -181,13 +169,7 @@ test("the key __proto__ is refused on the way in and on the way out", () => {
 });
 
 test("nesting is bounded alike when writing and when reading", () => {
-  const wraps: ((inner: unknown) => unknown)[] = [
-    (inner) => [inner],
-    (inner) => ({ inner }),
-    (inner) => new Map([[1, inner]]),
-    (inner) => new Set([inner]),
-  ];
-  for (const wrap of wraps) {
+  for (const wrap of containers) {
     const deep = nested(128, wrap);
     assert.deepEqual(roundTrip(deep), deep);
     assert.throws(() => codec.encode(nested(129, wrap)), { message: /deeper than 128 levels/ });

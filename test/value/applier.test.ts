@@ -19,6 +19,7 @@ import {
   LogBuilder,
   mutableWith,
   newApplier,
+  noteUnhandled,
   runOne,
   show,
 } from "./log.js";
@@ -112,35 +113,29 @@ test("a reply without an encoding is encodeFailed, and a pure value stays", () =
   assert.match(mutable.shown as string, /^encodeFailed\/maybe: /);
 });
 
-test("a handler that returns a promise fails with the remedy, and its rejection harms nobody", async () => {
-  const unhandled: unknown[] = [];
-  const note = (reason: unknown): void => void unhandled.push(reason);
-  process.on("unhandledRejection", note);
-  try {
-    const bodies = [
-      () => Promise.reject(new Error("late")),
-      () => ({ reply: Promise.reject(new Error("late")), value: { n: 2 } }),
-      () => ({ reply: 1, value: Promise.reject(new Error("late")) }),
-    ];
-    for (const body of bodies) {
-      const { applier, shown } = runOne(pureWith(body), "run");
-      assert.match(shown as string, /^commandFailed\/no: run: the handler returned a promise; /);
-      assert.equal(ask(applier, "get"), 1);
-    }
-    const mutable = runOne(
-      mutableWith(() => Promise.reject(new Error("late"))),
-      "run",
-    );
-    assert.match(
-      mutable.shown as string,
-      /^commandFailed\/maybe: run: the handler returned a promise/,
-    );
-    // An unhandled rejection is reported once the microtasks are done.
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(unhandled, []);
-  } finally {
-    process.off("unhandledRejection", note);
+test("a handler that returns a promise fails with the remedy, and its rejection harms nobody", async (t) => {
+  const unhandled = noteUnhandled(t);
+  const bodies = [
+    () => Promise.reject(new Error("late")),
+    () => ({ reply: Promise.reject(new Error("late")), value: { n: 2 } }),
+    () => ({ reply: 1, value: Promise.reject(new Error("late")) }),
+  ];
+  for (const body of bodies) {
+    const { applier, shown } = runOne(pureWith(body), "run");
+    assert.match(shown as string, /^commandFailed\/no: run: the handler returned a promise; /);
+    assert.equal(ask(applier, "get"), 1);
   }
+  const mutable = runOne(
+    mutableWith(() => Promise.reject(new Error("late"))),
+    "run",
+  );
+  assert.match(
+    mutable.shown as string,
+    /^commandFailed\/maybe: run: the handler returned a promise/,
+  );
+  // An unhandled rejection is reported once the microtasks are done.
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
 });
 
 test("the then of something that only looks like a promise is not called", () => {

@@ -1,4 +1,5 @@
 /** Logs for the tests of the value: entries as clients and leaders make them, applied one by one. */
+import type { TestContext } from "node:test";
 import { createCborCodec } from "../../src/codec/values.js";
 import { defaultGroupConfig } from "../../src/core/config.js";
 import type { Entry, GroupConfig, SnapshotMeta } from "../../src/core/types.js";
@@ -180,4 +181,13 @@ export function mutableWith(command: (v: Map<string, number>) => unknown): AnyDe
     commands: { run: command },
     queries: { size: (v: Map<string, number>) => v.size },
   });
+}
+
+/** What promises reject with that nobody has taken, until the test is over. */
+export function noteUnhandled(t: TestContext): unknown[] {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  t.after(() => process.off("unhandledRejection", note));
+  return unhandled;
 }

@@ -1,8 +1,8 @@
 /** Promises deep within what handlers return: refused, and nobody's unhandled rejection. */
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { defineValue } from "../../src/value/define.js";
-import { ask, mutableWith, newApplier, runOne } from "./log.js";
+import { ask, mutableWith, newApplier, noteUnhandled, runOne } from "./log.js";
 
 const late = (): unknown => Promise.reject(new Error("late"));
 
@@ -10,14 +10,6 @@ const late = (): unknown => Promise.reject(new Error("late"));
 function manyLate(): unknown {
   const all = new Map<unknown, unknown>([[late(), [{ a: late() }, new Set([late()])]]]);
   return { first: late(), all, again: all };
-}
-
-function noteUnhandled(t: TestContext): unknown[] {
-  const unhandled: unknown[] = [];
-  const note = (reason: unknown): void => void unhandled.push(reason);
-  process.on("unhandledRejection", note);
-  t.after(() => process.off("unhandledRejection", note));
-  return unhandled;
 }
 
 test("promises within a reply or an answer are refused, and their rejections harm nobody", async (t) => {
