@@ -10,6 +10,7 @@
  * leaps, lies in a `Map` beside it, so memory is bounded by what is held and not by how it is numbered.
  */
 
+/** Behind the first place: who holds one number at a time, as most of very many sessions do, needs no more than that. */
 const leastCapacity = 16;
 /** The ring grows only while so much of it is used, and shrinks when less than this is for long. */
 const usedToGrow = 1 / 4;
@@ -43,8 +44,9 @@ export class IntegerMap<T> {
   set(key: number, value: T): void {
     let at = key & this.#mask;
     let held = this.#keys[at]!;
-    while (this.#mask === 0 || (held !== key && held >= 0 && this.#isWellUsed())) {
-      this.#resize(this.#mask === 0 ? leastCapacity : this.#keys.length * 2);
+    if (this.#keys === noKeys) this.#resize(1);
+    while (held !== key && held >= 0 && this.#isWellUsed()) {
+      this.#resize(Math.max(leastCapacity, this.#keys.length * 2));
       at = key & this.#mask;
       held = this.#keys[at]!;
     }
@@ -76,7 +78,7 @@ export class IntegerMap<T> {
   /** What empties and fills again and again keeps its ring: only a long time of little use shrinks it. */
   #shrinkIfIdle(): void {
     const capacity = this.#keys.length;
-    if (this.#inRing >= capacity * usedToShrink || capacity === leastCapacity) this.#idleSets = 0;
+    if (this.#inRing >= capacity * usedToShrink || capacity <= leastCapacity) this.#idleSets = 0;
     else if ((this.#idleSets += 1) > capacity) this.#resize(capacity / 2);
   }
 

@@ -6,26 +6,48 @@
  * times what lives if much had grown old shortly before, to some ten megabytes above it if little had. Little
  * does here, however much is carried. So a limit that is low once stays low, and all of the heap is collected ten times a
  * second and more. Some megabytes that grow old at once have the next full collection set it high; then they may go.
- * Measured in docs/decisions/0033.
+ *
+ * What a full collection costs goes with what lives: of a value with a million entries, or of a hundred thousand sessions,
+ * one in a second is a tenth of a core. One is due whenever 64 MiB of buffers have come and stayed, as those of a log do.
+ * So before that, where much lives, the one that is due is had early, with the limit set high.
+ * Measured in docs/decisions/0033 and 0042.
  */
 
+const MiB = 1024 * 1024;
 const periodMs = 1000;
-/** Full collections in a period that are more than traffic of this kind needs. */
-const tooMany = 2;
+/** What lives is to be gone through by full collections at no more than that. */
+const tooManyBytesPerMs = (20 * MiB) / 1000;
 /** Carried in a period, both ways. */
-const heavyBytes = 4 * 1024 * 1024;
+const heavyBytes = 4 * MiB;
 /** Who was given a small heap needs what there is. */
-const leastFreeBytes = 160 * 1024 * 1024;
-const enoughBytes = 16 * 1024 * 1024;
-const pieceBytes = 1024 * 1024;
+const leastFreeBytes = 160 * MiB;
+const enoughBytes = 16 * MiB;
+const pieceBytes = MiB;
 /** V8 holds doubles in the heap itself, and follows nothing in an array of them. */
 const doubleBytes = 8;
+/** A full collection of less is over before it would be noticed. */
+const largeBytes = 40 * MiB;
+/** One is due when so many bytes of buffers have come since the last one. */
+const dueBytes = 64 * MiB;
+/** A buffer that takes them past it. Nothing is written to it, so the system gives no memory for it. */
+const nudgeBytes = 48 * MiB;
+
+export type HeapState = {
+  /** By how much the heap may grow. */
+  readonly freeBytes: number;
+  /** What is in it, alive or not. */
+  readonly usedBytes: number;
+  /** What buffers hold outside of it. */
+  readonly bufferBytes: number;
+};
 
 export type HeapPorts = {
-  /** By how much the heap may grow. */
-  freeBytes(): number;
+  nowMs(): number;
+  heap(): HeapState;
   /** Does `work` as soon as others have had their turn. */
   soon(work: () => void): void;
+  /** Makes a buffer of that size, if there is room for it, and forgets it. */
+  nudge(bytes: number): void;
 };
 
 type Ballast = number[][];
@@ -35,15 +57,19 @@ export class HeapLimit {
   #sinceMs: number;
   #carriedBytes = 0;
   #wasHeavy = false;
-  /** In this period. */
-  #collections = 0;
+  /** The last full collection, unless it was had for the limit's sake. */
+  #collectedMs = -Infinity;
+  /** Least since the last full collection. */
+  #bufferBytes = Infinity;
+  /** By how much it had grown at the last look. */
+  #grownBytes = 0;
   #ballast: Ballast = [];
   /** Periods that ended since there was some. */
   #heldPeriods = 0;
 
-  constructor(nowMs: number, ports: HeapPorts) {
-    this.#sinceMs = nowMs;
+  constructor(ports: HeapPorts) {
     this.#ports = ports;
+    this.#sinceMs = ports.nowMs();
   }
 
   get ballastBytes(): number {
@@ -57,15 +83,24 @@ export class HeapLimit {
 
   /** All of the heap was collected. */
   collected(): void {
+    const heap = this.#ports.heap();
+    this.#bufferBytes = heap.bufferBytes;
+    this.#grownBytes = 0;
     if (this.ballastBytes >= enoughBytes) {
       this.letGo();
-      this.#collections = 0;
+      this.#collectedMs = -Infinity;
       return;
     }
-    this.#collections += 1;
-    if (this.#collections < tooMany || this.#ballast.length > 0) return;
-    if (!this.#wasHeavy && this.#carriedBytes < heavyBytes) return;
-    if (this.#ports.freeBytes() >= leastFreeBytes) this.#load(this.#ballast);
+    const nowMs = this.#ports.nowMs();
+    const sinceMs = nowMs - this.#collectedMs;
+    this.#collectedMs = nowMs;
+    if (heap.usedBytes > sinceMs * tooManyBytesPerMs) this.#raise(heap);
+  }
+
+  /** Has the next full collection set the limit high. */
+  #raise({ freeBytes }: HeapState): void {
+    if (this.#ballast.length > 0 || freeBytes < leastFreeBytes) return;
+    if (this.#wasHeavy || this.#carriedBytes >= heavyBytes) this.#load(this.#ballast);
   }
 
   /** Piece by piece: all at once would take the event loop for ten milliseconds. */
@@ -83,9 +118,29 @@ export class HeapLimit {
     this.#wasHeavy = this.#carriedBytes / elapsedMs >= heavyBytes / periodMs;
     this.#sinceMs = nowMs;
     this.#carriedBytes = 0;
-    this.#collections = 0;
-    // The traffic ended before it had any effect.
-    if (this.#ballast.length > 0 && ++this.#heldPeriods > 1) this.letGo();
+    if (this.#ballast.length > 0) {
+      // The traffic ended before it had any effect.
+      if (++this.#heldPeriods > 1) this.letGo();
+    } else if (this.#wasHeavy) this.#anticipate();
+  }
+
+  /** Had now, a full collection sets the limit high; had when it is due, low, and two more would follow. */
+  #anticipate(): void {
+    const heap = this.#ports.heap();
+    this.#bufferBytes = Math.min(this.#bufferBytes, heap.bufferBytes);
+    const grownBytes = heap.bufferBytes - this.#bufferBytes;
+    // It may come faster than of late, and is not to be due before the next look.
+    const expectedBytes = grownBytes + 2 * (grownBytes - this.#grownBytes);
+    this.#grownBytes = grownBytes;
+    if (heap.usedBytes < largeBytes || expectedBytes < dueBytes) return;
+    this.#raise(heap);
+    if (this.#ballast.length > 0) this.#nudgeWhenLoaded(this.#ballast);
+  }
+
+  #nudgeWhenLoaded(ballast: Ballast): void {
+    if (ballast !== this.#ballast) return;
+    if (this.ballastBytes < enoughBytes) this.#ports.soon(() => this.#nudgeWhenLoaded(ballast));
+    else this.#ports.nudge(nudgeBytes);
   }
 
   letGo(): void {

@@ -12,7 +12,7 @@ import { RaftError, show, unknownName } from "../errors.js";
 import { guarded, RateLimit, withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
-import { HeapLimit } from "./heap-limit.js";
+import { HeapLimit, type HeapState } from "./heap-limit.js";
 import { nodeTls } from "./node-tls.js";
 import { SharedSums } from "./shared-sums.js";
 import { formatAddress, parseAddress, type TcpAddress } from "./tcp-address.js";
@@ -69,9 +69,11 @@ class TcpTransport implements Transport, TcpShared {
   readonly sums = new SharedSums(this.checksum);
   readonly logger: Logger | null;
   readonly secure: boolean;
-  readonly heapLimit = new HeapLimit(this.nowMs(), {
-    freeBytes: freeHeapBytes,
+  readonly heapLimit = new HeapLimit({
+    nowMs: () => this.nowMs(),
+    heap: heapState,
     soon: (work) => void setImmediate(work),
+    nudge,
   });
   readonly #tls: TlsOptions | null;
   readonly #connections = new Set<TcpConnection>();
@@ -169,9 +171,21 @@ class TcpTransport implements Transport, TcpShared {
   }
 }
 
-function freeHeapBytes(): number {
-  const { heap_size_limit: limitBytes, used_heap_size: usedBytes } = getHeapStatistics();
-  return limitBytes - usedBytes;
+function heapState(): HeapState {
+  const {
+    heap_size_limit: limitBytes,
+    used_heap_size: usedBytes,
+    external_memory: bufferBytes,
+  } = getHeapStatistics();
+  return { freeBytes: limitBytes - usedBytes, usedBytes, bufferBytes };
+}
+
+function nudge(bytes: number): void {
+  try {
+    new ArrayBuffer(bytes);
+  } catch {
+    // No room for it, so the next full collection comes by itself.
+  }
 }
 
 function startListening(

@@ -4,82 +4,99 @@ import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Peer, PeerServer } from "../../src/contract/peer.js";
 import type { Transport } from "../../src/ports.js";
-import { HeapLimit } from "../../src/transport/heap-limit.js";
+import { HeapLimit, type HeapState } from "../../src/transport/heap-limit.js";
 import type { TcpShared } from "../../src/transport/tcp-connection.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 
 const MiB = 1024 * 1024;
 const ballastBytes = 16 * MiB;
 
-/** One whose heap may grow by so much, and what it wants to do soon. */
-function limitWith(freeBytes = 2048 * MiB) {
+/** One with this heap at 0 ms. */
+function limitWith(state: Partial<HeapState> = {}) {
+  const heap = { freeBytes: 2048 * MiB, usedBytes: 10 * MiB, bufferBytes: 0, ...state };
   const soon: (() => void)[] = [];
-  const limit = new HeapLimit(0, {
-    freeBytes: () => freeBytes,
+  const nudges: number[] = [];
+  let nowMs = 0;
+  const limit = new HeapLimit({
+    nowMs: () => nowMs,
+    heap: () => heap,
     soon: (work) => soon.push(work),
+    nudge: (bytes) => nudges.push(bytes),
   });
+  const collectAt = (ms: number): void => {
+    nowMs = ms;
+    limit.collected();
+  };
   const doSoon = (): void => {
     for (let work = soon.shift(); work !== undefined; work = soon.shift()) work();
   };
-  return { limit, soon, doSoon };
+  return { limit, heap, soon, nudges, collectAt, doSoon };
 }
 
 test("full collections under heavy traffic bring ballast in pieces, the next one takes it away", () => {
-  const { limit, soon, doSoon } = limitWith();
+  const { limit, soon, nudges, collectAt, doSoon } = limitWith();
   limit.carried(5 * MiB);
-  limit.collected();
+  collectAt(0);
   assert.equal(limit.ballastBytes, 0, "one may be due");
-  limit.collected();
+  collectAt(100);
   assert.equal(limit.ballastBytes, MiB);
   assert.equal(soon.length, 1, "the rest not at once");
-  limit.collected();
+  collectAt(200);
   doSoon();
   assert.equal(limit.ballastBytes, ballastBytes);
-  limit.collected();
+  collectAt(300);
   assert.equal(limit.ballastBytes, 0);
-  limit.collected();
+  collectAt(400);
   assert.equal(limit.ballastBytes, 0, "counted from the beginning");
-  limit.collected();
+  collectAt(500);
   assert.equal(limit.ballastBytes, MiB);
+  assert.deepEqual(nudges, [], "they come by themselves");
 });
 
 test("without heavy traffic the collections are somebody else's", () => {
-  const { limit } = limitWith();
+  const { limit, heap, nudges, collectAt, doSoon } = limitWith({ usedBytes: 100 * MiB });
   for (let second = 1; second < 10; second++) {
     limit.carried(3 * MiB);
-    for (let i = 0; i < 10; i++) limit.collected();
+    for (let i = 0; i < 10; i++) collectAt(1000 * second);
+    heap.bufferBytes += 100 * MiB;
     limit.look(1000 * second);
   }
+  doSoon();
   assert.equal(limit.ballastBytes, 0);
+  assert.deepEqual(nudges, []);
 });
 
 test("traffic that was heavy in the last second is so at the beginning of the next", () => {
-  const { limit } = limitWith();
+  const { limit, collectAt } = limitWith();
   limit.carried(5 * MiB);
   limit.look(1000);
-  limit.collected();
-  limit.collected();
+  collectAt(1000);
+  collectAt(1001);
   assert.equal(limit.ballastBytes, MiB);
 });
 
 test("what is carried in a longer while is no more in a second", () => {
-  const { limit } = limitWith();
+  const { limit, collectAt } = limitWith();
   limit.carried(5 * MiB);
   limit.look(900);
   limit.look(2000);
-  limit.collected();
-  limit.collected();
+  collectAt(2000);
+  collectAt(2001);
   assert.equal(limit.ballastBytes, 0);
 });
 
-test("a collection now and then is what there should be", () => {
-  const { limit } = limitWith();
-  for (let second = 1; second < 10; second++) {
-    limit.carried(50 * MiB);
-    limit.collected();
-    limit.look(1000 * second);
+test("a collection is as rare as it should be when 20 MiB a second are gone through", () => {
+  for (const [usedBytes, everyMs, expected] of [
+    [10 * MiB, 500, 0],
+    [10 * MiB, 499, MiB],
+    [100 * MiB, 5000, 0],
+    [100 * MiB, 4999, MiB],
+  ] as const) {
+    const { limit, collectAt } = limitWith({ usedBytes });
+    limit.carried(5 * MiB);
+    for (let i = 0; i < 5; i++) collectAt(i * everyMs);
+    assert.equal(limit.ballastBytes, expected, `${usedBytes} bytes every ${everyMs} ms`);
   }
-  assert.equal(limit.ballastBytes, 0);
 });
 
 test("a heap that may hardly grow is left alone", () => {
@@ -87,19 +104,19 @@ test("a heap that may hardly grow is left alone", () => {
     [159 * MiB, 0],
     [160 * MiB, MiB],
   ] as const) {
-    const { limit } = limitWith(freeBytes);
+    const { limit, collectAt } = limitWith({ freeBytes });
     limit.carried(5 * MiB);
-    limit.collected();
-    limit.collected();
+    collectAt(0);
+    collectAt(1);
     assert.equal(limit.ballastBytes, expected);
   }
 });
 
 test("ballast that no collection follows goes after a second or two", () => {
-  const { limit, doSoon } = limitWith();
+  const { limit, collectAt, doSoon } = limitWith();
   limit.carried(5 * MiB);
-  limit.collected();
-  limit.collected();
+  collectAt(0);
+  collectAt(1);
   doSoon();
   limit.look(1000);
   assert.equal(limit.ballastBytes, ballastBytes);
@@ -108,13 +125,65 @@ test("ballast that no collection follows goes after a second or two", () => {
 });
 
 test("who lets go while it comes gets no more of it", () => {
-  const { limit, doSoon } = limitWith();
+  const { limit, collectAt, doSoon } = limitWith();
   limit.carried(5 * MiB);
-  limit.collected();
-  limit.collected();
+  collectAt(0);
+  collectAt(1);
   limit.letGo();
   doSoon();
   assert.equal(limit.ballastBytes, 0);
+});
+
+/** Seconds of heavy traffic, at the end of each of which so many MiB of buffers are there. */
+function secondsOf(bufferMiB: readonly number[], state: Partial<HeapState> = {}) {
+  const all = limitWith({ usedBytes: 100 * MiB, ...state });
+  bufferMiB.forEach((now, second) => {
+    all.limit.carried(5 * MiB);
+    all.heap.bufferBytes = now * MiB;
+    all.limit.look(1000 * (second + 1));
+  });
+  return all;
+}
+
+test("before buffers bring a collection of a large heap it is had, with ballast", () => {
+  const { limit, heap, nudges, collectAt, doSoon } = secondsOf([3, 13, 23, 33, 43]);
+  assert.equal(limit.ballastBytes, 0, "40 have come, and 20 may until the next look but one");
+  limit.carried(5 * MiB);
+  heap.bufferBytes = 53 * MiB;
+  limit.look(6000);
+  assert.equal(limit.ballastBytes, MiB);
+  assert.deepEqual(nudges, [], "not before all of the ballast is there");
+  doSoon();
+  assert.equal(limit.ballastBytes, ballastBytes);
+  assert.deepEqual(nudges, [48 * MiB]);
+  collectAt(6500);
+  assert.equal(limit.ballastBytes, 0);
+  limit.carried(5 * MiB);
+  heap.bufferBytes = 63 * MiB;
+  limit.look(7000);
+  assert.equal(limit.ballastBytes, 0, "counted from the collection on");
+});
+
+test("buffers that go again, a small heap, and one that may hardly grow bring nothing", () => {
+  const quick = [3, 13, 23, 33, 43, 53, 63];
+  for (const [bufferMiB, state] of [
+    [[53, 43, 33, 53, 33, 43, 53, 63], {}],
+    [quick, { usedBytes: 39 * MiB }],
+    [quick, { freeBytes: 159 * MiB }],
+  ] as const) {
+    const { limit, nudges, doSoon } = secondsOf(bufferMiB, state);
+    assert.equal(limit.ballastBytes, 0);
+    doSoon();
+    assert.deepEqual(nudges, []);
+  }
+});
+
+test("a collection that comes before all of the ballast is there needs no other", () => {
+  const { limit, nudges, doSoon } = secondsOf([3, 23, 53]);
+  assert.equal(limit.ballastBytes, MiB);
+  limit.letGo();
+  doSoon();
+  assert.deepEqual(nudges, []);
 });
 
 test("ballast does not outlive the connections of a transport", async (t) => {
