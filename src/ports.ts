@@ -152,12 +152,16 @@ export interface StorageHandlers {
    * snapshot is there, or there was no room; what was there before stays.
    */
   onSnapshotSaved(group: GroupName, snapshot: SnapshotMeta, ok: boolean): void;
+  /**
+   * `data` null: that snapshot is gone, or damaged. "later": it cannot be opened right now, which says nothing
+   * of its bytes (too many open files); whoever wants it asks again.
+   */
   onSnapshotChunkRead(
     group: GroupName,
     to: string,
     index: LogIndex,
     offset: number,
-    data: Uint8Array | null,
+    data: Uint8Array | "later" | null,
   ): void;
   /** A write or sync failed. Nothing pending will ever be acknowledged; never retried. */
   onFailed(error: Error): void;

@@ -29,7 +29,7 @@ export type Answer =
       to: string;
       index: number;
       offset: number;
-      data: Uint8Array | null;
+      data: Uint8Array | "later" | null;
     }
   | { type: "failed"; message: string }
   | { type: "warning"; message: string };
@@ -144,6 +144,7 @@ export class OpenStorage implements StorageHandlers {
       { group: answer.group, to: answer.to, index: answer.index, offset: answer.offset },
       { group: "queue", to: "bar#1", index, offset },
     );
+    assert.ok(answer.data !== "later", "nothing keeps it from being read");
     return answer.data;
   }
 
@@ -187,7 +188,7 @@ export class OpenStorage implements StorageHandlers {
     to: string,
     index: number,
     offset: number,
-    data: Uint8Array | null,
+    data: Uint8Array | "later" | null,
   ): void {
     this.#note({ type: "chunkRead", group, to, index, offset, data });
   }

@@ -184,8 +184,15 @@ export class Member {
     if (!this.#state.stopped) snapshotWasSaved(this.#state, snapshot, ok);
   }
 
-  snapshotChunkRead(to: MemberId, index: LogIndex, offset: number, data: Uint8Array | null): void {
+  snapshotChunkRead(
+    to: MemberId,
+    index: LogIndex,
+    offset: number,
+    data: Uint8Array | "later" | null,
+  ): void {
     if (snapshotPieceRead(this.#state, to, index, data)) return;
+    // The core asks again after an election timeout, as it does when an answer never came.
+    if (data === "later") return;
     const nowMs = this.#state.services.clock.nowMs();
     post(
       this.#state,

@@ -44,12 +44,17 @@ export function snapshotPieceRead(
   state: MemberState,
   to: string,
   index: LogIndex,
-  data: Uint8Array | null,
+  data: Uint8Array | "later" | null,
 ): boolean {
   if (!to.startsWith(prefix)) return false;
   const waiter = takeRequest(state.waiting, Number(to.slice(prefix.length)));
   // Who asked may be gone, and the member as well.
   if (waiter === null) return true;
+  if (data === "later") {
+    const why = `member ${state.self.id} cannot open its snapshot right now; its log says why`;
+    replyError(waiter.sink, waiter.request, "unavailable", "no", why);
+    return true;
+  }
   const { snapshot } = state.replica.core;
   const piece: SnapshotPiece = { snapshot: snapshot?.index === index ? snapshot : null, data };
   waiter.sink.reply(waiter.request, "ok", "no", index, state.services.codec.encode(piece));

@@ -20,6 +20,7 @@ import { createSystemClock, createSystemRandom } from "../../src/clock/system.js
 import { createCborCodec } from "../../src/codec/values.js";
 import type { SnapshotPiece } from "../../src/codec/types.js";
 import { silentLogger } from "../../src/host/options.js";
+import { nodeFileSystem } from "../../src/storage/file/fs.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import { counter, type Counter } from "./cluster.js";
 
@@ -190,6 +191,30 @@ test("a value of many pieces comes back whole, from memory and from a directory"
     const again = await next.group("other", kv, { start: "create" });
     for (let at = 0; at < 30; at++) assert.equal(await again.query("get", `k${at}`), big + at);
   }
+});
+
+test("a backup gets through a moment of too many open files, and the host lives on", async (context) => {
+  const { folder } = scene(context);
+  const refusals: string[] = [];
+  const fs: typeof nodeFileSystem = {
+    ...nodeFileSystem,
+    async open(path, mode) {
+      if (mode !== "read" || !path.endsWith(".snap") || refusals.length === 2) {
+        return nodeFileSystem.open(path, mode);
+      }
+      refusals.push(path);
+      throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+    },
+  };
+  const storage = fileStorage(join(folder, "data"), { fs });
+  const host = await startHost({ id: "foo", listen: loopback, storage });
+  context.after(() => host.close());
+  const group = await host.group("counter", counter, { start: "create", config });
+  await group.command("inc", 5);
+  const file = join(folder, "counter.backup");
+  await backup({ group: "counter", hosts: [host.address], file });
+  assert.equal(refusals.length, 2);
+  assert.equal(await group.command("inc", 1), 6);
 });
 
 test("a restored group takes members in, also when it was not told where it listens", async (context) => {

@@ -107,6 +107,35 @@ test("a snapshot that storage cannot read for a follower is taken and asked for 
   assert.deepEqual({ reads, taken }, { reads: 2, taken: 2 });
 });
 
+test("a snapshot that storage cannot read right now is asked for again after a while, and none is taken", async () => {
+  const { lab } = await leadWithoutTail();
+  let reads = 0;
+  lab.storage.readSnapshotChunk = (_group, to, index, offset) => {
+    reads += 1;
+    lab.member.snapshotChunkRead(to, index, offset, "later");
+  };
+  lab.admin(3, "snapshot", null);
+  lab.settle();
+  const { core } = lab.member.replica;
+  const { snapshot } = core;
+  assert.deepEqual({ reads, index: snapshot!.index }, { reads: 1, index: core.lastApplied });
+  const untilMs = lab.clock.nowMs() + core.config.electionTimeoutMs;
+  while (lab.clock.nowMs() <= untilMs) {
+    lab.fire();
+    const beaten = lab.sent.some(({ to }) => to === "b#1");
+    if (!beaten) continue;
+    lab.acknowledge();
+    lab.refuse("c#1");
+  }
+  assert.equal(lab.member.role, "leader");
+  assert.equal(reads, 2);
+  assert.equal(core.snapshot, snapshot);
+  // A client comes again by itself after this code.
+  lab.admin(4, "readSnapshot", { index: snapshot!.index, offset: 0, maxBytes: 10 });
+  assert.deepEqual(statuses(lab, 4), [["unavailable"]]);
+  assert.equal(lab.repliesTo(4)[0]!.applied, "no");
+});
+
 test("a snapshot that storage has replaced, and not said so yet, is not taken for damaged", async () => {
   const { lab, session } = await leadWithoutTail();
   const asked: number[] = [];

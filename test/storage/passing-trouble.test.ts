@@ -75,6 +75,40 @@ for (const code of ["EMFILE", "EACCES"]) {
   });
 }
 
+for (const code of ["EMFILE", "ENFILE", "EACCES"]) {
+  test(`a snapshot that cannot be opened to be sent (${code}) is read later, and the storage lives on`, async () => {
+    const disk = await closedWithSnapshot();
+    const opened = await Opened.open("/data", { ...options, fs: disk });
+    const { openFiles } = disk;
+    const read = async (): Promise<unknown> => {
+      const from = opened.answers.length;
+      opened.storage.readSnapshotChunk("queue", "bar", 2, 0, 100);
+      const answer = await opened.until(
+        (one) =>
+          opened.answers.indexOf(one) >= from && (one.type === "read" || one.type === "failed"),
+      );
+      return answer.type === "read" && answer.data instanceof Uint8Array
+        ? answer.data.length
+        : answer;
+    };
+    const later = { type: "read", to: "bar", data: "later", offset: 0 };
+    disk.onOpen = (_path, mode) => {
+      if (mode === "read") throw systemError(code);
+    };
+    assert.deepEqual(await read(), later);
+    assert.deepEqual(await read(), later);
+    const [warning, ...more] = opened.warnings();
+    assert.match(warning!, new RegExp(`group "queue": .*snapshot at 2.*${code}`));
+    assert.deepEqual(more, [], "said once, and not with each try");
+    disk.onOpen = null;
+    assert.equal(await read(), 100);
+    assert.equal(disk.openFiles, openFiles + 1);
+    await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
+    assert.deepEqual(errorsOf(opened), []);
+    await opened.close();
+  });
+}
+
 for (const [what, file] of [
   ["a snapshot", /^\/data\/snapshot-1-.*\.snap$/],
   ["a segment", /^\/data\/wal-00000001\.log$/],

@@ -66,7 +66,7 @@ test("chunks of any size and offset are read back, and null when the snapshot is
     index: number,
     offset: number,
     maxBytes: number,
-  ): Promise<Uint8Array | null> => {
+  ): Promise<Uint8Array | "later" | null> => {
     const from = opened.answers.length;
     opened.storage.readSnapshotChunk("queue", "bar", index, offset, maxBytes);
     await opened.until((answer) => opened.answers.indexOf(answer) >= from);

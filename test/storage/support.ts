@@ -87,7 +87,7 @@ type Answer =
   | {
       readonly type: "read";
       readonly to: string;
-      readonly data: Uint8Array | null;
+      readonly data: Uint8Array | "later" | null;
       readonly offset: number;
     }
   | { readonly type: "failed"; readonly error: Error }

@@ -20,12 +20,18 @@ export function passOverMissing(error: unknown): void {
   if (!isMissing(error)) throw error;
 }
 
+/** Of an attempt to open a file for reading: it may go well the next time, and says nothing of the disk. */
+export function isRefusedForNow(error: unknown): boolean {
+  return ["EMFILE", "ENFILE", "EACCES"].includes(systemCode(error));
+}
+
 const remedies: Readonly<Record<string, string>> = Object.freeze({
   EACCES: "give this process the right to read and write there",
   EPERM: "give this process the right to read and write there",
   EROFS: "the file system is mounted read-only: mount it for writing",
   EIO: "the disk reports an error: check it before you start again",
   EMFILE: "raise the limit of open files",
+  ENFILE: "raise the system's limit of open files",
 });
 
 /** `doing` says what failed, in the form "writing wal-00000001.log". */

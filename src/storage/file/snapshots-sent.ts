@@ -1,6 +1,7 @@
 /** What is read of one group's snapshots to be sent: of the current one, and of the one before it. */
 import type { LogIndex, SnapshotMeta } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
+import { isRefusedForNow, storageError } from "./failure.js";
 import type { SnapshotReader } from "./snapshot-reader.js";
 
 export interface SnapshotsSentServices {
@@ -21,22 +22,27 @@ export class SnapshotsSent {
   #pinned: { readonly reader: SnapshotReader; wanted: boolean } | null = null;
   /** Index of one that was found damaged, or 0: it is not read again and again. */
   #brokenIndex: LogIndex = 0;
+  /** The current one could not be opened the last time, and that was told. */
+  #refused = false;
 
   constructor(services: SnapshotsSentServices) {
     this.#services = services;
   }
 
-  /** Null if it is neither `current` nor the one before, cannot be read, or ends before `offset`. */
+  /**
+   * Null if it is neither `current` nor the one before, is damaged, or ends before `offset`; "later" if the
+   * system does not open it for now.
+   */
   async chunk(
     current: SnapshotMeta | null,
     index: LogIndex,
     offset: number,
     maxBytes: number,
-  ): Promise<Uint8Array | null> {
+  ): Promise<Uint8Array | "later" | null> {
     if (this.#brokenIndex === index) return null;
     try {
       const reader = await this.#readerOf(current, index);
-      if (reader === null) return null;
+      if (reader === null || reader === "later") return reader;
       const data = await reader.read(offset, maxBytes);
       const isUnfinished = offset + (data?.length ?? 0) < reader.meta.sizeBytes;
       if (reader === this.#reader) this.#readUnfinished = isUnfinished;
@@ -50,12 +56,29 @@ export class SnapshotsSent {
     }
   }
 
-  async #readerOf(current: SnapshotMeta | null, index: LogIndex): Promise<SnapshotReader | null> {
-    if (current?.index === index) {
-      this.#reader ??= await this.#services.open(current);
-      return this.#reader;
-    }
+  async #readerOf(
+    current: SnapshotMeta | null,
+    index: LogIndex,
+  ): Promise<SnapshotReader | "later" | null> {
+    if (current?.index === index) return this.#reader ?? this.#open(current);
     return this.#pinned?.reader.meta.index === index ? this.#pinned.reader : null;
+  }
+
+  async #open(current: SnapshotMeta): Promise<SnapshotReader | "later"> {
+    try {
+      this.#reader = await this.#services.open(current);
+      this.#refused = false;
+      return this.#reader;
+    } catch (error) {
+      if (!isRefusedForNow(error)) throw error;
+      const { message } = storageError(
+        error,
+        `opening the snapshot at ${current.index} to send it`,
+      );
+      if (!this.#refused) this.#services.warn(`${message}; it is tried again`);
+      this.#refused = true;
+      return "later";
+    }
   }
 
   /** Another one has become the current one. */
