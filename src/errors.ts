@@ -127,3 +127,21 @@ export function messageOf(error: unknown): string {
   }
   return "something was thrown that has no text";
 }
+
+/**
+ * Whether this is a promise or behaves like one. A real one that nobody awaits could reject later and
+ * take the process down, so its rejection is swallowed; the `then` of others is left alone, because
+ * for some it starts the work.
+ */
+export function disarm(result: unknown): boolean {
+  if (typeof result !== "object" || result === null || !("then" in result)) return false;
+  const { then } = result;
+  if (typeof then !== "function") return false;
+  const isReal = Object.prototype.toString.call(result) === "[object Promise]";
+  if (isReal) then.call(result, ignore, ignore);
+  return true;
+}
+
+function ignore(): void {
+  // Its result is used by nobody.
+}

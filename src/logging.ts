@@ -1,4 +1,5 @@
 /** What stands between us and the user's logger. */
+import { disarm } from "./errors.js";
 import type { Clock, Logger } from "./ports.js";
 
 const spanMs = 10_000;
@@ -31,13 +32,14 @@ export function withoutPort(remote: string): string {
   return remote.replace(/:\d+$/, "");
 }
 
-/** A line that the logger throws at is lost, and nothing of what comes after it. */
+/** A line that the logger throws at, or whose promise rejects, is lost, and nothing of what comes after it. */
 export function guarded(logger: Logger): Logger {
   const at =
     (level: keyof Logger) =>
     (fields: object, message: string): void => {
       try {
-        logger[level](fields, message);
+        const returned: unknown = logger[level](fields, message);
+        disarm(returned);
       } catch {
         // Nobody is left who could be told.
       }

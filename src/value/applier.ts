@@ -6,7 +6,7 @@
  * entry's, and everything that can go wrong with one command is an outcome and not an exception.
  */
 import type { Entry, GroupConfig, LogIndex, Membership, Term } from "../core/types.js";
-import { assert, broken, messageOf, RaftError } from "../errors.js";
+import { assert, broken, disarm, messageOf, RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import {
   createNameTable,
@@ -19,7 +19,6 @@ import { encodeWith } from "./encoded.js";
 import { createFreezer, freezeDeep, type Freezer } from "./freeze.js";
 import {
   type Answer,
-  disarm,
   ownHandler,
   refuseQuery,
   runMutable,

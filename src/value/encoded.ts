@@ -1,5 +1,5 @@
 /** What a codec of somebody's own returns. */
-import { show } from "../errors.js";
+import { disarm, show } from "../errors.js";
 import type { Codec } from "../ports.js";
 
 /**
@@ -13,6 +13,7 @@ export function encodeWith(codec: Codec, value: unknown): Uint8Array {
 /** `method` of the codec returned it. */
 export function checkBytes(method: string, bytes: unknown): Uint8Array {
   if (bytes instanceof Uint8Array || isForeign(bytes)) return bytes as Uint8Array;
+  disarm(bytes);
   throw new TypeError(`codec.${method} must return a Uint8Array, got ${show(bytes)}`);
 }
 

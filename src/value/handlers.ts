@@ -1,5 +1,5 @@
 /** Running a user's handlers: whatever they do comes out as data, and nothing escapes. */
-import { messageOf } from "../errors.js";
+import { disarm, messageOf } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { encodeWith } from "./encoded.js";
 import { failed, succeeded } from "./outcomes.js";
@@ -33,7 +33,8 @@ export function runPure(
     if (problem !== null)
       return { outcome: failed("commandFailed", "no", `${name}: ${problem}`), value };
     ({ reply, value: next } = result as { readonly reply: unknown; readonly value: unknown });
-    if (disarm(reply) || disarm(next)) {
+    const isPromised = disarm(reply);
+    if (disarm(next) || isPromised) {
       return { outcome: failed("commandFailed", "no", `${name}: ${promiseRefusal}`), value };
     }
   } catch (error) {
@@ -129,20 +130,6 @@ export function unknownName(
   );
 }
 
-/**
- * Whether this is a promise or behaves like one. A real one that nobody awaits could reject later and
- * take the process down, so its rejection is swallowed; the `then` of others is left alone, because
- * for some it starts the work.
- */
-export function disarm(result: unknown): boolean {
-  if (typeof result !== "object" || result === null || !("then" in result)) return false;
-  const { then } = result;
-  if (typeof then !== "function") return false;
-  const isReal = Object.prototype.toString.call(result) === "[object Promise]";
-  if (isReal) then.call(result, ignore, ignore);
-  return true;
-}
-
 /** So many parts of a reply without encoding are looked at: it may hold the whole value. */
 const mostParts = 100_000;
 
@@ -164,8 +151,4 @@ function disarmWithin(result: unknown): void {
       // It cannot be looked at.
     }
   }
-}
-
-function ignore(): void {
-  // The promise was refused already.
 }

@@ -8,13 +8,12 @@
  * configuration, version of the value) is in its `SnapshotMeta`.
  */
 import type { SnapshotMeta } from "../core/types.js";
-import { messageOf, RaftError } from "../errors.js";
+import { disarm, messageOf, RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { type Applier, setValue } from "./applier.js";
 import { addBytes, type BytesHash } from "./bytes-hash.js";
 import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
 import { encodeWith } from "./encoded.js";
-import { disarm } from "./handlers.js";
 import { createReplyHashes } from "./reply-hashes.js";
 import { readSessions, writeSessions } from "./session-bytes.js";
 import type { Sessions } from "./sessions.js";

@@ -17,7 +17,7 @@ export const rooms: Readonly<Record<string, Allowed>> = Object.freeze({
   "integer-map": { values: [], types: [] },
   numbers: { values: [], types: [] },
   ports: { values: [], types: ["core"] },
-  logging: { values: [], types: ["ports"] },
+  logging: { values: ["errors"], types: ["ports"] },
   "packed-entries": { values: ["errors", "numbers"], types: ["core"] },
   core: { values: ["errors", "packed-entries"], types: [] },
   value: { values: ["core", "errors", "integer-map"], types: ["ports"] },

@@ -1,13 +1,30 @@
-/** A logger that throws costs its own lines, and nothing of what they tell of. */
+/** A logger that throws, at once or later, costs its own lines, and nothing of what they tell of. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../../src/client/index.js";
+import { guarded } from "../../src/logging.js";
+import { noteUnhandled } from "../value/log.js";
 import { list, World } from "./world.js";
 
 function broken(): never {
   throw new Error("the logger is broken");
 }
 const logger = { debug: broken, info: broken, warn: broken, error: broken };
+
+test("a logger whose promises reject is nobody's unhandled rejection, which would end the process", async (t) => {
+  const unhandled = noteUnhandled(t);
+  const told: string[] = [];
+  const late = (_fields: object, message: string): unknown => {
+    told.push(message);
+    return Promise.reject(new Error("the logger is broken"));
+  };
+  const asynchronous = guarded({ debug: late, info: late, warn: late, error: late });
+  const levels = ["debug", "info", "warn", "error"] as const;
+  for (const level of levels) asynchronous[level]({}, level);
+  assert.deepEqual(told, levels);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
+});
 
 test("a client whose logger throws finds its leader, and comes back after a lost connection", async () => {
   const world = await World.create(2);

@@ -119,6 +119,7 @@ test("a handler that returns a promise fails with the remedy, and its rejection 
     () => Promise.reject(new Error("late")),
     () => ({ reply: Promise.reject(new Error("late")), value: { n: 2 } }),
     () => ({ reply: 1, value: Promise.reject(new Error("late")) }),
+    () => ({ reply: Promise.reject(new Error("one")), value: Promise.reject(new Error("two")) }),
   ];
   for (const body of bodies) {
     const { applier, shown } = runOne(pureWith(body), "run");

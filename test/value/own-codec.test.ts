@@ -6,7 +6,7 @@ import { RaftError } from "../../src/errors.js";
 import type { Codec } from "../../src/ports.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
-import { ask, catchUp, counter, LogBuilder, newApplier, show } from "./log.js";
+import { ask, catchUp, counter, LogBuilder, newApplier, noteUnhandled, show } from "./log.js";
 
 const json: Codec = {
   encode: (value) => Uint8Array.from(Buffer.from(JSON.stringify({ value }))),
@@ -33,6 +33,15 @@ test("a codec whose encode returns no bytes is refused before anything is founde
     const own = bringing({ encode: () => bytes, decode: () => 0 });
     assert.throws(() => newApplier(counter, { own }), refusal("invalidValue", message));
   }
+});
+
+test("a promise that encode returns is refused, and its rejection harms nobody", async (t) => {
+  const unhandled = noteUnhandled(t);
+  const late = bringing({ encode: () => Promise.reject(new Error("late")), decode: () => 0 });
+  const refused = refusal("invalidValue", /codec\.encode must return a Uint8Array/);
+  assert.throws(() => newApplier(counter, { own: late }), refused);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
 });
 
 test("a reply or an answer of which the codec makes no bytes is encodeFailed, and the value stays", () => {
