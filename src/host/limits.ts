@@ -110,5 +110,14 @@ export function checkLimits(given: Partial<HostLimits> | undefined): HostLimits 
     }
     limits[name] = value;
   }
-  return Object.freeze(limits) as HostLimits;
+  return checkTogether(Object.freeze(limits) as HostLimits);
+}
+
+function checkTogether(limits: HostLimits): HostLimits {
+  const { minDialPauseMs, maxDialPauseMs } = limits;
+  if (maxDialPauseMs >= minDialPauseMs) return limits;
+  throw new RaftError(
+    "invalidArgument",
+    `limits.maxDialPauseMs: ${maxDialPauseMs} must be at least minDialPauseMs (${minDialPauseMs})`,
+  );
 }

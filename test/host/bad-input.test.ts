@@ -48,6 +48,12 @@ describe("startHost refuses", () => {
       "invalidArgument",
       /limits\.maxConnections: expected a whole number/,
     ],
+    [
+      "a longest pause below the shortest",
+      { limits: { maxDialPauseMs: 10 } },
+      "invalidArgument",
+      /^limits\.maxDialPauseMs: 10 must be at least minDialPauseMs \(20\)$/,
+    ],
     ["a storage that is none", { storage: {} as never }, "invalidArgument", /^storage: .*"open"/],
     [
       "a misspelt option",
