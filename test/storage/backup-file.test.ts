@@ -155,7 +155,7 @@ test("a backup that cannot even be begun leaves nothing", async () => {
   assert.equal(disk.openFiles, 0);
 });
 
-test("a backup that has its name, and fails after all, is given up without another failure", async () => {
+test("a backup that has its name, and fails after all, stays, and the error says that it is there and whole", async () => {
   const disk = new FakeDisk();
   await disk.makeDirectory("/data");
   const writer = await createBackup(path, description, disk);
@@ -163,7 +163,11 @@ test("a backup that has its name, and fails after all, is given up without anoth
   disk.before = ({ type }) => {
     if (type === "syncDirectory") throw systemError("EIO");
   };
-  await assert.rejects(writer.finish(metaOf(7, 3, noise(10))), isRefusal("storageFailed"));
+  await assert.rejects(writer.finish(metaOf(7, 3, noise(10))), (error) => {
+    assert.ok(isRefusal("storageFailed")(error));
+    assert.match(String(error), /queue\.backup is there and whole, but .* loss of power: EIO/);
+    return true;
+  });
   disk.before = null;
   await writer.abort();
   assert.equal(Buffer.compare(await readAll(disk), noise(10)), 0, "what bears the name is whole");

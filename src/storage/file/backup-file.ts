@@ -93,7 +93,7 @@ export class BackupWriter {
 
   /**
    * Rejects with `storageCorrupt` unless what was written is what `meta` says, with `invalidArgument` if
-   * another backup of that name was finished meanwhile.
+   * another backup of that name was finished meanwhile. Once it has its name it stays, and the error says so.
    */
   async finish(meta: SnapshotMeta): Promise<void> {
     const { sizeBytes, crc } = this.#writer;
@@ -107,8 +107,10 @@ export class BackupWriter {
     await attempt(`writing ${this.#path}`, async () => {
       await this.#writer.finish(meta);
       await this.#giveName();
-      await this.#fs.syncDirectory(dirname(this.#path));
     });
+    // Not taken back: it may be the only one, and a removal that cannot be synced either would promise nothing.
+    const isThere = `${this.#path} is there and whole, but may be gone after a loss of power`;
+    await attempt(isThere, () => this.#fs.syncDirectory(dirname(this.#path)));
   }
 
   /** A rename would take the place of whatever has come there since `refuseExisting`. */
