@@ -28,8 +28,10 @@ export function signalOf(
 ): AbortSignal | null {
   const signal: unknown = options?.signal;
   if (signal === undefined) return null;
-  if (typeof signal === "object" && signal !== null) {
-    if ("aborted" in signal && "addEventListener" in signal) return signal as AbortSignal;
+  if (typeof signal === "object" && signal !== null && "aborted" in signal) {
+    // The last is called while answers are handed out: missing, it would cost others theirs.
+    const missing = missingMethod(signal, ["addEventListener", "removeEventListener"]);
+    if (missing === undefined) return signal as AbortSignal;
   }
   throw invalid("signal", `must be an AbortSignal, got ${show(signal)}`);
 }

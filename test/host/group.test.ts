@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { defaultGroupConfig } from "../../src/core/config.js";
+import type { RaftError } from "../../src/errors.js";
 import { Cluster, counter, microtasks, queue } from "./cluster.js";
 
 describe("a group on three hosts", () => {
@@ -33,6 +34,23 @@ describe("a group on three hosts", () => {
       status.members.map((member) => member.hostId),
       ["foo", "bar"],
     );
+    await cluster.close();
+  });
+
+  test("a signal that cannot be let go of is refused, and takes nobody's answer away", async () => {
+    const cluster = new Cluster();
+    const [one] = await cluster.group("one", counter, ["foo"]);
+    const [other] = await cluster.group("other", counter, ["foo"]);
+    const listening = { aborted: false, addEventListener: () => undefined };
+    for (const odd of [listening, { ...listening, addEventListener: null }]) {
+      const options = { signal: odd as unknown as AbortSignal };
+      const refused = one!.query("get", options).then(
+        () => "answered",
+        ({ code, message }: RaftError) => `${code}: ${message}`,
+      );
+      assert.equal(await cluster.run(other!.command("inc", 0)), 0);
+      assert.match(await cluster.run(refused), /^invalidArgument: signal must be an AbortSignal/);
+    }
     await cluster.close();
   });
 
