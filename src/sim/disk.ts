@@ -45,6 +45,8 @@ export class SimDisk {
   /** What does not read back any more, of groups that were here. */
   readonly damaged = new Map<GroupName, MemoryGroup>();
   hostId: string | null = null;
+  /** The process has as many files open as it may: no snapshot is opened to be read. */
+  outOfFiles = false;
   #open: SimStorage | null = null;
   #hanging = false;
 
@@ -245,7 +247,10 @@ class SimStorage implements Storage {
     maxBytes: number,
   ): void {
     this.#perform(group, () => {
-      const data = this.#disk.group(group).readChunk(index, offset, maxBytes);
+      const { outOfFiles } = this.#disk;
+      const data = outOfFiles
+        ? "later"
+        : this.#disk.group(group).readChunk(index, offset, maxBytes);
       return (handlers) => handlers.onSnapshotChunkRead(group, to, index, offset, data);
     });
   }

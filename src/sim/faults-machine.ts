@@ -16,6 +16,7 @@ export const machineFaults: readonly FaultKind[] = [
   { name: "wall-jump", everyTimeouts: 5, strike: wallJump },
   { name: "slow-disk", everyTimeouts: 5, strike: slowDisk },
   { name: "disk-hangs", everyTimeouts: 12, strike: diskHangs },
+  { name: "out-of-files", everyTimeouts: 8, strike: outOfFiles },
   { name: "disk-fails", everyTimeouts: 12, strike: diskFails },
 ];
 
@@ -150,6 +151,18 @@ function diskHangs(strike: Strike): boolean {
   const disk = anyRunning(strike)?.disk;
   if (disk === undefined || disk === null || !disk.hang()) return false;
   later(between(random, 0.5, 8) * electionTimeoutMs, () => disk.goOn());
+  return true;
+}
+
+/** Snapshots are not read for a while: a newcomer waits, and nobody takes one anew for it. */
+function outOfFiles(strike: Strike): boolean {
+  const { random, electionTimeoutMs, later } = strike;
+  const disk = anyRunning(strike)?.disk;
+  if (disk === undefined || disk === null || disk.outOfFiles) return false;
+  disk.outOfFiles = true;
+  later(between(random, 0.2, 6) * electionTimeoutMs, () => {
+    disk.outOfFiles = false;
+  });
   return true;
 }
 
