@@ -96,6 +96,7 @@ export { fileStorage } from "./storage/file/file-storage.js";
 export type { Diagnosis, FileStorageOptions, Inspection, Problem } from "./storage/file/index.js";
 export type { Ranking, SetAside, Survivor } from "./storage/file/tools.js";
 export { createMemoryStorage as memoryStorage } from "./storage/memory.js";
+export type { MemoryStorage } from "./storage/memory.js";
 export { backup, doctor, inspect, rank, recover, restore, setGroupAside } from "./tools.js";
 export type {
   BackupOptions,
@@ -118,4 +119,5 @@ export type {
   QueryArgs,
   QueryName,
   ReplicatedValue,
+  ThreeFunctionValue,
 } from "./value/types.js";

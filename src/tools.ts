@@ -135,7 +135,7 @@ export type RestoreOptions = {
   readonly definition?: AnyDefinedValue | undefined;
 };
 
-export type RestoreResult = Restored;
+export type { Restored as RestoreResult };
 
 /**
  * Makes a data directory that holds a new group of one member, whose value is the backup's. The group
@@ -153,7 +153,7 @@ export type RestoreResult = Restored;
  * const group = await host.group("queue", queue, { start: "create" });
  * ```
  */
-export async function restore(options: RestoreOptions): Promise<RestoreResult> {
+export async function restore(options: RestoreOptions): Promise<Restored> {
   checkOptions(options, optionNames.restore);
   const { id, group, advertise, definition } = options;
   const file = checkPath("file", options.file);

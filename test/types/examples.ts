@@ -12,7 +12,7 @@ export type Example = {
 };
 
 /** What `import` finds under the package's names. */
-function readEntryPoints(): Readonly<Record<string, string>> {
+export function readEntryPoints(): Readonly<Record<string, string>> {
   const { name, exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
     readonly name: string;
     readonly exports: Readonly<Record<string, { readonly types: string }>>;

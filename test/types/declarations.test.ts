@@ -1,0 +1,66 @@
+/** What a compiler of others makes of our declarations: it writes declarations of its own about them. */
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import ts from "typescript";
+import { readEntryPoints } from "./examples.js";
+
+const options: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  types: ["node"],
+  strict: true,
+  skipLibCheck: true,
+  declaration: true,
+};
+
+describe("the declarations", () => {
+  let program: ts.Program;
+  before(() => {
+    program = ts.createProgram(Object.values(readEntryPoints()), options);
+  });
+
+  /** With `declaration: true` a compiler has to name the type of `export const x = restore(...)`. */
+  test("export a name for whatever a function of ours returns", () => {
+    const checker = program.getTypeChecker();
+    const exported = Object.values(readEntryPoints()).flatMap((path) =>
+      checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(path)!)!),
+    );
+    const originals = exported.map((symbol) => original(symbol, checker));
+    const nameless = originals.flatMap((symbol) =>
+      checker
+        .getSignaturesOfType(checker.getTypeOfSymbol(symbol), ts.SignatureKind.Call)
+        .flatMap((signature) => namesOf(checker.getReturnTypeOfSignature(signature), checker))
+        .filter((named) => isOurs(named) && !originals.includes(named))
+        .map((named) => `${symbol.name} returns ${named.name}`),
+    );
+    assert.ok(originals.some(({ name }) => name === "restore"));
+    assert.deepEqual(nameless, []);
+  });
+});
+
+function original(symbol: ts.Symbol, checker: ts.TypeChecker): ts.Symbol {
+  return (symbol.flags & ts.SymbolFlags.Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol);
+}
+
+/** Of the type, its parts and its arguments, as far as a declaration would say their names. */
+function namesOf(type: ts.Type, checker: ts.TypeChecker): ts.Symbol[] {
+  const { aliasSymbol, aliasTypeArguments = [] } = type;
+  const inner = (types: readonly ts.Type[]) => types.flatMap((one) => namesOf(one, checker));
+  if (aliasSymbol !== undefined) return [aliasSymbol, ...inner(aliasTypeArguments)];
+  if (type.isUnionOrIntersection()) return inner(type.types);
+  const isReference =
+    (type.flags & ts.TypeFlags.Object) !== 0 &&
+    ((type as ts.ObjectType).objectFlags & ts.ObjectFlags.Reference) !== 0;
+  const args = isReference ? checker.getTypeArguments(type as ts.TypeReference) : [];
+  const named = type.isClassOrInterface() || isReference ? [type.symbol] : [];
+  // The argument `this` of an interface is the interface itself.
+  return [...named, ...inner(args.filter((arg) => arg !== type && !arg.isTypeParameter()))];
+}
+
+function isOurs(symbol: ts.Symbol): boolean {
+  return (symbol.declarations ?? []).some(
+    (node) => !node.getSourceFile().fileName.includes("/node_modules/"),
+  );
+}
