@@ -54,8 +54,8 @@ const mostFromSlab = 512;
  * not read what it is sent keeps the slabs of its frames alive, and must not keep those of others.
  */
 export class Slab {
-  bytes = new Uint8Array(0);
-  view = new DataView(this.bytes.buffer);
+  bytes: Uint8Array = new Uint8Array(0);
+  view: DataView = new DataView(this.bytes.buffer);
   #used = 0;
 
   /** Where `sizeBytes` of `bytes` are free, and now taken; -1 if they are too many for it. */

@@ -248,4 +248,4 @@ export const emptyMembership: Membership = Object.freeze({
 });
 
 /** Shared by entries without a body; of length 0, so nothing can be written to it. */
-export const emptyBody = new Uint8Array(0);
+export const emptyBody: Uint8Array = new Uint8Array(0);

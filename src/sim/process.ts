@@ -46,7 +46,12 @@ export class SimProcess {
   }
 
   /** Runs a callback of this process's code now, or when it goes on; never once it is dead. */
-  run(kind: WorkKind, what: string, callback: () => void, bytes = noBytes): void {
+  run(
+    kind: WorkKind,
+    what: string,
+    callback: () => void,
+    bytes: readonly Uint8Array[] = noBytes,
+  ): void {
     if (!this.alive) return;
     if (this.#paused) {
       this.#held.push({ kind, what, callback, bytes });
