@@ -21,24 +21,28 @@ import type { AppliedInfo } from "../value/types.js";
  */
 export type GroupHooks = {
   /** A command was applied and has not failed; `arg` and `reply` are decoded copies of one's own. */
-  readonly onCommandCommitted?: (call: {
-    readonly name: string;
-    readonly arg: unknown;
-    readonly reply: unknown;
-    readonly applied: AppliedInfo;
-  }) => unknown;
+  readonly onCommandCommitted?:
+    | ((call: {
+        readonly name: string;
+        readonly arg: unknown;
+        readonly reply: unknown;
+        readonly applied: AppliedInfo;
+      }) => unknown)
+    | undefined;
   /** A linearizable query was answered by this leader. */
-  readonly onQueryAnswered?: (call: {
-    readonly name: string;
-    readonly arg: unknown;
-    readonly answer: unknown;
-  }) => unknown;
+  readonly onQueryAnswered?:
+    | ((call: {
+        readonly name: string;
+        readonly arg: unknown;
+        readonly answer: unknown;
+      }) => unknown)
+    | undefined;
   /** A committed change has named a new member (a learner first). */
-  readonly onFollowerAdded?: (member: { readonly id: string }) => unknown;
-  readonly onFollowerRemoved?: (member: { readonly id: string }) => unknown;
-  readonly onElected?: (election: { readonly term: number }) => unknown;
+  readonly onFollowerAdded?: ((member: { readonly id: string }) => unknown) | undefined;
+  readonly onFollowerRemoved?: ((member: { readonly id: string }) => unknown) | undefined;
+  readonly onElected?: ((election: { readonly term: number }) => unknown) | undefined;
   /** This member was restored from its storage and leads now. */
-  readonly onRestored?: (restored: { readonly lastApplied: number }) => unknown;
+  readonly onRestored?: ((restored: { readonly lastApplied: number }) => unknown) | undefined;
 };
 
 /** Where the answer to one caller goes: a client's channel, or a promise of the host itself. */

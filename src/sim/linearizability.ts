@@ -16,15 +16,15 @@ import { createModel, type Model } from "./model.js";
 
 export type CheckOptions = {
   /** Encodes states to compare them. Default: the definition's own, or CBOR. */
-  readonly codec?: Codec;
+  readonly codec?: Codec | undefined;
   /**
    * The entry by which a command was applied, if somebody has watched: its handler is told so, and the
    * order of the entries is tried first. It is only a guess that saves time: the verdict rests on the
    * history alone. null: not known, or never applied. Default: zeros.
    */
-  readonly appliedOf?: (operation: Operation) => AppliedInfo | null;
+  readonly appliedOf?: ((operation: Operation) => AppliedInfo | null) | undefined;
   /** Give up beyond so many configurations per part. Default 2 million. */
-  readonly maxConfigurations?: number;
+  readonly maxConfigurations?: number | undefined;
 };
 
 export type CheckResult =

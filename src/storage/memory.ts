@@ -21,12 +21,12 @@ import { SnapshotPieces } from "./snapshot-pieces.js";
 
 export type MemoryStorageOptions = {
   /** What `durable` says; true lets a test treat this object as a disk. Default false. */
-  readonly durable?: boolean;
+  readonly durable?: boolean | undefined;
   /**
    * False: entries are not kept, for a host whose storage nobody can open again; `open` then gives no
    * groups. Default true.
    */
-  readonly keepsLog?: boolean;
+  readonly keepsLog?: boolean | undefined;
 };
 
 /** Memory storage, and what only tests need of it. */

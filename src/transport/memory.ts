@@ -6,9 +6,9 @@ export type MemoryNetworkOptions = {
   /** Delivers: nothing arrives within the call that sent it. */
   readonly clock: Pick<Clock, "soon">;
   /** `queuedBytes` above it arms `onDrain`. Default 4 MiB. */
-  readonly highWaterBytes?: number;
+  readonly highWaterBytes?: number | undefined;
   /** `onDrain` comes at or below it. Default 1 MiB. */
-  readonly lowWaterBytes?: number;
+  readonly lowWaterBytes?: number | undefined;
 };
 
 type MemoryListener = {

@@ -7,6 +7,11 @@ import type { ConnectOptions } from "../../src/client/index.js";
 import type { GroupClient } from "../../src/client/types.js";
 import type { FileStorageOptions } from "../../src/storage/file/index.js";
 import type { GroupOptions, HostOptions } from "../../src/host/options.js";
+import type { GroupHooks } from "../../src/member/types.js";
+import { VirtualClock } from "../../src/clock/virtual.js";
+import type { CheckOptions } from "../../src/sim/index.js";
+import { memoryStorage } from "../../src/index.js";
+import type { MemoryNetworkOptions } from "../../src/transport/memory.js";
 import { defineValue } from "../../src/value/define.js";
 import type {
   AnyDefinedValue,
@@ -245,6 +250,19 @@ export const keptIn = (maxLogBytes: number | undefined): FileStorageOptions => (
   ...{ segmentBytes: undefined, firstSegmentBytes: undefined, maxLogBytes, fs: undefined },
   ...{ lowSpaceBytes: undefined, slowSyncMs: undefined, markLagMs: undefined },
 });
+
+export const hooked: GroupHooks = {
+  ...{ onCommandCommitted: undefined, onQueryAnswered: undefined, onFollowerAdded: undefined },
+  ...{ onFollowerRemoved: undefined, onElected: undefined, onRestored: undefined },
+};
+
+memoryStorage({ durable: undefined, keepsLog: undefined });
+export const checkedWith: CheckOptions = {
+  ...{ codec: undefined, appliedOf: undefined, maxConfigurations: undefined },
+};
+export const carried: MemoryNetworkOptions = {
+  ...{ clock: new VirtualClock(), highWaterBytes: undefined, lowWaterBytes: undefined },
+};
 
 export const operated = (
   advertise: string | undefined,
