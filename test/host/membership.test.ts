@@ -1,6 +1,7 @@
 /** Who belongs to the group: the original's refusals, removal, replacement, transfer, revival. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { readStatus } from "../../src/core/index.js";
 import type { GroupHandle } from "../../src/host/handle.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
 import { Cluster, type Counter, counter, createLogBook } from "./cluster.js";
@@ -200,6 +201,27 @@ describe("leadership", () => {
     cluster.kill(silent);
     await cluster.pass(3000);
     await rejects(silent, "newLeaderUnresponsive");
+    await cluster.close();
+  });
+
+  test("a leader whose host closes waits with it for a membership change that is under way", async () => {
+    const cluster = new Cluster();
+    const storages = three.map(() => createMemoryStorage());
+    for (const [at, id] of three.entries()) await cluster.start(id, { storage: storages[at]! });
+    await cluster.group("counter", counter, three);
+    await cluster.pass(500);
+    const qux = await cluster.start("qux");
+    for (const storage of storages.slice(1)) storage.holdAnswers();
+    const joining = qux.group("counter", counter, { start: { join: ["foo:1"] } });
+    const { core } = cluster.host("foo").memberOf("counter")!.replica;
+    await cluster.until("qux is taken in", () => readStatus(core).pendingMembershipChange);
+    const closing = cluster.host("foo").close();
+    await cluster.pass(100);
+    for (const storage of storages.slice(1)) storage.releaseAnswers();
+    await cluster.run(closing);
+    cluster.hosts.delete("foo");
+    assert.equal(cluster.leaders("counter").length, 1);
+    await cluster.run(joining);
     await cluster.close();
   });
 
