@@ -13,7 +13,8 @@ export const errorCodes = {
   encodeFailed: "an argument or reply has no encoding (function, symbol, cycle)",
   commandTooLarge: "the encoded command is larger than maxCommandBytes",
   // The value's own handlers.
-  commandFailed: "the command handler threw; the value is as before; the same on all members",
+  commandFailed:
+    "the command handler threw, the same on all members; the value is as before unless it is mutable",
   queryFailed: "the query handler threw",
   // Finding and reaching the group.
   timeout: "no answer within timeoutMs",
