@@ -4,6 +4,7 @@
  */
 import { RaftError, show, unknownName } from "../errors.js";
 import { isDefinedValue } from "../value/define.js";
+import type { SimulationSettings } from "./settings.js";
 import type { Workload, WorkloadCall } from "./workload.js";
 
 export function checkValue(value: unknown): void {
@@ -31,6 +32,31 @@ export function checkSeed(seed: unknown): void {
 
 function isWord(part: unknown): boolean {
   return Number.isInteger(part) && (part as number) >= 0 && (part as number) < 2 ** 32;
+}
+
+/** Time that is no number would never be over. */
+export function checkMs(field: string, ms: unknown, leastMs = 0): void {
+  if (Number.isFinite(ms) && (ms as number) >= leastMs) return;
+  throw refused(`${field}: expected milliseconds, ${leastMs} or more, got ${show(ms)}`);
+}
+
+export function checkMachines(machines: unknown): void {
+  if (Number.isInteger(machines) && (machines as number) >= 1 && (machines as number) <= 7) return;
+  throw refused(`machines: expected 1 to 7, got ${show(machines)}`);
+}
+
+const settingNames: readonly string[] = Object.keys({
+  ...{ machines: true, durable: true, groups: true, clients: true, keys: true },
+  ...{ mutableValue: true, config: true, client: true },
+} satisfies Record<keyof SimulationSettings, true>);
+
+/** What the seed is not to draw. */
+export function checkSettings(settings: Partial<SimulationSettings>): void {
+  const strange = unknownName(settings, settingNames);
+  if (strange !== undefined) {
+    throw refused(`settings.${strange}: no such setting; there are ${settingNames.join(", ")}`);
+  }
+  if (settings.machines !== undefined) checkMachines(settings.machines);
 }
 
 export function checkWorkload(workload: unknown): void {

@@ -14,7 +14,14 @@
  */
 import { RaftError } from "../errors.js";
 import type { AnyDefinedValue } from "../value/types.js";
-import { checkOptions, checkSeed, checkValue, checkWorkload } from "./checks.js";
+import {
+  checkMs,
+  checkOptions,
+  checkSeed,
+  checkSettings,
+  checkValue,
+  checkWorkload,
+} from "./checks.js";
 import { faultNames } from "./nemesis.js";
 import { runSimulation, type SimulationOptions, type SimulationResult } from "./simulation.js";
 import type { Workload } from "./workload.js";
@@ -47,6 +54,8 @@ export async function simulate(options: SimulateOptions): Promise<SimulationResu
   checkValue(options.value);
   checkSeed(options.seed);
   checkWorkload(options.workload);
+  if (options.durationMs !== undefined) checkMs("durationMs", options.durationMs);
+  checkSettings(options.settings ?? {});
   const unknown = (options.faults ?? []).filter((name) => !faultNames.includes(name));
   if (unknown.length > 0) {
     const known = faultNames.join(", ");

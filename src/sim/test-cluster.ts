@@ -7,7 +7,7 @@ import { validateGroupConfig } from "../core/config.js";
 import type { GroupConfigChange } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import type { AnyDefinedValue } from "../value/types.js";
-import { checkOptions, checkSeed, checkValue } from "./checks.js";
+import { checkMachines, checkMs, checkOptions, checkSeed, checkValue } from "./checks.js";
 import { SimCluster } from "./cluster.js";
 import type { Machine } from "./machine.js";
 import type { Seed } from "./settings.js";
@@ -51,9 +51,7 @@ export async function createTestCluster<D extends AnyDefinedValue>(
   const { value, machines = 3, seed = 1, durable = false } = options;
   checkValue(value);
   checkSeed(seed);
-  if (!Number.isInteger(machines) || machines < 1 || machines > 7) {
-    throw new RaftError("invalidArgument", `machines: expected 1 to 7, got ${String(machines)}`);
-  }
+  checkMachines(machines);
   const cluster = new SimCluster({
     world: new World({ seed }),
     machines,
@@ -106,6 +104,7 @@ export class TestCluster<D extends AnyDefinedValue> {
 
   /** Lets so many virtual milliseconds pass. */
   async advance(byMs: number): Promise<void> {
+    checkMs("byMs", byMs);
     const { world } = this.#cluster;
     const untilMs = world.nowMs() + byMs;
     await this.#cluster.runUntil(untilMs, () => false);
@@ -171,8 +170,10 @@ export class TestCluster<D extends AnyDefinedValue> {
     this.#cluster.network.heal();
   }
 
-  /** Longest and shortest time that a message takes from now on. */
+  /** Shortest and longest time that a message takes from now on. */
   delay(minMs: number, maxMs: number): void {
+    checkMs("minMs", minMs);
+    checkMs("maxMs", maxMs, minMs);
     Object.assign(this.#cluster.network.settings, { minDelayMs: minMs, maxDelayMs: maxMs });
   }
 

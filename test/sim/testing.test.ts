@@ -231,6 +231,15 @@ test("a seed that is none, a misspelt option and no options are refused by name"
     code: "invalidArgument",
     message: /^duration: no such option; there are value, workload, seed, durationMs, /,
   });
+  const unset = { value: queue, workload, seed: 1, settings: { machine: 3, clients: 2 } };
+  await assert.rejects(simulate(unset), {
+    code: "invalidArgument",
+    message: /^settings\.machine: no such setting; there are machines, durable, /,
+  });
+  await assert.rejects(simulate({ ...unset, settings: { machines: 2.5 } }), {
+    code: "invalidArgument",
+    message: "machines: expected 1 to 7, got 2.5",
+  });
   const machine = { value: queue, machine: 3 };
   await assert.rejects(createTestCluster(machine), {
     code: "invalidArgument",
@@ -239,6 +248,23 @@ test("a seed that is none, a misspelt option and no options are refused by name"
   const nothing = { code: "invalidArgument", message: /^options: expected an object such as / };
   await assert.rejects(simulate(undefined as never), nothing);
   await assert.rejects(createTestCluster(undefined as never), nothing);
+});
+
+test("time that is no number is refused instead of passing for ever", async () => {
+  const cluster = await createTestCluster({ value: queue, machines: 1 });
+  const noTime = (field: string, least: number) => ({
+    code: "invalidArgument",
+    message: new RegExp(`^${field}: expected milliseconds, ${least} or more, got `),
+  });
+  for (const ms of [NaN, Infinity, -1, undefined as never]) {
+    await assert.rejects(cluster.advance(ms), noTime("byMs", 0));
+    assert.throws(() => cluster.delay(ms, 5), noTime("minMs", 0));
+    assert.throws(() => cluster.delay(2, ms), noTime("maxMs", 2));
+    if (ms === undefined) continue;
+    const run = simulate({ value: queue, workload, seed: 1, durationMs: ms });
+    await assert.rejects(run, noTime("durationMs", 0));
+  }
+  assert.throws(() => cluster.delay(5, 1), noTime("maxMs", 5));
 });
 
 test("a cluster under a test's control answers, loses its leader and goes on", async () => {
