@@ -8,7 +8,7 @@ import type { HostedGroup } from "./hosted-group.js";
 
 /** Longer than that nobody wants to wait for an orderly end. */
 const mostMs = 1000;
-/** Between two tries. */
+/** Between two tries, or two looks. */
 const pauseMs = 20;
 
 /** Resolves when it is done or hopeless; never rejects. */
@@ -31,37 +31,62 @@ async function handOverOne(context: HostContext, group: HostedGroup): Promise<vo
   timer.cancel();
 }
 
-/** Asks again while a membership change is under way, which is soon done: a newcomer votes, a member has moved. */
+/**
+ * Asks again while a membership change is under way, which is soon done: a newcomer votes, a member has moved. And asks
+ * another one when the connection to the first is gone: its host may be closing like ours.
+ */
 async function transfer(
   context: HostContext,
   group: HostedGroup,
   isOver: () => boolean,
 ): Promise<void> {
-  const { clock, logger, id } = context;
   for (;;) {
     const target = bestSuccessor(group);
     if (target === null || isOver()) return;
-    try {
-      await askAdmin(group, "transfer", { id: target });
-      return;
-    } catch (error) {
-      if (!(error instanceof RaftError && error.code === "uncommittedMembershipChange")) {
-        const line = `host ${id} could not hand over group "${group.name}": ${messageOf(error)}`;
-        return logger.info({ host: id, group: group.name, to: target }, line);
-      }
-    }
-    await new Promise<void>((resolve) => void clock.after(pauseMs, resolve));
+    let outcome: Outcome | null = null;
+    const asked = ask(context, group, target).then((given) => {
+      outcome = given;
+    });
+    do await Promise.race([asked, pause(context)]);
+    while (outcome === null && !isOver() && isConnected(group, target));
+    if (outcome === "ended") return;
+    if (outcome === "pending") await pause(context);
   }
 }
 
-/** The voter that answers and has most of the log, or null. */
+/** `pending`: a membership change is in the way. */
+type Outcome = "ended" | "pending";
+
+async function ask(context: HostContext, group: HostedGroup, target: MemberId): Promise<Outcome> {
+  try {
+    await askAdmin(group, "transfer", { id: target });
+  } catch (error) {
+    if (error instanceof RaftError && error.code === "uncommittedMembershipChange") {
+      return "pending";
+    }
+    const { logger, id } = context;
+    const line = `host ${id} could not hand over group "${group.name}": ${messageOf(error)}`;
+    logger.info({ host: id, group: group.name, to: target }, line);
+  }
+  return "ended";
+}
+
+function pause({ clock }: HostContext): Promise<void> {
+  return new Promise((resolve) => void clock.after(pauseMs, resolve));
+}
+
+function isConnected(group: HostedGroup, to: MemberId): boolean {
+  return (group.channelTo(to)?.openedOn ?? null) !== null;
+}
+
+/** The voter that answers, is connected, and has most of the log, or null. */
 function bestSuccessor(group: HostedGroup): MemberId | null {
   if (group.ended !== null || group.member.role !== "leader") return null;
   let best: MemberId | null = null;
   let bestMatch = -1;
   for (const member of readStatus(group.member.replica.core).members) {
     if (member.id === group.member.id || member.state !== "voter") continue;
-    if (member.unresponsive !== false) continue;
+    if (member.unresponsive !== false || !isConnected(group, member.id)) continue;
     const match = member.matchIndex ?? 0;
     if (match <= bestMatch) continue;
     best = member.id;

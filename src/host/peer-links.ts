@@ -228,7 +228,8 @@ export class PeerLink implements ConnectionHandlers {
     channel.pausedUntilMs = clock.nowMs() + this.#jitter(pauseMs);
     channel.openedOn = null;
     if (rateLimit.admits(`refused ${channel.group.name} ${channel.to} ${code}`)) {
-      logger.warn(
+      // Who closes in good order says so: every restart would be a warning.
+      logger[code === "closed" ? "info" : "warn"](
         { host: id, group: channel.group.name, to: channel.to, address: this.address, code },
         `${this.address} refused group "${channel.group.name}" for ${channel.to}: ${message}`,
       );

@@ -225,6 +225,22 @@ describe("leadership", () => {
     await cluster.close();
   });
 
+  test("hosts that all close at once wait for nobody, and one that stays is handed the group", async () => {
+    for (const staying of [0, 1]) {
+      const { cluster } = await trio();
+      const [leader] = cluster.leaders("counter");
+      const others = three.filter((id) => id !== leader);
+      const going = others.slice(staying);
+      const sinceMs = cluster.clock.nowMs();
+      await cluster.run(Promise.all([leader!, ...going].map((id) => cluster.host(id).close())));
+      const tookMs = cluster.clock.nowMs() - sinceMs;
+      assert.ok(tookMs < 200, `${tookMs} ms of the cluster's own time`);
+      for (const id of [leader!, ...going]) cluster.hosts.delete(id);
+      assert.deepEqual(cluster.leaders("counter"), others.slice(0, staying));
+      await cluster.close();
+    }
+  });
+
   test("taking back a transfer that is not under way is done at once", async () => {
     const { cluster, foo } = await trio();
     await cluster.run(foo.transferLeadership(null));

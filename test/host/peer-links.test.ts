@@ -8,9 +8,8 @@ import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
 import type { HostContext } from "../../src/host/context.js";
 import type { HostedGroup } from "../../src/host/hosted-group.js";
 import { defaultHostLimits } from "../../src/host/limits.js";
-import { silentLogger } from "../../src/host/options.js";
 import { type PeerChannel, PeerLink } from "../../src/host/peer-links.js";
-import { counter } from "./cluster.js";
+import { counter, createLogBook } from "./cluster.js";
 
 const message = { type: "timeoutNow", term: 1 } as const;
 const welcome: Frame = { type: "welcome", protocol: protocolVersion, hostId: "far" };
@@ -25,6 +24,7 @@ class Line {
   losses = 0;
   queuedBytes = 0;
   connection: { queuedBytes: number } | null = null;
+  readonly book = createLogBook();
   readonly link: PeerLink;
   readonly group: HostedGroup;
 
@@ -40,9 +40,9 @@ class Line {
       return connection;
     };
     const context = {
-      ...{ id: "near", address: "near:1", clock: this.clock, logger: silentLogger },
+      ...{ id: "near", address: "near:1", clock: this.clock, logger: this.book.logger },
       ...{ limits: defaultHostLimits, entriesCache: new EntriesCache() },
-      ...{ random: { next: () => 1 }, rateLimit: { admits: () => false }, transport: { dial } },
+      ...{ random: { next: () => 1 }, rateLimit: { admits: () => true }, transport: { dial } },
       turns: { payloadArrived: () => undefined, afterEnd: () => undefined },
     } as unknown as HostContext;
     const peerDisconnected = (): void => void (this.losses += 1);
@@ -103,6 +103,23 @@ describe("a channel that is refused", () => {
     line.clock.advance(20_000);
     line.link.send(channel, message);
     assert.ok(rests(line, channel, 1)[0]! <= 70, "that was long ago");
+  });
+
+  test("is a warning, unless its host closes in good order", () => {
+    for (const [code, level] of [
+      ["closed", "info"],
+      ["groupMismatch", "warn"],
+    ] as const) {
+      const line = new Line();
+      const channel = line.open();
+      line.link.send(channel, message);
+      line.hear(welcome);
+      line.hear({ type: "channelRefused", channel: channel.number, code, message: "not here" });
+      assert.deepEqual(
+        line.book.lines.map((one) => one.level),
+        [level],
+      );
+    }
   });
 });
 

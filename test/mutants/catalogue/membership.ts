@@ -281,6 +281,15 @@ const transfer: readonly Mutant[] = [
     replace: "const fresh = from !== core.self.id;",
     catchers: [scenario("late-timeout-now")],
   },
+  {
+    id: "hand-over-waits-for-who-is-gone",
+    hazards: [],
+    bug: "a leader whose host closes waits for a successor whose host is closed already",
+    file: "src/host/hand-over.ts",
+    find: "while (outcome === null && !isOver() && isConnected(group, target));",
+    replace: "while (outcome === null && !isOver());",
+    catchers: [unit("test/host/membership.test")],
+  },
 ];
 
 export const memberships: readonly Mutant[] = [...membership, ...transfer];
