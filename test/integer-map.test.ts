@@ -1,6 +1,8 @@
 /** The map by whole numbers against Node's own, for numbers that come in order, leap, and stay away. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { IntegerMap } from "../src/integer-map.js";
 
@@ -30,6 +32,42 @@ function same(map: IntegerMap<string>, model: ReadonlyMap<number, string>): void
     assert.equal(map.get(key), value);
     assert.equal(map.get(key + 1), model.get(key + 1));
   }
+}
+
+/** How many places each ring has that `work` brings. */
+function ringsMadeBy(work: () => void): number[] {
+  const made: number[] = [];
+  const own = Object.getOwnPropertyDescriptor(Array.prototype, "fill")!;
+  const fill = own.value as (this: unknown[], value: unknown) => unknown[];
+  const counting = function (this: unknown[], value: unknown): unknown[] {
+    if (value === -1) made.push(this.length);
+    return fill.call(this, value);
+  };
+  Reflect.defineProperty(Array.prototype, "fill", { ...own, value: counting });
+  try {
+    work();
+  } finally {
+    Reflect.defineProperty(Array.prototype, "fill", own);
+  }
+  return made;
+}
+
+/** How often `work` sets an entry of a `Map`. */
+function mapSetsBy(work: () => void): number {
+  let count = 0;
+  const own = Object.getOwnPropertyDescriptor(Map.prototype, "set")!;
+  const set = own.value as (this: Map<unknown, unknown>, key: unknown, value: unknown) => unknown;
+  const counting = function (this: Map<unknown, unknown>, key: unknown, value: unknown): unknown {
+    count += 1;
+    return set.call(this, key, value);
+  };
+  Reflect.defineProperty(Map.prototype, "set", { ...own, value: counting });
+  try {
+    work();
+  } finally {
+    Reflect.defineProperty(Map.prototype, "set", own);
+  }
+  return count;
 }
 
 describe("the map by whole numbers", () => {
@@ -82,5 +120,129 @@ describe("the map by whole numbers", () => {
     for (let i = 0; i < 2000; i++) map.set(i * 2 ** 30, i);
     assert.equal(map.size, 2000);
     for (let i = 0; i < 2000; i++) assert.equal(map.get(i * 2 ** 30), i);
+  });
+
+  test("what lies beside the ring is still one entry when its place is free", () => {
+    const map = new IntegerMap<string>();
+    map.set(0, "a");
+    map.set(32, "b");
+    map.delete(0);
+    // Often enough for a ring to shrink that is larger than the least.
+    for (let i = 0; i < 200; i++) map.set(32, `c${i}`);
+    same(map, new Map([[32, "c199"]]));
+    assert.equal(map.delete(32), true);
+    same(map, new Map());
+  });
+
+  test("those that fall into one place when the ring shrinks are all kept", () => {
+    const map = new IntegerMap<string>();
+    const model = new Map<number, string>();
+    for (let key = 0; key < 5000; key++) map.set(key, `v${key}`);
+    for (let key = 0; key < 5000; key++) if (key % 1024 !== 0) map.delete(key);
+    for (let key = 0; key < 5000; key += 1024) model.set(key, `v${key}`);
+    const made = ringsMadeBy(() => {
+      for (let key = 5000; key < 40_000; key++) {
+        map.set(key, "passes");
+        map.delete(key);
+      }
+    });
+    assert.ok(made.length > 3, `${made.length} rings`);
+    same(map, model);
+  });
+
+  test("numbers of which every fourth is used need nothing beside the ring", () => {
+    const map = new IntegerMap<number>();
+    const besides = mapSetsBy(() => {
+      for (let round = 0; round < 2; round++) {
+        for (let i = 0; i < 5000; i++) {
+          map.set((i + round) * 4, i);
+          map.delete((i + round - 1000) * 4);
+        }
+        map.clear();
+      }
+      // Twice as large is not enough.
+      for (let key = 0; key < 16; key++) map.set(key, key);
+      map.set(32, 32);
+    });
+    assert.equal(besides, 0);
+  });
+
+  test("one number at a time takes one place, more take sixteen and then as many as they need", () => {
+    const map = new IntegerMap<number>();
+    const setAgain = (key: number) => {
+      for (let i = 0; i < 100; i++) map.set(key, i);
+    };
+    const made = ringsMadeBy(() => {
+      for (let key = 1; key < 100; key++) {
+        setAgain(key);
+        map.delete(key);
+      }
+      for (let key = 100; key < 200; key++) {
+        setAgain(key);
+        map.delete(key - 20);
+      }
+    });
+    assert.deepEqual(made, [1, 16, 32]);
+  });
+
+  test("a ring that empties and fills again and again stays, and so does one that is in use", () => {
+    const map = new IntegerMap<number>();
+    const burst = (first: number) => {
+      for (let key = first; key < first + 64; key++) map.set(key, key);
+      for (let key = first; key < first + 64; key++) map.delete(key);
+    };
+    burst(0);
+    const made = ringsMadeBy(() => {
+      for (let first = 64; first < 64_000; first += 64) burst(first);
+      for (let key = 64_000; key < 70_000; key++) {
+        map.set(key, key);
+        map.delete(key - 8);
+      }
+    });
+    assert.deepEqual(made, []);
+  });
+
+  test("a ring is halved after as many idle entries as it has places, down to sixteen", () => {
+    const map = new IntegerMap<number>();
+    for (let key = 0; key < 256; key++) map.set(key, key);
+    for (let key = 0; key < 256; key++) map.delete(key);
+    const at: [number, number][] = [];
+    for (let sets = 1; sets < 2000; sets++) {
+      const made = ringsMadeBy(() => map.set(1000 + sets, sets));
+      for (const places of made) at.push([sets, places]);
+      map.delete(1000 + sets);
+    }
+    assert.deepEqual(at, [
+      [257, 128],
+      [257 + 129, 64],
+      [257 + 129 + 65, 32],
+      [257 + 129 + 65 + 33, 16],
+    ]);
+  });
+
+  test("lets go what is deleted, and all when it is cleared", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const map = new IntegerMap<object>();
+    const held: WeakRef<object>[] = [];
+    const fill = () => {
+      for (let key = 0; key < 40; key++) {
+        const value = { key };
+        map.set(key, value);
+        held.push(new WeakRef(value));
+      }
+    };
+    const left = async () => {
+      // What a WeakRef has been made for lives until the end of the turn.
+      await new Promise(setImmediate);
+      collect();
+      return held.filter((ref) => ref.deref() !== undefined).length;
+    };
+    fill();
+    for (let key = 0; key < 30; key++) map.delete(key);
+    assert.equal(await left(), 10);
+    map.clear();
+    assert.equal(await left(), 0);
+    assert.equal(map.size, 0);
   });
 });

@@ -10,7 +10,7 @@ import type { Catcher, Mutant } from "./types.js";
 
 /** Rooms that hold what can go wrong between members, disks and callers, and on the way. */
 const rooms =
-  /^src\/(core|value|member|host|client|transport|codec|storage\/file)\/|^src\/replica\.ts$/;
+  /^src\/(core|value|member|host|client|transport|codec|storage\/file)\/|^src\/(replica|integer-map)\.ts$/;
 const hazardRows = 98;
 
 function missing(catcher: Catcher): string | null {

@@ -195,6 +195,18 @@ test("doctor finds nothing wrong with a good directory and changes nothing, aske
   assert.deepEqual(contents(disk, "/data"), before);
 });
 
+test("doctor looks behind where a log was closed in order as well: that mark may be an old one", async () => {
+  const disk = await built();
+  const mark = disk.file("/data/mark");
+  const opened = await Opened.open("/data", { ...options, fs: disk });
+  await opened.stored("queue", opened.store("queue", entriesOf(14, 1, 4)));
+  await opened.close();
+  disk.setFile("/data/mark", mark);
+  flipBitAt(disk, "/data/wal-00000001.log", "entry 14");
+  const { inspection, problems } = await doctorDirectory("/data", { fs: disk });
+  assert.deepEqual([inspection.health, problems.length], ["torn", 1]);
+});
+
 test("a torn tail and leftovers are explained, and mended only when asked, after a copy", async () => {
   const disk = await built();
   tear(disk);

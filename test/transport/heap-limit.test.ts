@@ -11,12 +11,12 @@ import { createTcpTransport } from "../../src/transport/tcp.js";
 const MiB = 1024 * 1024;
 const ballastBytes = 16 * MiB;
 
-/** One with this heap at 0 ms. */
-function limitWith(state: Partial<HeapState> = {}) {
+/** One with this heap, made at that time. */
+function limitWith(state: Partial<HeapState> = {}, madeMs = 0) {
   const heap = { freeBytes: 2048 * MiB, usedBytes: 10 * MiB, bufferBytes: 0, ...state };
   const soon: (() => void)[] = [];
   const nudges: number[] = [];
-  let nowMs = 0;
+  let nowMs = madeMs;
   const limit = new HeapLimit({
     nowMs: () => nowMs,
     heap: () => heap,
@@ -75,6 +75,15 @@ test("traffic that was heavy in the last second is so at the beginning of the ne
   assert.equal(limit.ballastBytes, MiB);
 });
 
+test("the first second begins when it is made", () => {
+  const { limit, collectAt } = limitWith({}, 50_000);
+  limit.carried(5 * MiB);
+  limit.look(51_000);
+  collectAt(51_000);
+  collectAt(51_001);
+  assert.equal(limit.ballastBytes, MiB);
+});
+
 test("what is carried in a longer while is no more in a second", () => {
   const { limit, collectAt } = limitWith();
   limit.carried(5 * MiB);
@@ -114,14 +123,16 @@ test("a heap that may hardly grow is left alone", () => {
 
 test("ballast that no collection follows goes after a second or two", () => {
   const { limit, collectAt, doSoon } = limitWith();
-  limit.carried(5 * MiB);
-  collectAt(0);
-  collectAt(1);
-  doSoon();
-  limit.look(1000);
-  assert.equal(limit.ballastBytes, ballastBytes);
-  limit.look(2000);
-  assert.equal(limit.ballastBytes, 0);
+  for (const sinceMs of [0, 2000]) {
+    limit.carried(5 * MiB);
+    collectAt(sinceMs);
+    collectAt(sinceMs + 1);
+    doSoon();
+    for (const ms of [10, 500, 1000, 1010, 1999]) limit.look(sinceMs + ms);
+    assert.equal(limit.ballastBytes, ballastBytes);
+    limit.look(sinceMs + 2000);
+    assert.equal(limit.ballastBytes, 0);
+  }
 });
 
 test("who lets go while it comes gets no more of it", () => {
@@ -162,6 +173,11 @@ test("before buffers bring a collection of a large heap it is had, with ballast"
   heap.bufferBytes = 63 * MiB;
   limit.look(7000);
   assert.equal(limit.ballastBytes, 0, "counted from the collection on");
+  collectAt(7500);
+  limit.carried(5 * MiB);
+  heap.bufferBytes = 63 * MiB + 25 * MiB;
+  limit.look(8000);
+  assert.equal(limit.ballastBytes, MiB, "25 have come since, and 50 may");
 });
 
 test("buffers that go again, a small heap, and one that may hardly grow bring nothing", () => {
@@ -176,6 +192,11 @@ test("buffers that go again, a small heap, and one that may hardly grow bring no
     doSoon();
     assert.deepEqual(nudges, []);
   }
+});
+
+test("buffers are counted from when there were least of them", () => {
+  assert.equal(secondsOf([100, 20, 40]).limit.ballastBytes, 0);
+  assert.equal(secondsOf([100, 20, 40, 60]).limit.ballastBytes, MiB);
 });
 
 test("a collection that comes before all of the ballast is there needs no other", () => {

@@ -334,6 +334,24 @@ const callers: readonly Mutant[] = [
     replace: "if (false) {",
     catchers: [unit("test/host/turns.test")],
   },
+  {
+    id: "forgotten-as-a-ring-shrinks",
+    hazards: [],
+    bug: "who waits in a place that another takes when the ring of requests shrinks waits for ever",
+    file: "src/integer-map.ts",
+    find: "} else (this.#beside ??= new Map()).set(key, values[at]!);",
+    replace: "}",
+    catchers: [unit("test/integer-map.test")],
+  },
+  {
+    id: "in-the-ring-and-beside-it",
+    hazards: [],
+    bug: "a sequence that lies beside the ring is entered there as well, and is still held when it was deleted",
+    file: "src/integer-map.ts",
+    find: "held < 0 && this.#beside?.has(key) !== true",
+    replace: "held < 0",
+    catchers: [unit("test/integer-map.test")],
+  },
 ];
 
 export const clients: readonly Mutant[] = [...sessions, ...callers];
