@@ -114,3 +114,23 @@ test("a checkpoint in the midst of the log that does not read back costs nothing
   await store(opened, "good", 201, 1);
   await opened.close();
 });
+
+test("what is lost and was not needed any more when a segment began damages nobody", async () => {
+  const disk = new FakeDisk();
+  const opened = await open(disk);
+  for (const name of ["good", "bad"]) {
+    opened.storage.createGroup(identityOf(name));
+    opened.store(name, [], { hardState: hardStateOf(1) });
+    await store(opened, name, 1, 3);
+  }
+  await opened.snapshot("bad", 3, 1, new Uint8Array(10));
+  opened.storage.compactLog("bad", 4);
+  for (let first = 4; first < 300; first += 4) await store(opened, "good", first, 4);
+  await opened.close();
+  assert.ok(disk.names().filter((name) => name.includes("/wal-")).length > 1);
+  flipBitAt(disk, "/data/wal-00000001.log", "entry of bad 2");
+  const again = await open(disk);
+  assert.equal(again.group("bad")!.damage, null);
+  assert.equal(again.group("good")!.entries.at(-1)!.index, 299);
+  await again.close();
+});

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Entry } from "../../src/core/types.js";
-import { packEntries, packedRun } from "../../src/packed-entries.js";
+import { type PackedList, packEntries, packedRun } from "../../src/packed-entries.js";
 import { EntryRuns } from "../../src/storage/file/entry-runs.js";
 import { entriesOf, plain } from "./support.js";
 
@@ -145,3 +145,69 @@ test("an entry put before a long log goes through each of the others a few times
   assert.ok(count <= 4 * many, `${count} of ${many} entries`);
   assert.deepEqual(plain([...runs.list(1, many + 101)]), entriesOf(1, many + 100));
 });
+
+test("an entry of another term is found at the edges of runs, and none where terms change as they should", () => {
+  for (const change of [2, 300, packedRun, packedRun + 1, packedRun + 2, 3 * packedRun]) {
+    const all = [...entriesOf(1, change - 1, 1), ...entriesOf(change, 1001 - change, 2)];
+    const runs = new EntryRuns(1);
+    runs.placePacked(packEntries(all, 0, all.length), 0);
+    assert.equal(runs.firstOtherThan(1, change - 1, 1), 0, `${change}`);
+    assert.equal(runs.firstOtherThan(change, 1000, 2), 0, `${change}`);
+    assert.equal(runs.firstOtherThan(1, 1000, 1), change);
+    assert.deepEqual(plain([...runs.list(1, change)]), entriesOf(1, change - 1, 1));
+    runs.place(entriesOf(change + 1, 1000 - change, 1));
+    assert.equal(runs.firstOtherThan(1, 1000, 1), change, "the only one");
+    assert.equal(runs.firstOtherThan(change + 1, 1001, 1), 1001, "behind the last one");
+  }
+});
+
+/** Entries 1 to 570 without ten of them. */
+function withGap(): EntryRuns {
+  const runs = new EntryRuns(1);
+  runs.place(entriesOf(1, 550));
+  runs.place(entriesOf(561, 10));
+  return runs;
+}
+
+function dropped(from: number): EntryRuns {
+  const runs = withGap();
+  runs.dropFrom(from);
+  return runs;
+}
+
+function filled(): EntryRuns {
+  const runs = withGap();
+  runs.place(entriesOf(551, 10));
+  return runs;
+}
+
+function forgotten(): EntryRuns {
+  const runs = new EntryRuns(1);
+  runs.place(entriesOf(1, 10));
+  runs.place(entriesOf(1500, 10));
+  runs.forgetBefore(1505);
+  return runs;
+}
+
+function beganLate(): EntryRuns {
+  const runs = new EntryRuns(1);
+  runs.place(entriesOf(1001, 1));
+  return runs;
+}
+
+for (const [what, makeRuns, first, next] of [
+  ["all was dropped", () => dropped(1), 1, 1],
+  ["all behind a run was dropped", () => dropped(packedRun + 1), 1, packedRun + 1],
+  ["some behind a run was dropped", () => dropped(packedRun + 20), 1, packedRun + 20],
+  ["what was missing has come", filled, 1, 571],
+  ["what was missing is not needed", forgotten, 1505, 1510],
+  ["a log has begun late", beganLate, 1001, 1002],
+] as const) {
+  test(`when ${what}, no entry is missing, and what comes is packed`, () => {
+    const runs = makeRuns();
+    runs.placePacked(packEntries(entriesOf(next, many), 0, many), 0);
+    const list = runs.list(first, next + many) as PackedList;
+    assert.deepEqual(plain([...list]), entriesOf(first, next + many - first));
+    assert.ok(list.tail.length < 2 * packedRun, `${list.tail.length} are not packed`);
+  });
+}

@@ -20,14 +20,17 @@ import {
 const options = { segmentBytes: 65536, firstSegmentBytes: 65536 };
 const hardState = hardStateOf(1);
 
-/** Flips a bit in the header of the block with that sequence, of one segment; or zeros are in its place. */
-function loseBlock(path: string, sequence: number, how: "flipped" | "zeros" = "flipped"): void {
+type Loss = "flipped" | "zeros" | "without bodies";
+
+/** Flips a bit in the header of the block with that sequence, of one segment; or zeros are in its place, or its bodies'. */
+function loseBlock(path: string, sequence: number, how: Loss = "flipped"): void {
   const bytes = nodeFs.readFileSync(path);
   let at = bytes.indexOf("RVB1");
   while (at >= 0 && bytes.readDoubleLE(at + 16) !== sequence) at = bytes.indexOf("RVB1", at + 1);
   assert.ok(at >= 0, `no block ${sequence} in ${path}`);
   const end = at + bytes.readUInt32LE(at + 4) + bytes.readUInt32LE(at + 8);
   if (how === "zeros") bytes.fill(0, at, end);
+  else if (how === "without bodies") bytes.fill(0, at + bytes.readUInt32LE(at + 4), end);
   else bytes[at + 20]! ^= 1;
   nodeFs.writeFileSync(path, bytes);
 }
@@ -100,7 +103,7 @@ for (const [what, judge] of [
 async function whereLost(
   lost: number,
   last: number,
-  how: "flipped" | "zeros",
+  how: Loss,
   judge: (dir: string) => Promise<void>,
 ): Promise<void> {
   const dir = temporaryDirectory();
@@ -120,9 +123,14 @@ async function whereLost(
   }
 }
 
-for (const last of [3, 4]) {
-  test(`a lost block that created a group, of ${last}, leaves it unknown which there are: refused`, () =>
-    whereLost(3, last, "flipped", async (dir) => {
+for (const [last, how] of [
+  [3, "flipped"],
+  [4, "flipped"],
+  [3, "without bodies"],
+  [4, "without bodies"],
+] as const) {
+  test(`a lost block (${how}) that created a group, of ${last}, leaves it unknown which there are: refused`, () =>
+    whereLost(3, last, how, async (dir) => {
       await assert.rejects(Opened.open(dir, options), (error) => {
         assert.ok(error instanceof RaftError);
         assert.equal(error.code, "storageCorrupt");

@@ -107,6 +107,24 @@ describe("memory storage", () => {
     assert.equal(storage.heldAnswers, 0);
   });
 
+  test("what an answer that was held brings about is answered behind those that were held before", async () => {
+    const { storage, opened } = await open();
+    const onStored = opened.onStored.bind(opened);
+    opened.onStored = (group, ticket) => {
+      onStored(group, ticket);
+      if (ticket === 1) opened.store("queue", { entries: entries(3, 3, 1) });
+    };
+    storage.holdAnswers();
+    opened.store("queue", { entries: entries(1, 1, 1) });
+    storage.holdAnswers();
+    opened.store("queue", { entries: entries(2, 2, 1) });
+    storage.releaseAnswers();
+    assert.deepEqual(
+      opened.of("stored").map(({ ticket }) => ticket),
+      [1, 2, 3],
+    );
+  });
+
   test("what was written while answers were held is there after a restart, the answers are not", async () => {
     const { storage, opened } = await open();
     storage.holdAnswers();
@@ -125,6 +143,24 @@ describe("memory storage", () => {
     storage.deleteGroup("queue");
     storage.releaseAnswers();
     assert.deepEqual(opened.answers, []);
+  });
+
+  test("nor is what was asked before, and not written or not answered when the name passes on", async () => {
+    const { storage, opened } = await open();
+    opened.append("queue", { entries: entries(1, 4, 1) });
+    storage.deleteGroup("queue");
+    storage.flush();
+    assert.deepEqual(opened.answers, []);
+    storage.createGroup(identityOf("queue", "2"));
+    storage.damage("queue", "where");
+    storage.holdAnswers();
+    opened.store("queue", { entries: entries(1, 2, 1) });
+    await storage.setAside!("queue");
+    storage.releaseAnswers();
+    assert.deepEqual(opened.answers, []);
+    storage.createGroup(identityOf("queue", "3"));
+    const ticket = opened.store("queue", { entries: entries(1, 1, 1) });
+    assert.deepEqual(opened.answers, [{ type: "stored", group: "queue", ticket }]);
   });
 
   test("setting a group aside does not wait until somebody flushes another one's append", async () => {
@@ -196,6 +232,18 @@ describe("memory storage", () => {
       () => storage.compactLog("queue", 2),
     ];
     for (const breach of breaches) assert.throws(breach, AssertionError);
+    for (const how of ["commit", "abort"] as const) {
+      const sink = storage.beginSnapshot("queue");
+      sink[how](metaOf(1, 1, new Uint8Array(0)));
+      const more = [
+        () => sink.write(patterned(1)),
+        () => sink.commit(metaOf(1, 1, new Uint8Array(0))),
+      ];
+      for (const breach of more) assert.throws(breach, AssertionError);
+    }
     await assert.rejects(storage.loadSnapshot("nobody"), { code: "storageFailed" });
+    storage.damage("queue", "where");
+    await storage.close();
+    await assert.rejects(storage.setAside!("queue"), { code: "closed" });
   });
 });

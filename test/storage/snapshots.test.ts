@@ -337,6 +337,21 @@ test("a damaged snapshot is named on opening, with its file; its group's log sta
   await third.close();
 });
 
+test("behind a group without a snapshot, a damaged one of another is found as well", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  opened.storage.createGroup(identityOf("other"));
+  await opened.stored("other", opened.store("other", entriesOf(1, 5)));
+  await opened.snapshot("other", 5, 1, noise(300));
+  await opened.close();
+  const path = disk.names().find((name) => name.includes("snapshot"))!;
+  disk.setFile(path, disk.file(path).fill(1, 100, 101));
+  const again = await Opened.open("/data", { ...largeSegments, fs: disk });
+  assert.equal(again.group("queue")!.damage, null);
+  assert.match(again.group("other")!.damage!, /snapshot-2-5-1/);
+  await again.close();
+});
+
 test("an aborted snapshot, and one that is begun anew, leave no file", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);
