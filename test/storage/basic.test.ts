@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { EntryRuns } from "../../src/storage/file/entry-runs.js";
+import { createGroupState } from "../../src/storage/file/group-state.js";
+import { applySection, createReplay } from "../../src/storage/file/replay.js";
 import {
   Opened,
   entriesOf,
@@ -110,3 +113,15 @@ test("groups share one log and one sync, and a deleted one leaves nothing behind
     assert.equal(second.group("b")!.snapshot, null);
     await second.close();
   }));
+
+test("a record of a type that is not known is not passed over", () => {
+  const replay = createReplay();
+  const state = createGroupState(1, identityOf("queue"));
+  const entries = new EntryRuns(1);
+  replay.groups.set(1, { state, entries, suspect: null, formerSuspect: null });
+  const section = { group: 1, type: 99 };
+  assert.throws(
+    () => applySection(replay, section, new Uint8Array(0), 1, "here"),
+    /unknown type 99/,
+  );
+});

@@ -147,6 +147,12 @@ for (const [lost, how, damaged] of [
 ] as const) {
   test(`block ${lost} of 4 is lost (${how}), and which groups there are is known all the same`, () =>
     whereLost(lost, 4, how, async (dir) => {
+      const { findings } = await inspectDirectory(dir);
+      const told = findings.filter(({ type }) => type === "damage").map(({ message }) => message);
+      assert.match(
+        told.join("\n"),
+        lost === 2 ? /blocks 2 to 2 before it are missing/ : /, 4 is not intact/,
+      );
       const opened = await Opened.open(dir, options);
       const found = opened.recovered.map(({ identity, damage }) => [
         identity.group,
