@@ -71,3 +71,11 @@ for (const [what, how] of [
     assert.equal((await inspectDirectory("/data", { fs: image })).health, "damaged");
   });
 }
+
+test("segments are read in the order of their numbers, however the disk lists them", async () => {
+  const { disk } = await built();
+  const list = disk.list.bind(disk);
+  disk.list = async (path) => [...(await list(path))].reverse();
+  const { health } = await inspectDirectory("/data", { fs: disk });
+  assert.equal(health, "good");
+});

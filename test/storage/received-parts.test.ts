@@ -33,8 +33,11 @@ test("two groups go on where they were, and what is older than a group's snapsho
   for (const what of ["1-4", "1-5", "1-20", "3-60"]) {
     disk.setFile(`/data/snapshot-${what}-1-00000000.part`, data);
   }
+  const former = "/data/snapshot-1-4-1-00000000.snap";
+  disk.setFile(former, data);
   const again = await Opened.open("/data", { ...largeSegments, fs: disk });
   assert.deepEqual(parts(), left);
+  assert.ok(!disk.names().includes(former));
   assert.equal(await receive(again, "queue", 40), heldBytes);
   assert.equal(await receive(again, "other", 50), heldBytes);
   await again.close();
