@@ -243,7 +243,7 @@ export interface SnapshotSink {
 // ---------------------------------------------------------------------------------------------
 // Codec and logger
 
-/** Encodes arguments, replies, answers and the value itself. Must be deterministic. */
+/** Encodes arguments, replies, answers and the value itself. Must be deterministic and synchronous. */
 export interface Codec {
   /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
   encode(value: unknown): Uint8Array;

@@ -15,7 +15,7 @@ import {
   decodeQueryBody,
   type NameTable,
 } from "./body.js";
-import { encodeWith } from "./encoded.js";
+import { decodePieces, decodeWith, encodePieces, encodeWith } from "./encoded.js";
 import { createFreezer, freezeDeep, type Freezer } from "./freeze.js";
 import {
   type Answer,
@@ -66,7 +66,7 @@ export type Applier = {
 
 /**
  * An applier before the first entry. Refuses with `invalidValue` a definition whose `initial` throws,
- * returns a promise or returns what has no encoding.
+ * returns a promise or returns what has no encoding, or whose codec returns promises.
  */
 export function createApplier(
   definition: AnyDefinedValue,
@@ -98,7 +98,12 @@ function initialValue(definition: AnyDefinedValue, codec: Codec): unknown {
     does = "returned what has no encoding";
     // A codec of somebody's own may make something of a promise.
     if (disarm(value)) throw new Error("a Promise; it must be synchronous");
-    return codec.decode(encodeWith(codec, value));
+    const bytes = encodeWith(codec, value);
+    const read = decodeWith(codec, bytes);
+    // How snapshots are written and read: better said now than when the first one is due.
+    if (codec.encodeSlices !== undefined) encodePieces(codec, read).next();
+    if (codec.decodeSlices !== undefined) decodePieces(codec, bytes).next();
+    return read;
   } catch (cause) {
     const why = `value "${definition.name}": initial() ${does}: ${messageOf(cause)}`;
     throw new RaftError("invalidValue", why, { cause });

@@ -10,7 +10,7 @@
 import { messageOf, RaftError, show } from "../errors.js";
 import type { Codec } from "../ports.js";
 import { handlerOf } from "./define.js";
-import { checkBytes, encodeWith } from "./encoded.js";
+import { checkBytes, checkRead, decodeWith, encodeWith } from "./encoded.js";
 import type { AnyDefinedValue } from "./types.js";
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
@@ -182,8 +182,10 @@ export function decodeQueryBody(
 /** The argument of a body that was read; throws what the codec throws. */
 export function decodeArg(codec: Codec, bytes: Uint8Array, { argAt }: DecodedBody): unknown {
   if (argAt === null) return undefined;
-  if (codec.decodeBehind !== undefined) return codec.decodeBehind(bytes, argAt);
-  return codec.decode(bytes.subarray(argAt));
+  if (codec.decodeBehind !== undefined) {
+    return checkRead("decodeBehind", codec.decodeBehind(bytes, argAt));
+  }
+  return decodeWith(codec, bytes.subarray(argAt));
 }
 
 function readName(bytes: Uint8Array, end: number, names: NameTable | null): string {

@@ -17,6 +17,39 @@ export function checkBytes(method: string, bytes: unknown): Uint8Array {
   throw new TypeError(`codec.${method} must return a Uint8Array, got ${show(bytes)}`);
 }
 
+/** The value of `bytes`. Throws when the codec does, and when it returns a promise: handlers would be given that. */
+export function decodeWith(codec: Codec, bytes: Uint8Array): unknown {
+  return checkRead("decode", codec.decode(bytes));
+}
+
+/** `method` of the codec returned it. */
+export function checkRead<Read>(method: string, read: Read): Read {
+  if (disarm(read)) throw new TypeError(`codec.${method} must be synchronous, got a promise`);
+  return read;
+}
+
+/** The bytes of `value`, piece by piece as far as the codec can. */
+export function* encodePieces(codec: Codec, value: unknown): Generator<Uint8Array, void> {
+  if (codec.encodeSlices === undefined) return yield encodeWith(codec, value);
+  const slices = checkRead("encodeSlices", codec.encodeSlices(value));
+  for (;;) {
+    const slice = checkRead("encodeSlices", slices.next());
+    if (slice.done === true) return;
+    yield checkBytes("encodeSlices", slice.value);
+  }
+}
+
+/** The value of `bytes`, slice by slice as far as the codec can: yields between two of them. */
+export function* decodePieces(codec: Codec, bytes: Uint8Array): Generator<undefined, unknown> {
+  if (codec.decodeSlices === undefined) return decodeWith(codec, bytes);
+  const slices = checkRead("decodeSlices", codec.decodeSlices(bytes, 0));
+  for (;;) {
+    const slice = checkRead("decodeSlices", slices.next());
+    if (slice.done === true) return checkRead("decodeSlices", slice.value);
+    yield undefined;
+  }
+}
+
 /** A Uint8Array of another realm, or a Buffer there. */
 function isForeign(bytes: unknown): boolean {
   return Object.prototype.toString.call(bytes) === "[object Uint8Array]";

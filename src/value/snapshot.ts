@@ -13,7 +13,7 @@ import type { Codec } from "../ports.js";
 import { type Applier, setValue } from "./applier.js";
 import { addBytes, type BytesHash } from "./bytes-hash.js";
 import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
-import { encodeWith } from "./encoded.js";
+import { decodePieces, encodePieces } from "./encoded.js";
 import { createReplyHashes } from "./reply-hashes.js";
 import { readSessions, writeSessions } from "./session-bytes.js";
 import type { Sessions } from "./sessions.js";
@@ -51,11 +51,12 @@ export function encodeSnapshot(applier: Applier, hash: BytesHash | null = null):
   return { pieces: piecesFor(captured.value), immediate: false };
 }
 
-/** Null: the codec makes no copies, or the value has no encoding, which encoding it explains. */
+/** Null: the codec makes no copies (a promise is none), or the value has no encoding, which encoding it explains. */
 function captureWith(codec: Codec, value: unknown): { readonly value: unknown } | null {
   if (codec.capture === undefined || codec.encodeSlices === undefined) return null;
   try {
-    return { value: codec.capture(value) };
+    const captured = codec.capture(value);
+    return disarm(captured) ? null : { value: captured };
   } catch {
     return null;
   }
@@ -74,10 +75,9 @@ function* hashed(
   value: unknown,
   hash: BytesHash | null,
 ): Generator<Uint8Array, void> {
-  const slices = codec.encodeSlices?.(value) ?? [encodeWith(codec, value)].values();
-  for (let slice = slices.next(); slice.done !== true; slice = slices.next()) {
-    if (hash !== null) addBytes(hash, slice.value);
-    yield slice.value;
+  for (const piece of encodePieces(codec, value)) {
+    if (hash !== null) addBytes(hash, piece);
+    yield piece;
   }
 }
 
@@ -132,7 +132,7 @@ export function* decodeSnapshot(
     const hash = reader.integer();
     const sessions = readSessions(reader, meta.config);
     yield undefined;
-    const value = yield* decodeValue(codec, reader.take(reader.remaining));
+    const value = yield* decodePieces(codec, reader.take(reader.remaining));
     read = { value, sessions, hash };
   } catch (cause) {
     throw new RaftError(
@@ -143,16 +143,6 @@ export function* decodeSnapshot(
     );
   }
   return { ...read, value: upgraded(definition, read.value, meta.valueVersion) };
-}
-
-function* decodeValue(codec: Codec, bytes: Uint8Array): Generator<undefined, unknown> {
-  if (codec.decodeSlices === undefined) return codec.decode(bytes);
-  const slices = codec.decodeSlices(bytes, 0);
-  for (;;) {
-    const slice = slices.next();
-    if (slice.done === true) return slice.value;
-    yield undefined;
-  }
 }
 
 /** Makes the applier what it was where the snapshot was taken. */

@@ -6,7 +6,17 @@ import { RaftError } from "../../src/errors.js";
 import type { Codec } from "../../src/ports.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
-import { ask, catchUp, counter, LogBuilder, newApplier, noteUnhandled, show } from "./log.js";
+import {
+  ask,
+  catchUp,
+  copyBySnapshot,
+  counter,
+  LogBuilder,
+  newApplier,
+  noteUnhandled,
+  runOne,
+  show,
+} from "./log.js";
 
 const json: Codec = {
   encode: (value) => Uint8Array.from(Buffer.from(JSON.stringify({ value }))),
@@ -40,6 +50,61 @@ test("a promise that encode returns is refused, and its rejection harms nobody",
   const late = bringing({ encode: () => Promise.reject(new Error("late")), decode: () => 0 });
   const refused = refusal("invalidValue", /codec\.encode must return a Uint8Array/);
   assert.throws(() => newApplier(counter, { own: late }), refused);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
+});
+
+test("a codec that reads or writes with promises is refused before anything is founded on it", async (t) => {
+  const unhandled = noteUnhandled(t);
+  const late = (): unknown => Promise.reject(new Error("late"));
+  const lateSteps = (): unknown => ({ next: late });
+  const lateEnd = (): unknown => ({ next: () => ({ done: true, value: late() }) });
+  const bad: (readonly [object, RegExp])[] = [
+    [{ decode: late }, /codec\.decode must be synchronous, got a promise/],
+    ...[late, lateSteps, lateEnd].map(
+      (decodeSlices) => [{ decodeSlices }, /codec\.decodeSlices must be synchronous/] as const,
+    ),
+    ...[late, lateSteps].map(
+      (encodeSlices) => [{ encodeSlices }, /codec\.encodeSlices must be synchronous/] as const,
+    ),
+    [{ encodeSlices: () => ["12"].values() }, /codec\.encodeSlices must return a Uint8Array/],
+  ];
+  for (const [change, message] of bad) {
+    const own = bringing(change);
+    assert.throws(() => newApplier(counter, { own }), refusal("invalidValue", message));
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
+});
+
+test("an argument that is read as a promise is encodeFailed, and no handler sees it", async (t) => {
+  const unhandled = noteUnhandled(t);
+  const own = bringing({ decodeBehind: () => Promise.reject(new Error("late")) });
+  const { applier, shown } = runOne(counter, "keep", "a", own);
+  assert.match(
+    shown as string,
+    /^encodeFailed\/no: .*"keep": codec\.decodeBehind must be synchron/,
+  );
+  assert.deepEqual(applier.value, { n: 0, seen: [] });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
+});
+
+test("a copy that is a promise is none: the value itself is what a snapshot holds", async (t) => {
+  const unhandled = noteUnhandled(t);
+  const own = bringing({
+    encodeSlices: (value: unknown) => [json.encode(value)].values(),
+    capture: () => Promise.reject(new Error("late")),
+  });
+  const tally = defineValue({
+    name: "tally",
+    version: 1,
+    mutable: true,
+    initial: () => ({ n: 3 }),
+    commands: {},
+    queries: {},
+  });
+  assert.deepEqual(copyBySnapshot(newApplier(tally, { own })).value, { n: 3 });
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(unhandled, []);
 });
