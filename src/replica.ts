@@ -44,7 +44,14 @@ import type {
 } from "./core/types.js";
 import { broken } from "./errors.js";
 import type { Codec } from "./ports.js";
-import { answer, type Applier, applyEntry, cloneApplier, createApplier } from "./value/applier.js";
+import {
+  answer,
+  type Applier,
+  applyEntry,
+  cloneApplier,
+  createApplier,
+  refuseUnknown,
+} from "./value/applier.js";
 import {
   cloneComparison,
   type Comparison,
@@ -93,7 +100,7 @@ export type ReplicaEffect =
       readonly entries: readonly Entry[];
       readonly outcomes: readonly (Outcome | null)[];
     }
-  /** A retried command whose outcome was kept: answered without a new entry. */
+  /** A retried command whose outcome was kept, or one that the leader does not have: answered without a new entry. */
   | { readonly type: "commandAnswered"; readonly request: RequestId; readonly outcome: Outcome }
   /**
    * The value's encoding, pulled piece by piece within the shell's budget per turn. `immediate`: it is
@@ -225,7 +232,7 @@ export function cloneReplica(replica: Replica): Replica {
 export function stepReplica(replica: Replica, event: ReplicaEvent, out: ReplicaEffect[]): void {
   const { core, applier, comparison } = replica;
   if (event.type === "commandProposed") {
-    if (answerFromSession(applier, event, out)) return;
+    if (answerAtOnce(replica, event, out)) return;
   } else if (event.type === "messageReceived") {
     const { from, message } = event;
     if (message.type === "compareHashes") {
@@ -256,15 +263,17 @@ type CommandProposed = Extract<CoreEvent, { readonly type: "commandProposed" }>;
 
 /**
  * A retry whose outcome is kept, or certainly not kept any more, needs no new entry. Any member may
- * say so: what it has applied is committed.
+ * say so: what it has applied is committed. Nor does a command that the leader does not have.
  */
-function answerFromSession(
-  { sessions, lastApplied }: Applier,
-  { kind, session, sequence, request }: CommandProposed,
+function answerAtOnce(
+  { core, applier }: Replica,
+  { kind, session, sequence, request, body }: CommandProposed,
   out: ReplicaEffect[],
 ): boolean {
   if (kind === "register") return false;
-  const outcome = findOutcome(sessions, session, sequence, lastApplied);
+  const outcome =
+    findOutcome(applier.sessions, session, sequence, applier.lastApplied) ??
+    (core.role.type === "leader" ? refuseUnknown(applier, body) : null);
   if (outcome === null) return false;
   out.push({ type: "commandAnswered", request, outcome });
   return true;

@@ -230,7 +230,8 @@ function diverged(state: MemberState, { what, index, leader }: Diverged): void {
         `reply did`;
   services.logger.error(
     { group, member: self.id, index, leader, what },
-    `divergence: ${how}; a handler of value "${definition.name}" is not deterministic`,
+    `divergence: ${how}; a handler of value "${definition.name}" is not deterministic, or members run ` +
+      `versions of it that do not answer alike`,
   );
   services.notify({ type: "divergence", index });
 }

@@ -13,6 +13,7 @@ import {
   decodeArg,
   decodeCommandBody,
   decodeQueryBody,
+  nameOf,
   type NameTable,
 } from "./body.js";
 import { decodePieces, decodeWith, encodePieces, encodeWith } from "./encoded.js";
@@ -204,8 +205,9 @@ function runCommand(applier: Applier, entry: Entry): Outcome {
   }
   const { definition, codec } = applier;
   const handler = ownHandler(definition.commands, name);
+  // A leader knew it (`refuseUnknown`), so members of another version apply it.
   if (handler === null)
-    return failed("unknownCommand", "no", unknownName(definition, "command", name));
+    return failed("unknownCommand", "maybe", unknownName(definition, "command", name));
   let arg: unknown;
   try {
     arg = decodeArg(codec, entry.body, body);
@@ -219,6 +221,17 @@ function runCommand(applier: Applier, entry: Entry): Outcome {
   if (value !== applier.value) setValue(applier, value);
   if (id !== null) keepCommandId(applier.sessions, id, outcome);
   return outcome;
+}
+
+/**
+ * The refusal of a command that this version does not have, or null. For the leader, before it is logged: a later
+ * version would apply it, when it is restarted say, and its caller was told that it certainly has no effect.
+ */
+export function refuseUnknown(applier: Applier, body: Uint8Array): Outcome | null {
+  const { definition, names } = applier;
+  const name = nameOf(body, names);
+  if (name === null || ownHandler(definition.commands, name) !== null) return null;
+  return failed("unknownCommand", "no", unknownName(definition, "command", name));
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -171,6 +171,12 @@ export function decodeCommandBody(
   return { name, argAt: at, id };
 }
 
+/** The name alone, of bytes that may be no body; null when they cannot hold one. */
+export function nameOf(bytes: Uint8Array, names: NameTable): string | null {
+  const nameEnd = 2 + (bytes[1] ?? 0);
+  return nameEnd === 2 || nameEnd > bytes.length ? null : readName(bytes, nameEnd, names);
+}
+
 /** As `decodeCommandBody`; `id` is null in what clients write. */
 export function decodeQueryBody(
   bytes: Uint8Array,

@@ -55,6 +55,8 @@ export class Replicas {
   readonly cut = new Set<string>();
   readonly messages: Letter[] = [];
   nowMs = 0;
+  /** The definition that clients have; null: that of the member they ask. */
+  clients: AnyDefinedValue | null = null;
   #request = 0;
   readonly #config: GroupConfig;
 
@@ -235,7 +237,7 @@ export class Replicas {
 
   /** Posts a command without a turn. */
   propose(id: string, session: number, sequence: number, name: string, arg?: unknown): number {
-    const { definition } = this.node(id);
+    const definition = this.clients ?? this.node(id).definition;
     const body = encodeCommandBody(definition, codec, name, arg !== undefined, arg, null);
     const request = this.request();
     this.post(id, { ...proposal(request), session, sequence, lowestOutstanding: 1, body });

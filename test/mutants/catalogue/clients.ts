@@ -129,7 +129,7 @@ const sessions: readonly Mutant[] = [
     hazards: [85, 96],
     bug: "a retry whose outcome is known costs a log entry",
     file: "src/replica.ts",
-    find: "if (answerFromSession(applier, event, out)) return;",
+    find: "if (answerAtOnce(replica, event, out)) return;",
     replace: "",
     catchers: [unit("test/value/replica.test")],
   },
