@@ -2,7 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { defineValue } from "../../src/value/define.js";
-import { ask, mutableWith, newApplier, noteUnhandled, runOne } from "./log.js";
+import {
+  ask,
+  catchUp,
+  copyBySnapshot,
+  fingerprint,
+  mutableWith,
+  newApplier,
+  noteUnhandled,
+  runOne,
+  show,
+} from "./log.js";
 
 const late = (): unknown => Promise.reject(new Error("late"));
 
@@ -30,6 +40,25 @@ test("promises within a reply or an answer are refused, and their rejections har
   // An unhandled rejection is reported once the microtasks are done.
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(unhandled, []);
+});
+
+test("a promise within the new value is told of where a snapshot is taken, until a command mends it", () => {
+  const pure = defineValue({
+    name: "odd",
+    version: 1,
+    initial: () => ({ n: 1, deep: [] as readonly { readonly at: unknown }[] }),
+    commands: {
+      spoil: () => ({ reply: 1, value: { n: 2, deep: [{ at: Promise.resolve() }] } }),
+      mend: () => ({ reply: 2, value: { n: 3, deep: [] } }),
+    },
+    queries: { get: ({ n }) => n },
+  });
+  const { applier, log, session, shown } = runOne(pure, "spoil");
+  assert.equal(shown, 1);
+  assert.throws(() => fingerprint(applier), /class Promise at \.deep\[0\]\.at/);
+  log.command(session, 2, "mend");
+  assert.equal(show(catchUp(applier, log)), 2);
+  assert.equal(ask(copyBySnapshot(applier), "get"), 3);
 });
 
 test("what cannot even be looked at, or contains itself, is refused all the same", async (t) => {
