@@ -133,6 +133,15 @@ const sessions: readonly Mutant[] = [
     replace: "",
     catchers: [unit("test/value/replica.test")],
   },
+  {
+    id: "unknown-command-is-logged",
+    hazards: [],
+    bug: "a command that the leader's version does not have is logged, and applied by a later version at its restart",
+    file: "src/replica.ts",
+    find: `(core.role.type === "leader" ? refuseUnknown(applier, body) : null)`,
+    replace: "(body.length < 0 ? refuseUnknown(applier, body) : null)",
+    catchers: [unit("test/value/versions.test")],
+  },
 ];
 
 const callers: readonly Mutant[] = [
