@@ -225,18 +225,82 @@ describe("leadership", () => {
     await cluster.close();
   });
 
+  test("a leader whose host closes waits for that no longer than its election timeout", async (t) => {
+    const cluster = new Cluster();
+    const storage = createMemoryStorage();
+    await cluster.start("bar", { storage });
+    const config = { heartbeatMs: 50, electionTimeoutMs: 300 };
+    await cluster.group("counter", counter, ["foo", "bar"], { config });
+    await cluster.start("qux");
+    storage.holdAnswers();
+    const joining = cluster.host("qux").group("counter", counter, { start: { join: ["foo:1"] } });
+    const { core } = cluster.host("foo").memberOf("counter")!.replica;
+    await cluster.until("qux is taken in", () => readStatus(core).pendingMembershipChange);
+    const member = cluster.host("foo").memberOf("counter")!;
+    const asked = t.mock.method(member, "request");
+    await cluster.run(cluster.host("foo").close(), 400);
+    assert.ok(asked.mock.callCount() <= 300 / 20, `asked ${asked.mock.callCount()} times`);
+    cluster.hosts.delete("foo");
+    storage.releaseAnswers();
+    const outcome = assert.rejects(joining);
+    await cluster.close();
+    await outcome;
+  });
+
   test("hosts that all close at once wait for nobody, and one that stays is handed the group", async () => {
     for (const staying of [0, 1]) {
       const { cluster } = await trio();
       const [leader] = cluster.leaders("counter");
       const others = three.filter((id) => id !== leader);
-      const going = others.slice(staying);
+      const going = others.slice(0, 2 - staying);
       const sinceMs = cluster.clock.nowMs();
       await cluster.run(Promise.all([leader!, ...going].map((id) => cluster.host(id).close())));
       const tookMs = cluster.clock.nowMs() - sinceMs;
       assert.ok(tookMs < 200, `${tookMs} ms of the cluster's own time`);
       for (const id of [leader!, ...going]) cluster.hosts.delete(id);
-      assert.deepEqual(cluster.leaders("counter"), others.slice(0, staying));
+      assert.deepEqual(cluster.leaders("counter"), others.slice(2 - staying));
+      await cluster.close();
+      await cluster.pass(50);
+      assert.equal(cluster.clock.pending, 0, "timers, which keep a process from its end");
+    }
+  });
+
+  test("a leader whose host closes lets somebody take the transfer back, and tells it once", async () => {
+    const cluster = new Cluster();
+    const { lines, logger } = createLogBook();
+    await cluster.start("foo", { logger });
+    const [foo] = await cluster.group("counter", counter, three);
+    for (const id of ["bar", "baz"]) cluster.clocks.get(id)!.freeze();
+    const lagging = assert.rejects(foo!.command("inc", 1), { code: "closed" });
+    const closing = cluster.host("foo").close();
+    await cluster.pass(20);
+    await cluster.run(foo!.transferLeadership(null));
+    await cluster.run(closing, 200);
+    await lagging;
+    const told = lines.filter(({ message }) => message.includes("could not hand over"));
+    assert.deepEqual(
+      told.map(({ level }) => level),
+      ["info"],
+    );
+    await cluster.close();
+  });
+
+  test("a leader whose host closes hands over to a voter that answers and has most of the log", async () => {
+    for (const [at, frozenMs] of [
+      [0, 0],
+      [1, 0],
+      [0, 2000],
+    ] as const) {
+      const { cluster, foo } = await trio();
+      const [leader] = cluster.leaders("counter");
+      const others = three.filter((id) => id !== leader);
+      const [frozen] = others.splice(at, 1);
+      cluster.clocks.get(frozen!)!.freeze();
+      if (frozenMs === 0) await cluster.run(foo.command("inc", 1));
+      await cluster.pass(frozenMs);
+      await cluster.run(cluster.host(leader!).close(), 200);
+      cluster.hosts.delete(leader!);
+      assert.deepEqual(cluster.leaders("counter"), others);
       await cluster.close();
     }
   });

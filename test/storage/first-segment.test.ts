@@ -79,3 +79,11 @@ test("segments are read in the order of their numbers, however the disk lists th
   const { health } = await inspectDirectory("/data", { fs: disk });
   assert.equal(health, "good");
 });
+
+test("its header says which blocks are missing where the first ones are unreadable", async () => {
+  const { disk, oldest } = await built();
+  const image = change(disk, oldest, (bytes) => void (bytes[headerBytes + 16]! ^= 1));
+  const { findings } = await inspectDirectory("/data", { fs: image });
+  const told = findings.map(({ message }) => message).join("\n");
+  assert.match(told, /bytes that are no block\n.*: blocks (\d+) to \1 before it are missing/);
+});

@@ -80,9 +80,9 @@ for (const code of ["EMFILE", "ENFILE", "EACCES"]) {
     const disk = await closedWithSnapshot();
     const opened = await Opened.open("/data", { ...options, fs: disk });
     const { openFiles } = disk;
-    const read = async (): Promise<unknown> => {
+    const read = async (index = 2): Promise<unknown> => {
       const from = opened.answers.length;
-      opened.storage.readSnapshotChunk("queue", "bar", 2, 0, 100);
+      opened.storage.readSnapshotChunk("queue", "bar", index, 0, 100);
       const answer = await opened.until(
         (one) =>
           opened.answers.indexOf(one) >= from && (one.type === "read" || one.type === "failed"),
@@ -103,6 +103,12 @@ for (const code of ["EMFILE", "ENFILE", "EACCES"]) {
     disk.onOpen = null;
     assert.equal(await read(), 100);
     assert.equal(disk.openFiles, openFiles + 1);
+    // Another one, and trouble again.
+    await opened.snapshot("queue", 3, 1, noise(200));
+    disk.onOpen = () => Promise.reject(systemError(code));
+    assert.deepEqual(await read(3), later);
+    assert.equal(opened.warnings().length, 2);
+    disk.onOpen = null;
     await opened.stored("queue", opened.store("queue", entriesOf(4, 1)));
     assert.deepEqual(errorsOf(opened), []);
     await opened.close();

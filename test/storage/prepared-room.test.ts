@@ -108,3 +108,71 @@ test("a prepared segment that a large batch finds too small goes", async () => {
   );
   await opened.close();
 });
+
+test("a log that was closed in order is known for it with a prepared segment behind it, and not written again", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  for (let index = 4; names(disk).length < 2; index += 5) {
+    await opened.stored("queue", opened.store("queue", entriesOf(index, 5)));
+    await settle(disk);
+  }
+  await opened.close();
+  const { segments, closedInOrder } = await inspectDirectory("/data", { fs: disk });
+  assert.deepEqual([segments.map(({ used }) => used), closedInOrder], [[true, false], true]);
+  const before = disk.operations.length;
+  const again = await Opened.open("/data", { fs: disk });
+  assert.deepEqual(disk.operations.slice(before).filter(isLog), []);
+  await again.close();
+});
+
+test("opening what was closed in order reads nothing of the room behind its end", async () => {
+  const disk = new FakeDisk();
+  const options = { segmentBytes: 4 << 20, firstSegmentBytes: 4 << 20, fs: disk };
+  const opened = await Opened.open("/data", options);
+  opened.storage.createGroup(identityOf("queue"));
+  await opened.stored("queue", opened.store("queue", entriesOf(1, 3)));
+  await opened.close();
+  let reads = 0;
+  disk.onRead = (path) => void (reads += path.endsWith(".log") ? 1 : 0);
+  const again = await Opened.open("/data", options);
+  assert.equal(reads, 1, "pieces of 1 MiB");
+  await again.close();
+});
+
+for (const [what, keptBytes, health] of [
+  ["of which only the header was written is torn, and blank again", 64, "torn"],
+  ["whose first block was written in part is torn, and blank again", 100, "torn"],
+  [
+    "of which only the header was written shows that what is bad before it was synced",
+    64,
+    "damaged",
+  ],
+] as const) {
+  test(`a segment ${what}`, async () => {
+    const disk = new FakeDisk();
+    const opened = await withQueue(disk);
+    for (let index = 4; names(disk).length < 3; index += 5) {
+      await opened.stored("queue", opened.store("queue", entriesOf(index, 5)));
+      await settle(disk);
+    }
+    await opened.close();
+    disk.setFile("/data/mark", new Uint8Array(1024));
+    for (const name of names(disk).slice(2)) disk.deleteFile(name);
+    const [first, second] = names(disk) as [string, string];
+    disk.setFile(second, disk.file(second).fill(0, keptBytes));
+    if (health === "damaged") {
+      const bytes = disk.file(first);
+      bytes[Buffer.from(bytes).lastIndexOf("entry")]! ^= 1;
+      disk.setFile(first, bytes);
+    }
+    const inspection = await inspectDirectory("/data", { fs: disk });
+    assert.equal(inspection.health, health);
+    const again = await Opened.open("/data", { fs: disk });
+    assert.equal(again.group("queue")!.damage === null, health === "torn");
+    if (health === "torn") {
+      assert.equal(inspection.findings[0]!.offset, 0);
+      assert.ok(disk.file(second).every((byte) => byte === 0));
+    }
+    await again.close();
+  });
+}

@@ -102,6 +102,23 @@ test("a snapshot that was replaced is let go once nobody reads it any more (haza
   assert.equal(disk.openFiles, 0);
 });
 
+test("one that was read to its end makes no place for itself among those that are still read", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const { openFiles } = disk;
+  await opened.snapshot("queue", 10, 1, noise(300_000));
+  assert.ok(await read(opened, 10, 0));
+  await opened.snapshot("queue", 11, 1, noise(150_000));
+  for (const offset of [0, 100_000]) assert.ok(await read(opened, 11, offset));
+  assert.ok(await read(opened, 10, 100_000));
+  assert.equal(await read(opened, 9, 0), false, "which is neither of them");
+  await opened.snapshot("queue", 12, 1, noise(10));
+  assert.ok(await read(opened, 10, 200_000));
+  assert.equal(disk.openFiles, openFiles + 1);
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});
+
 test("a snapshot that rots under a running process can be sent once it was taken anew, at the same entry", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);
