@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../../src/client/index.js";
-import { guarded } from "../../src/logging.js";
+import { guarded, RateLimit } from "../../src/logging.js";
 import { noteUnhandled } from "../value/log.js";
 import { list, World } from "./world.js";
 
@@ -24,6 +24,23 @@ test("a logger whose promises reject is nobody's unhandled rejection, which woul
   assert.deepEqual(told, levels);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(unhandled, []);
+});
+
+test("what is told once in a while is told apart by its key, of which the latest thousand are remembered", () => {
+  let now = 0;
+  const limit = new RateLimit({ nowMs: () => now });
+  const keys = Array.from({ length: 1000 }, (_, at) => `key ${at}`);
+  for (const key of keys) assert.ok(limit.admits(key));
+  now = 9999;
+  assert.ok(!limit.admits("key 1"));
+  now = 10_000;
+  assert.ok(limit.admits("key 1"));
+  for (const key of ["in the place of key 0", "of key 2"]) assert.ok(limit.admits(key));
+  now = 10_001;
+  assert.ok(!limit.admits("key 1"));
+  now = 9999;
+  assert.ok(!limit.admits("key 3"));
+  assert.ok(limit.admits("key 2"));
 });
 
 test("a client whose logger throws finds its leader, and comes back after a lost connection", async () => {

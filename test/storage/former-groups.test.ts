@@ -151,8 +151,13 @@ for (const [lost, how, damaged] of [
       const told = findings.filter(({ type }) => type === "damage").map(({ message }) => message);
       assert.match(
         told.join("\n"),
-        lost === 2 ? /blocks 2 to 2 before it are missing/ : /, 4 is not intact/,
+        lost === 2
+          ? /blocks 2 to 2 before it are missing/
+          : /^wal-00000001\.log at offset \d+: blocks up to 4 were synced, 4 is not intact/m,
       );
+      for (const { message, offset } of findings) {
+        assert.ok(message.includes(`at offset ${offset}:`), `${offset}: ${message}`);
+      }
       const opened = await Opened.open(dir, options);
       const found = opened.recovered.map(({ identity, damage }) => [
         identity.group,

@@ -98,6 +98,27 @@ test("a snapshot that was replaced is let go once nobody reads it any more (haza
   assert.equal(disk.openFiles, openFiles + 1);
   await opened.snapshot("queue", 18, 1, noise(10));
   assert.equal(disk.openFiles, openFiles);
+  // The same after it was read once as a former one, and where another takes its place.
+  for (const [index, at] of [
+    [19, 0],
+    [20, 100_000],
+  ] as const) {
+    await opened.snapshot("queue", index, 1, noise(300_000, index));
+    assert.ok(await read(opened, 19, at));
+  }
+  for (const [index, files] of [
+    [21, 1],
+    [22, 0],
+    [23, 0],
+  ] as const) {
+    await opened.snapshot("queue", index, 1, noise(300_000, index));
+    assert.equal(disk.openFiles, openFiles + files);
+  }
+  for (const index of [24, 25, 26]) {
+    assert.ok(await read(opened, index - 1, 0));
+    await opened.snapshot("queue", index, 1, noise(300_000, index));
+    assert.equal(disk.openFiles, openFiles + 1);
+  }
   await opened.close();
   assert.equal(disk.openFiles, 0);
 });

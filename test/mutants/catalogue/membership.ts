@@ -290,6 +290,24 @@ const transfer: readonly Mutant[] = [
     replace: "while (outcome === null && !isOver());",
     catchers: [unit("test/host/membership.test")],
   },
+  {
+    id: "hand-over-gives-up-with-who-is-gone",
+    hazards: [],
+    bug: "a leader whose host closes asks no other voter when the host of the one that it has asked closes",
+    file: "src/host/hand-over.ts",
+    find: 'if (outcome === "ended") return;',
+    replace: 'if (outcome !== "pending") return;',
+    catchers: [unit("test/host/membership.test")],
+  },
+  {
+    id: "handed-over-to-who-hangs",
+    hazards: [],
+    bug: "a leader whose host closes asks a voter that is connected and silent",
+    file: "src/host/hand-over.ts",
+    find: "if (member.unresponsive !== false || !isConnected(group, member.id)) continue;",
+    replace: "if (!isConnected(group, member.id)) continue;",
+    catchers: [unit("test/host/membership.test")],
+  },
 ];
 
 export const memberships: readonly Mutant[] = [...membership, ...transfer];

@@ -42,6 +42,15 @@ export const snapshots: readonly Mutant[] = [
     catchers: [unit("test/storage/sent-snapshots.test")],
   },
   {
+    id: "another-snapshot-sent",
+    hazards: [57],
+    bug: "who asks for a snapshot that is gone is sent another one's bytes",
+    file: "src/storage/file/snapshots-sent.ts",
+    find: "return this.#pinned?.reader.meta.index === index ? this.#pinned.reader : null;",
+    replace: "return this.#pinned?.reader ?? null;",
+    catchers: [unit("test/storage/sent-snapshots.test")],
+  },
+  {
     id: "long-log-behind-an-old-snapshot",
     hazards: [57],
     bug: "a newcomer gets an old snapshot and applies a log that is many times as long",
