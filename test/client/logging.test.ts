@@ -26,6 +26,26 @@ test("a logger whose promises reject is nobody's unhandled rejection, which woul
   assert.deepEqual(unhandled, []);
 });
 
+test("a logger is called as what it is, each line at its level", () => {
+  const lines: string[] = [];
+  class Book {
+    readonly #lines = lines;
+    debug = (_: object, line: string): unknown => this.#lines.push(`debug ${line}`);
+    info(_: object, line: string): void {
+      this.#lines.push(`info ${line}`);
+    }
+    warn(_: object, line: string): void {
+      this.#lines.push(`warn ${line}`);
+    }
+    error(_: object, line: string): void {
+      this.#lines.push(`error ${line}`);
+    }
+  }
+  const book = guarded(new Book());
+  for (const level of ["debug", "info", "warn", "error"] as const) book[level]({}, "one");
+  assert.deepEqual(lines, ["debug one", "info one", "warn one", "error one"]);
+});
+
 test("what is told once in a while is told apart by its key, of which the latest thousand are remembered", () => {
   let now = 0;
   const limit = new RateLimit({ nowMs: () => now });

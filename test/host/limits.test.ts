@@ -263,6 +263,23 @@ describe("over a limit", () => {
   });
 });
 
+test("limits may lie at their edges, and nothing else is taken", () => {
+  const edges = { maxAwakeUs: 0, maxConnections: 1, minDialPauseMs: 1000 };
+  const limits = checkLimits({ ...edges, maxFrameBytes: undefined } as object);
+  assert.deepEqual(limits, { ...defaultHostLimits, ...edges });
+  assert.ok(Object.isFrozen(limits));
+  for (const [given, message] of [
+    [null, /^limits: expected an object/],
+    [5, /^limits: expected an object/],
+    [{ constructor: 1 }, /^limits\.constructor: no such limit/],
+    [{ maxConnections: 1.5 }, /^limits\.maxConnections: expected/],
+  ] as const) {
+    assert.throws(() => checkLimits(given as object), { code: "invalidArgument", message });
+  }
+  const most = { maxConnections: Number.MAX_SAFE_INTEGER, maxPeerQueueBytes: 2 ** 53 - 1 };
+  createTcpTransport({ limits: transportLimits(checkLimits(most)) });
+});
+
 describe("what the default transport is asked to allow", () => {
   test("lies beyond the host's own limits, and for frames not below the usual", () => {
     for (const given of [

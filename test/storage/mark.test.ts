@@ -283,6 +283,7 @@ test("what is gone behind the end of a log that was closed in order was never an
 test("a log that was cut where its last block began is damaged: four bytes of unused room would show that none did", async () => {
   const disk = new FakeDisk();
   await (await begin(disk, 0)).close();
+  const old = disk.file("/data/mark");
   // From here on the mark says nothing.
   const opened = await reopen(disk);
   await storeOneByOne(opened, 2, 3);
@@ -290,15 +291,23 @@ test("a log that was cut where its last block began is damaged: four bytes of un
   const bytes = disk.file(path);
   const lastBlock = Buffer.from(bytes).lastIndexOf("RVB1");
   const end = bytes.findLastIndex((byte) => byte !== 0) + 1;
-  for (const [length, isDamaged] of [
-    [lastBlock, true],
-    [end + 3, true],
-    [end + 4, false],
+  for (const [length, isDamaged, change] of [
+    [lastBlock, true, null],
+    [end + 3, true, null],
+    [end + 3, true, (image: FakeDisk) => image.setFile("/data/mark", old)],
+    [end + 4, true, (image: FakeDisk) => flipBitAt(image, path, "entry 4")],
+    [end + 4, false, null],
   ] as const) {
     const image = disk.killImage();
     image.setFile(path, bytes.slice(0, length));
+    change?.(image);
+    const { findings } = await inspectDirectory("/data", { fs: image });
     const again = await reopen(image);
     assert.equal(again.group("queue")!.damage !== null, isDamaged, `${length} bytes`);
+    if (!isDamaged) {
+      assert.match(findings.at(-1)!.message, /unused room at its end is gone/);
+      assert.ok(Buffer.from(bytes).equals(image.file(path)), "and there again, behind the log");
+    }
     await again.close();
   }
   await opened.close();

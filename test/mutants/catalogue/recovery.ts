@@ -337,6 +337,15 @@ const reading: readonly Mutant[] = [
     catchers: [unit("test/storage/tools.test")],
   },
   {
+    id: "log-overwritten-where-room-is-gone",
+    hazards: [79],
+    bug: "where unused room at the end of a log is gone, the whole segment is filled with zeros when it is opened",
+    file: "src/storage/file/scan.ts",
+    find: "scan.litter.push({ segment, from: sizeBytes, to: short.header!.sizeBytes });",
+    replace: "scan.litter.push({ segment, from: 0, to: short.header!.sizeBytes });",
+    catchers: [unit("test/storage/mark.test")],
+  },
+  {
     id: "suspected-after-a-checkpoint",
     hazards: [79],
     bug: "a group passes for damaged because of records that it did not need any more",
