@@ -144,3 +144,25 @@ test("what an earlier process had received of a snapshot goes with its group", a
   const again = await Opened.open("/data", { ...largeSegments, fs: disk });
   await goesWithGroup(disk, again);
 });
+
+test("a group whose deletion is lost is gone with the next checkpoint, which does not know it any more", async () => {
+  const disk = new FakeDisk();
+  const options = { segmentBytes: 4096, firstSegmentBytes: 4096, fs: disk };
+  const opened = await Opened.open("/data", options);
+  for (const name of ["a", "b"]) opened.storage.createGroup(identityOf(name));
+  await opened.stored("b", opened.store("b", entriesOf(1, 1)));
+  opened.storage.deleteGroup("b");
+  await opened.stored("a", opened.store("a", entriesOf(1, 1, 1, "beside the deletion")));
+  const bytes = disk.file("/data/wal-00000001.log");
+  const at = Buffer.from(bytes).lastIndexOf("RVB1");
+  for (let first = 2; first < 200; first += 10) {
+    await opened.stored("a", opened.store("a", entriesOf(first, 10)));
+  }
+  await opened.close();
+  const lost = disk.file("/data/wal-00000001.log");
+  lost[at]! ^= 1;
+  disk.setFile("/data/wal-00000001.log", lost);
+  const again = await Opened.open("/data", options);
+  assert.equal(again.group("b"), undefined);
+  await again.close();
+});

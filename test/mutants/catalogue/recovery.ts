@@ -346,6 +346,15 @@ const reading: readonly Mutant[] = [
     catchers: [unit("test/storage/mark.test")],
   },
   {
+    id: "deleted-group-outlives-checkpoints",
+    hazards: [79],
+    bug: "a group whose deletion is lost is there again, although a later checkpoint does not know it",
+    file: "src/storage/file/replay.ts",
+    find: "  replay.groups.clear();\n",
+    replace: "",
+    catchers: [unit("test/storage/deleted-groups.test")],
+  },
+  {
     id: "suspected-after-a-checkpoint",
     hazards: [79],
     bug: "a group passes for damaged because of records that it did not need any more",
