@@ -34,39 +34,41 @@ function same(map: IntegerMap<string>, model: ReadonlyMap<number, string>): void
   }
 }
 
-/** How many places each ring has that `work` brings. */
-function ringsMadeBy(work: () => void): number[] {
-  const made: number[] = [];
-  const own = Object.getOwnPropertyDescriptor(Array.prototype, "fill")!;
-  const fill = own.value as (this: unknown[], value: unknown) => unknown[];
-  const counting = function (this: unknown[], value: unknown): unknown[] {
-    if (value === -1) made.push(this.length);
-    return fill.call(this, value);
+/** Does `work` while `seen` is told of each call of `method`: whose it is, and the first argument. */
+function watching(
+  prototype: object,
+  method: string,
+  seen: (owner: unknown, first: unknown) => void,
+  work: () => void,
+): void {
+  const own = Object.getOwnPropertyDescriptor(prototype, method)!;
+  const call = own.value as (this: unknown, ...args: unknown[]) => unknown;
+  const watched = function (this: unknown, ...args: unknown[]): unknown {
+    seen(this, args[0]);
+    return call.apply(this, args);
   };
-  Reflect.defineProperty(Array.prototype, "fill", { ...own, value: counting });
+  Reflect.defineProperty(prototype, method, { ...own, value: watched });
   try {
     work();
   } finally {
-    Reflect.defineProperty(Array.prototype, "fill", own);
+    Reflect.defineProperty(prototype, method, own);
   }
+}
+
+/** How many places each ring has that `work` brings. */
+function ringsMadeBy(work: () => void): number[] {
+  const made: number[] = [];
+  const seen = (owner: unknown, first: unknown): void => {
+    if (first === -1) made.push((owner as unknown[]).length);
+  };
+  watching(Array.prototype, "fill", seen, work);
   return made;
 }
 
 /** How often `work` sets an entry of a `Map`. */
 function mapSetsBy(work: () => void): number {
   let count = 0;
-  const own = Object.getOwnPropertyDescriptor(Map.prototype, "set")!;
-  const set = own.value as (this: Map<unknown, unknown>, key: unknown, value: unknown) => unknown;
-  const counting = function (this: Map<unknown, unknown>, key: unknown, value: unknown): unknown {
-    count += 1;
-    return set.call(this, key, value);
-  };
-  Reflect.defineProperty(Map.prototype, "set", { ...own, value: counting });
-  try {
-    work();
-  } finally {
-    Reflect.defineProperty(Map.prototype, "set", own);
-  }
+  watching(Map.prototype, "set", () => void (count += 1), work);
   return count;
 }
 

@@ -20,37 +20,27 @@ export async function handOver(
   await Promise.all(groups.map((group) => (group.handingOver ??= handOverOne(context, group))));
 }
 
-async function handOverOne(context: HostContext, group: HostedGroup): Promise<void> {
-  const withinMs = Math.min(mostMs, group.member.electionTimeoutMs);
-  let over = false;
-  let giveUp: () => void = () => undefined;
-  const tooLong = new Promise<void>((resolve) => (giveUp = resolve));
-  const timer = context.clock.after(withinMs, giveUp);
-  await Promise.race([transfer(context, group, () => over), tooLong]);
-  over = true;
-  timer.cancel();
-}
-
 /**
  * Asks again while a membership change is under way, which is soon done: a newcomer votes, a member has moved. And asks
  * another one when the connection to the first is gone: its host may be closing like ours.
  */
-async function transfer(
-  context: HostContext,
-  group: HostedGroup,
-  isOver: () => boolean,
-): Promise<void> {
+async function handOverOne(context: HostContext, group: HostedGroup): Promise<void> {
+  const { clock } = context;
+  const untilMs = clock.nowMs() + Math.min(mostMs, group.member.electionTimeoutMs);
+  const leftMs = (): number => untilMs - clock.nowMs();
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => void clock.after(Math.min(pauseMs, leftMs()), resolve));
   for (;;) {
     const target = bestSuccessor(group);
-    if (target === null || isOver()) return;
+    if (target === null || leftMs() <= 0) return;
     let outcome: Outcome | null = null;
     const asked = ask(context, group, target).then((given) => {
       outcome = given;
     });
-    do await Promise.race([asked, pause(context)]);
-    while (outcome === null && !isOver() && isConnected(group, target));
+    do await Promise.race([asked, pause()]);
+    while (outcome === null && leftMs() > 0 && isConnected(group, target));
     if (outcome === "ended") return;
-    if (outcome === "pending") await pause(context);
+    if (outcome === "pending") await pause();
   }
 }
 
@@ -69,10 +59,6 @@ async function ask(context: HostContext, group: HostedGroup, target: MemberId): 
     logger.info({ host: id, group: group.name, to: target }, line);
   }
   return "ended";
-}
-
-function pause({ clock }: HostContext): Promise<void> {
-  return new Promise((resolve) => void clock.after(pauseMs, resolve));
 }
 
 function isConnected(group: HostedGroup, to: MemberId): boolean {

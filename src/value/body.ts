@@ -153,10 +153,9 @@ export function decodeCommandBody(
 ): DecodedBody | null {
   if (bytes.length < 3) return null;
   const flags = bytes[0]!;
-  const nameEnd = 2 + bytes[1]!;
-  if (flags > (flagArg | flagId) || nameEnd === 2 || nameEnd > bytes.length) return null;
-  const name = readName(bytes, nameEnd, names);
-  let at = nameEnd;
+  const name = flags > (flagArg | flagId) ? null : nameOf(bytes, names);
+  if (name === null) return null;
+  let at = 2 + bytes[1]!;
   let id: string | null = null;
   if ((flags & flagId) !== 0) {
     if (at + 2 > bytes.length) return null;
@@ -172,7 +171,7 @@ export function decodeCommandBody(
 }
 
 /** The name alone, of bytes that may be no body; null when they cannot hold one. */
-export function nameOf(bytes: Uint8Array, names: NameTable): string | null {
+export function nameOf(bytes: Uint8Array, names: NameTable | null): string | null {
   const nameEnd = 2 + (bytes[1] ?? 0);
   return nameEnd === 2 || nameEnd > bytes.length ? null : readName(bytes, nameEnd, names);
 }

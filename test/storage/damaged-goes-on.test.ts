@@ -21,15 +21,21 @@ async function store(opened: Opened, group: string, first: number, count: number
   await opened.stored(group, opened.store(group, entriesOf(first, count, 1, `entry of ${group}`)));
 }
 
-/** Groups `good` and `bad` with three entries each; of the second one entry does not read back. */
-async function damagedDisk(): Promise<FakeDisk> {
-  const disk = new FakeDisk();
+/** Groups `good` and `bad` with three entries each. */
+async function openWithBoth(disk: FakeDisk): Promise<Opened> {
   const opened = await open(disk);
   for (const name of ["good", "bad"]) {
     opened.storage.createGroup(identityOf(name));
     opened.store(name, [], { hardState: hardStateOf(1) });
     await store(opened, name, 1, 3);
   }
+  return opened;
+}
+
+/** Both, closed; of the second one entry does not read back. */
+async function damagedDisk(): Promise<FakeDisk> {
+  const disk = new FakeDisk();
+  const opened = await openWithBoth(disk);
   await opened.close();
   flipBitAt(disk, "/data/wal-00000001.log", "entry of bad 2");
   return disk;
@@ -117,12 +123,7 @@ test("a checkpoint in the midst of the log that does not read back costs nothing
 
 test("what is lost and was not needed any more when a segment began damages nobody", async () => {
   const disk = new FakeDisk();
-  const opened = await open(disk);
-  for (const name of ["good", "bad"]) {
-    opened.storage.createGroup(identityOf(name));
-    opened.store(name, [], { hardState: hardStateOf(1) });
-    await store(opened, name, 1, 3);
-  }
+  const opened = await openWithBoth(disk);
   await opened.snapshot("bad", 3, 1, new Uint8Array(10));
   opened.storage.compactLog("bad", 4);
   for (let first = 4; first < 300; first += 4) await store(opened, "good", first, 4);

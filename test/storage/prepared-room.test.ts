@@ -7,6 +7,16 @@ import { Opened, entryOf, entriesOf, errorsOf, identityOf, noise, withQueue } fr
 
 const names = (disk: FakeDisk): string[] => disk.names().filter((name) => name.endsWith(".log"));
 
+/** Stores until there are `count` segments, the last of them prepared, and closes in order. */
+async function fillSegments(disk: FakeDisk, count: number): Promise<void> {
+  const opened = await withQueue(disk);
+  for (let index = 4; names(disk).length < count; index += 5) {
+    await opened.stored("queue", opened.store("queue", entriesOf(index, 5)));
+    await settle(disk);
+  }
+  await opened.close();
+}
+
 test("no block reaches beyond what was prepared: its sync would have more to write than its bytes", async () => {
   const disk = new FakeDisk();
   const options = { segmentBytes: 4096, firstSegmentBytes: 2048, fs: disk };
@@ -111,12 +121,7 @@ test("a prepared segment that a large batch finds too small goes", async () => {
 
 test("a log that was closed in order is known for it with a prepared segment behind it, and not written again", async () => {
   const disk = new FakeDisk();
-  const opened = await withQueue(disk);
-  for (let index = 4; names(disk).length < 2; index += 5) {
-    await opened.stored("queue", opened.store("queue", entriesOf(index, 5)));
-    await settle(disk);
-  }
-  await opened.close();
+  await fillSegments(disk, 2);
   const { segments, closedInOrder } = await inspectDirectory("/data", { fs: disk });
   assert.deepEqual([segments.map(({ used }) => used), closedInOrder], [[true, false], true]);
   const before = disk.operations.length;
@@ -150,12 +155,7 @@ for (const [what, keptBytes, health] of [
 ] as const) {
   test(`a segment ${what}`, async () => {
     const disk = new FakeDisk();
-    const opened = await withQueue(disk);
-    for (let index = 4; names(disk).length < 3; index += 5) {
-      await opened.stored("queue", opened.store("queue", entriesOf(index, 5)));
-      await settle(disk);
-    }
-    await opened.close();
+    await fillSegments(disk, 3);
     disk.setFile("/data/mark", new Uint8Array(1024));
     for (const name of names(disk).slice(2)) disk.deleteFile(name);
     const [first, second] = names(disk) as [string, string];

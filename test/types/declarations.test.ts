@@ -5,18 +5,9 @@ import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { readEntryPoints } from "./examples.js";
+import { readEntryPoints, userOptions } from "./examples.js";
 
-const options: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2023,
-  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
-  module: ts.ModuleKind.NodeNext,
-  moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  types: ["node"],
-  strict: true,
-  skipLibCheck: true,
-  declaration: true,
-};
+const options: ts.CompilerOptions = { ...userOptions, strict: true, declaration: true };
 
 describe("the declarations", () => {
   let program: ts.Program;

@@ -60,13 +60,17 @@ export function readExamples(): Example[] {
 }
 
 const contextPath = "test/types/example-context.ts";
-const options: ts.CompilerOptions = {
+/** Of a program that uses the library. */
+export const userOptions: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
   lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
   module: ts.ModuleKind.NodeNext,
   moduleResolution: ts.ModuleResolutionKind.NodeNext,
   types: ["node"],
   skipLibCheck: true,
+};
+const options: ts.CompilerOptions = {
+  ...userOptions,
   noEmit: true,
   allowJs: true,
   checkJs: true,

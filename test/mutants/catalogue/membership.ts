@@ -286,8 +286,8 @@ const transfer: readonly Mutant[] = [
     hazards: [],
     bug: "a leader whose host closes waits for a successor whose host is closed already",
     file: "src/host/hand-over.ts",
-    find: "while (outcome === null && !isOver() && isConnected(group, target));",
-    replace: "while (outcome === null && !isOver());",
+    find: "while (outcome === null && leftMs() > 0 && isConnected(group, target));",
+    replace: "while (outcome === null && leftMs() > 0);",
     catchers: [unit("test/host/membership.test")],
   },
   {
