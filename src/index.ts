@@ -91,7 +91,16 @@ export type { HostLimits } from "./host/limits.js";
 export { silentLogger } from "./host/options.js";
 export type { DamagePolicy, GroupOptions, GroupStart, HostOptions } from "./host/options.js";
 export type { GroupHooks } from "./member/types.js";
-export type { Clock, Codec, Connection, Logger, Random, Storage, Transport } from "./ports.js";
+export type {
+  ArrivingBytes,
+  Clock,
+  Codec,
+  Connection,
+  Logger,
+  Random,
+  Storage,
+  Transport,
+} from "./ports.js";
 export { fileStorage } from "./storage/file/file-storage.js";
 export type { Diagnosis, FileStorageOptions, Inspection, Problem } from "./storage/file/index.js";
 export type { Ranking, SetAside, Survivor } from "./storage/file/tools.js";

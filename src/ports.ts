@@ -243,6 +243,16 @@ export interface SnapshotSink {
 // ---------------------------------------------------------------------------------------------
 // Codec and logger
 
+/** Bytes that are read while they come in. */
+export interface ArrivingBytes {
+  /** All of them, once they are there; zeros until then. */
+  readonly bytes: Uint8Array;
+  /** So many have come, from the first one on. */
+  readonly arrived: number;
+  /** Set by whoever reads and has to wait: to go on is of use once so many have arrived. */
+  wanted: number;
+}
+
 /** Encodes arguments, replies, answers and the value itself. Must be deterministic and synchronous. */
 export interface Codec {
   /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
@@ -261,6 +271,12 @@ export interface Codec {
    * event loop: `next` reads some more, and the last one returns the value or throws.
    */
   decodeSlices?(bytes: Uint8Array, from: number): Iterator<undefined, unknown>;
+  /**
+   * Optional, beside `decodeSlices`: the same of bytes that are still coming in, so that a newcomer reads a big snapshot
+   * while it is sent. Looks at nothing behind `arriving.arrived`; where that is not enough it sets `arriving.wanted`
+   * and returns from `next`. What it reads may turn out to be damaged and is thrown away then.
+   */
+  decodeArriving?(arriving: ArrivingBytes, from: number): Iterator<undefined, unknown>;
   /**
    * Optional: the same bytes as `encode`, piece by piece, so that a big snapshot does not stop the
    * event loop. Every piece is of its own; the pieces put together are what `decode` takes.

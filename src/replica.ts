@@ -43,7 +43,7 @@ import type {
   Term,
 } from "./core/types.js";
 import { broken } from "./errors.js";
-import type { Codec } from "./ports.js";
+import type { ArrivingBytes, Codec } from "./ports.js";
 import {
   answer,
   type Applier,
@@ -375,13 +375,13 @@ function onSnapshotLoaded(
   step(core, { type: "snapshotInstalled", index, term, ok }, out as CoreEffect[]);
 }
 
-/** What `snapshotLoaded` brings, read slice by slice. Refuses as `restoreSnapshot` does. */
+/** What `snapshotLoaded` brings, read slice by slice as it comes in. Refuses as `restoreSnapshot` does. */
 export function readSnapshot(
   { applier }: Replica,
   snapshot: SnapshotMeta,
-  pieces: readonly Uint8Array[],
+  arriving: ArrivingBytes,
 ): Iterator<undefined, DecodedSnapshot> {
-  return decodeSnapshot(applier, snapshot, pieces);
+  return decodeSnapshot(applier, snapshot, arriving);
 }
 
 /**

@@ -5,7 +5,10 @@
  * What is short goes to cbor-x as a whole. A container that is long is opened here, and its items are read in
  * runs: as many as fit into a slice, with the head of an array before them. Every byte but the heads of opened
  * containers has gone through the scan when cbor-x sees it.
+ *
+ * The bytes may still be coming in (decision 43): nothing is looked at before two slices of it are there, or the rest.
  */
+import type { ArrivingBytes } from "../ports.js";
 import { maxDepth, wholeWeight } from "./value-forms.js";
 import { decodeCount, headBytes, writeHead } from "./value-simple.js";
 
@@ -14,15 +17,19 @@ export type DecodeWhole = (bytes: Uint8Array, depth: number) => unknown;
 
 type Slices<T> = Generator<undefined, T>;
 
-/** The value that the bytes from `from` on hold; throws as `decode` does. Yields between two slices. */
+/**
+ * The value that the bytes from `from` on hold; throws as `decode` does. Yields between two slices, and where it
+ * waits for more bytes.
+ */
 export function* decodeInSlices(
-  bytes: Uint8Array,
+  arriving: ArrivingBytes,
   from: number,
   decodeWhole: DecodeWhole,
 ): Slices<unknown> {
-  const reader = new SliceReader(bytes, from, decodeWhole);
+  const reader = new SliceReader(arriving, from, decodeWhole);
   const value = yield* readItem(reader, 0);
-  if (reader.at !== bytes.length) throw new Error("bytes follow after the end of the value");
+  if (reader.at !== arriving.bytes.length)
+    throw new Error("bytes follow after the end of the value");
   return value;
 }
 
@@ -88,16 +95,33 @@ function inPairs(put: (key: unknown, item: unknown) => void): Collector["add"] {
 
 class SliceReader {
   at: number;
+  readonly #arriving: ArrivingBytes;
   readonly #bytes: Uint8Array;
   readonly #decodeWhole: DecodeWhole;
 
-  constructor(bytes: Uint8Array, from: number, decodeWhole: DecodeWhole) {
-    this.#bytes = bytes;
+  constructor(arriving: ArrivingBytes, from: number, decodeWhole: DecodeWhole) {
+    this.#arriving = arriving;
+    this.#bytes = arriving.bytes;
     this.at = from;
     this.#decodeWhole = decodeWhole;
   }
 
-  /** Where the item at `from` ends; -1 if it is longer than a slice, or not all there. */
+  /** What the next step looks at has arrived. */
+  ahead(): Slices<void> {
+    return this.until(this.at + 2 * wholeWeight);
+  }
+
+  /** The bytes before `end` have arrived, or all that there will be. */
+  *until(end: number): Slices<void> {
+    const arriving = this.#arriving;
+    const wanted = Math.min(end, this.#bytes.length);
+    while (arriving.arrived < wanted) {
+      arriving.wanted = wanted;
+      yield undefined;
+    }
+  }
+
+  /** Where the item at `from` ends; -1 if it is longer than a slice, or than what there is. */
   endOf(from: number): number {
     const bytes = this.#bytes;
     const limit = Math.min(bytes.length, from + wholeWeight);
@@ -122,7 +146,8 @@ class SliceReader {
     return at <= limit ? at : -1;
   }
 
-  whole(end: number, depth: number): unknown {
+  *whole(end: number, depth: number): Slices<unknown> {
+    yield* this.until(end);
     const from = this.at;
     if (end > this.#bytes.length) throw new Error("the value ends too early");
     this.at = end;
@@ -183,8 +208,9 @@ function sizeOfArgument(info: number, major: number): number {
 }
 
 function* readItem(reader: SliceReader, depth: number): Slices<unknown> {
+  yield* reader.ahead();
   const end = reader.endOf(reader.at);
-  if (end >= 0) return reader.whole(end, depth);
+  if (end >= 0) return yield* reader.whole(end, depth);
   const { at } = reader;
   const head = reader.head();
   switch (head.major) {
@@ -197,7 +223,7 @@ function* readItem(reader: SliceReader, depth: number): Slices<unknown> {
     default:
       // One long text, or bytes: in one piece.
       reader.at = at;
-      return reader.whole(head.end + head.argument, depth);
+      return yield* reader.whole(head.end + head.argument, depth);
   }
 }
 
@@ -217,9 +243,9 @@ function* readTagged(
   reader.at = at;
   if (inner.major !== 2 && inner.major !== 3) {
     // Nothing that is written: the scan says why.
-    return reader.whole(at + 1, depth);
+    return yield* reader.whole(at + 1, depth);
   }
-  return reader.whole(inner.end + inner.argument, depth);
+  return yield* reader.whole(inner.end + inner.argument, depth);
 }
 
 function* readItems(
@@ -232,6 +258,7 @@ function* readItems(
   let read = 0;
   while (read < count) {
     const keyAt = collector.isObject ? ((read % 2) as 0 | 1) : null;
+    yield* reader.ahead();
     let items = reader.run(count - read, depth, keyAt);
     if (items.length === 0) items = [yield* readItem(reader, depth + 1)];
     collector.add(items);

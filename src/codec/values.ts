@@ -1,7 +1,7 @@
 /** The default codec of arguments, replies and values: CBOR (RFC 8949). */
 import { Decoder } from "cbor-x/decode";
 import { Encoder } from "cbor-x/encode";
-import type { Codec } from "../ports.js";
+import type { ArrivingBytes, Codec } from "../ports.js";
 import { concatenate } from "./bytes.js";
 import { captureValue } from "./value-capture.js";
 import { explain } from "./value-explain.js";
@@ -71,6 +71,8 @@ export function createCborCodec(): Required<Codec> {
     return hasOwnTags ? restore(value) : value;
   };
 
+  const decodePart = (part: Uint8Array, depth: number): unknown => decodeFrom(part, 0, depth);
+
   return {
     canonical: true,
 
@@ -91,7 +93,11 @@ export function createCborCodec(): Required<Codec> {
     },
 
     decodeSlices(bytes: Uint8Array, from: number): Iterator<undefined, unknown> {
-      return decodeInSlices(bytes, from, (part, depth) => decodeFrom(part, 0, depth));
+      return decodeInSlices({ bytes, arrived: bytes.length, wanted: 0 }, from, decodePart);
+    },
+
+    decodeArriving(arriving: ArrivingBytes, from: number): Iterator<undefined, unknown> {
+      return decodeInSlices(arriving, from, decodePart);
     },
 
     encodeSlices(value: unknown): Iterator<Uint8Array> {

@@ -45,9 +45,9 @@ import { performAll, setTimer } from "./perform.js";
 import { answerEnded } from "./replies.js";
 import { barrierRequested } from "./reads.js";
 import { clientRequested } from "./requests.js";
-import { loadOn, piecesPulled, snapshotLost, snapshotWasSaved } from "./saved.js";
+import { letGoArrived, snapshotLost, snapshotsGoOn, snapshotWasSaved } from "./saved.js";
 import { snapshotPieceRead, snapshotPiecesFailed } from "./snapshot-pieces.js";
-import { abortTaking, continueTaking, isPulling } from "./snapshots.js";
+import { abortTaking, hasSnapshotWork } from "./snapshots.js";
 import { addressOf, isInboxFull, type MemberState, post } from "./state.js";
 import { currentEvents, leaderHintOf } from "./status.js";
 import type { ReplySink } from "./types.js";
@@ -239,8 +239,6 @@ export class Member {
     const state = this.#state;
     if (state.stopped) return;
     try {
-      if (isPulling(state.snapshots)) piecesPulled(state, continueTaking(state.snapshots));
-      loadOn(state);
       this.#step();
     } catch (cause) {
       this.#break(cause);
@@ -291,9 +289,14 @@ export class Member {
 
   #step(): void {
     const state = this.#state;
+    if (state.stopped) return;
+    if (state.inbox.length > 0 || state.out.length > 0 || isBehind(state.replica)) this.#stepAll();
+    if (!state.stopped && hasSnapshotWork(state.snapshots)) state.services.finishLater();
+  }
+
+  #stepAll(): void {
+    const state = this.#state;
     const { replica, inbox, out } = state;
-    const idle = inbox.length === 0 && out.length === 0 && !isBehind(replica);
-    if (state.stopped || idle) return;
     state.inbox = [];
     state.inboxBytes = 0;
     state.proposedAtMs = null;
@@ -303,6 +306,7 @@ export class Member {
     if (state.role === "leader" && replica.core.role.type !== "leader") finishReplica(replica, out);
     this.#perform();
     runHooks(state.hooks);
+    letGoArrived(state);
     if (!state.stopped && isUnfinishedReplica(replica)) state.services.finishLater();
   }
 
@@ -315,7 +319,9 @@ export class Member {
       finishReplica(replica, out);
       this.#perform();
       runHooks(state.hooks);
-      if (!state.stopped && isBehind(replica)) state.services.wakeLater();
+      if (state.stopped) return;
+      snapshotsGoOn(state);
+      if (isBehind(replica)) state.services.wakeLater();
     } catch (cause) {
       this.#break(cause);
     }
@@ -361,6 +367,7 @@ export class Member {
     clearDeadlines(state.deadlines);
     state.inbox = [];
     state.inboxBytes = 0;
+    state.snapshots.arriving = null;
     state.snapshots.loading = null;
     expectTurn(state.replica.core);
     const message = error?.message ?? `member ${self.id} of group "${group}" was closed`;

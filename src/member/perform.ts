@@ -10,7 +10,7 @@ import { answerReads } from "./reads.js";
 import { beginInstalling, beginTaking } from "./snapshots.js";
 import { membersEvent, roleEvent } from "./status.js";
 import type { MemberState, SetTimer } from "./state.js";
-import { piecesPulled, snapshotOvertaken } from "./saved.js";
+import { chunkGiven, snapshotOvertaken } from "./saved.js";
 import { takeCommand, takeProposals, takeRegister, takeRequest, type Waiter } from "./waiting.js";
 
 /** Returns true when a committed change took this member out of the group. */
@@ -91,12 +91,13 @@ function performSnapshot(state: MemberState, effect: SnapshotEffect): void {
   services.storageTouched();
   switch (effect.type) {
     case "snapshotStarted":
-      return piecesPulled(state, beginTaking(state.snapshots, effect));
+      return beginTaking(state.snapshots, effect);
     case "readSnapshotChunk": {
       const { to, index, offset, maxBytes } = effect;
       return storage.readSnapshotChunk(group, to, index, offset, maxBytes);
     }
     case "writeSnapshotChunk":
+      chunkGiven(state, effect);
       return storage.writeSnapshotChunk(group, effect.snapshot, effect.offset, effect.data);
     case "installSnapshot":
       snapshotOvertaken(state);

@@ -2,25 +2,35 @@
 import { messageOf } from "../errors.js";
 import type { SnapshotMeta } from "../core/types.js";
 import type { RaftErrorCode } from "../errors.js";
+import type { ReplicaEffect } from "../replica.js";
+import { allArrived } from "../value/byte-stream.js";
+import { beginArriving, isSameSnapshot, takeChunk } from "./arriving.js";
 import { replyError } from "./replies.js";
 import { readSnapshot } from "../replica.js";
 import {
   abortTaking,
   beginLoading,
   continueLoading,
+  continueTaking,
   forgetTaking,
+  hasSnapshotWork,
+  isPulling,
   type Pulled,
+  readArrived,
   snapshotSaved,
   type Started,
+  takeArrived,
 } from "./snapshots.js";
 import { type MemberState, post } from "./state.js";
 import { takeRequest } from "./waiting.js";
+
+type Chunk = Extract<ReplicaEffect, { readonly type: "writeSnapshotChunk" }>;
 
 export function snapshotWasSaved(state: MemberState, snapshot: SnapshotMeta, ok: boolean): void {
   const saved = snapshotSaved(state.snapshots, snapshot, ok);
   if (saved === null) return;
   if (saved.type === "installed") {
-    if (saved.ok) loadInstalled(state, saved.snapshot);
+    if (saved.ok) snapshotInstalled(state, saved.snapshot);
     else post(state, { type: "snapshotLoaded", snapshot: saved.snapshot, decoded: null }, 0);
     return;
   }
@@ -39,13 +49,33 @@ function answerSnapshot(state: MemberState, request: number, snapshot: SnapshotM
   waiter.sink.reply(waiter.request, "ok", "maybe", index, body);
 }
 
-/** The bytes are durable: read them back, so that the value is restored from what was checked. */
+/** A chunk of a leader's snapshot goes to storage: it is read as well, if the codec can. */
+export function chunkGiven({ replica, snapshots }: MemberState, chunk: Chunk): void {
+  if (replica.applier.codec.decodeArriving === undefined) return;
+  const { snapshot } = chunk;
+  snapshots.arriving = takeChunk(snapshots.arriving, chunk, () =>
+    beginArriving(snapshot, replica.core.currentTerm, (arriving) =>
+      readSnapshot(replica, snapshot, arriving),
+    ),
+  );
+}
+
+/** The bytes are durable, and what they hold is mostly read. */
+function snapshotInstalled(state: MemberState, snapshot: SnapshotMeta): void {
+  const slices = takeArrived(state.snapshots, snapshot);
+  if (slices === null) return loadInstalled(state, snapshot);
+  beginLoading(state.snapshots, snapshot, slices);
+  state.services.wake();
+}
+
+/** Reads them back, so that the value is restored from what was checked. */
 function loadInstalled(state: MemberState, snapshot: SnapshotMeta): void {
   const loaded = state.services.storage.loadSnapshot(state.group);
   loaded.then(
     (pieces) => {
       if (state.stopped) return;
-      beginLoading(state.snapshots, snapshot, readSnapshot(state.replica, snapshot, pieces));
+      const slices = readSnapshot(state.replica, snapshot, allArrived(pieces));
+      beginLoading(state.snapshots, snapshot, slices);
       state.services.wake();
     },
     (error: unknown) => {
@@ -58,12 +88,30 @@ function loadInstalled(state: MemberState, snapshot: SnapshotMeta): void {
   );
 }
 
-/** Goes on with what `loadInstalled` has begun. Throws what the snapshot is refused for. */
-export function loadOn(state: MemberState): void {
-  if (state.snapshots.loading === null) return;
-  const event = continueLoading(state.snapshots);
-  if (event === null) state.services.wakeLater();
-  else post(state, event, 0);
+/**
+ * Goes on with what the member's snapshots need, at the end of a turn: with the one that it takes, and with the one that
+ * it is sent. Throws what the latter is refused for.
+ */
+export function snapshotsGoOn(state: MemberState): void {
+  const { snapshots } = state;
+  if (isPulling(snapshots)) piecesPulled(state, continueTaking(snapshots));
+  if (snapshots.loading !== null) {
+    const event = continueLoading(snapshots);
+    if (event !== null) post(state, event, 0);
+  }
+  readArrived(snapshots);
+  if (hasSnapshotWork(snapshots)) state.services.wakeLater();
+}
+
+/** Nothing is kept of a leader's snapshot that is of no use any more, or whose leader is another one now. */
+export function letGoArrived({ snapshots, replica }: MemberState): void {
+  const { arriving } = snapshots;
+  if (arriving === null) return;
+  const { incoming, currentTerm, commitIndex } = replica.core;
+  const { snapshot, term } = arriving;
+  const isAwaited = incoming !== null && isSameSnapshot(incoming.meta, snapshot);
+  if (isAwaited && term === currentTerm && commitIndex < snapshot.index) return;
+  snapshots.arriving = null;
 }
 
 /** Gives up a snapshot that is being encoded for the leader's; the core and who asked for it are told. */
@@ -81,9 +129,9 @@ export function snapshotLost(state: MemberState): void {
  * What pulling pieces came to. A value that has no encoding costs the snapshot and not the member: the
  * log stays, commands go on, and one of them may mend the value.
  */
-export function piecesPulled(state: MemberState, pulled: Pulled): void {
+function piecesPulled(state: MemberState, pulled: Pulled): void {
   const { services, group, self } = state;
-  if (pulled.type === "paused") return services.wakeLater();
+  if (pulled.type === "paused") return;
   if (pulled.type === "handedOver") return services.storageTouched();
   const { error } = pulled;
   const index = state.replica.core.takingSnapshotAt;

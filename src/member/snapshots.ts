@@ -6,8 +6,15 @@ import { crc32 } from "../codec/crc32.js";
 import type { RequestId, SnapshotMeta } from "../core/types.js";
 import { assert } from "../errors.js";
 import type { ReplicaEffect, ReplicaEvent } from "../replica.js";
-import type { DecodedSnapshot } from "../value/snapshot.js";
 import type { Clock, SnapshotSink, Storage } from "../ports.js";
+import {
+  allHasArrived,
+  type Arriving,
+  isReadable,
+  isSameSnapshot,
+  readOn,
+  type Slices,
+} from "./arriving.js";
 
 /** A turn spends no longer than this on encoding or on decoding, and then lets the sockets speak. */
 const budgetMs = 4;
@@ -28,15 +35,15 @@ export type Snapshots = {
   readonly storage: Storage;
   readonly clock: Clock;
   taking: Taking | null;
+  /** Sent by the leader, and read meanwhile; null also for one that is not worth it, or could not be. */
+  arriving: Arriving | null;
   installing: SnapshotMeta | null;
   /** Installed, and being read. */
   loading: { readonly snapshot: SnapshotMeta; readonly slices: Slices } | null;
 };
 
-type Slices = Iterator<undefined, DecodedSnapshot>;
-
 export function createSnapshots(group: string, storage: Storage, clock: Clock): Snapshots {
-  return { group, storage, clock, taking: null, installing: null, loading: null };
+  return { group, storage, clock, taking: null, arriving: null, installing: null, loading: null };
 }
 
 /** How far pulling came: pieces are left for later turns, storage has all, or there are none. */
@@ -46,7 +53,8 @@ export type Pulled =
   /** The value has no encoding: `abortTaking` is next. */
   | { readonly type: "failed"; readonly error: unknown };
 
-export function beginTaking(snapshots: Snapshots, effect: Started): Pulled {
+/** The pieces are pulled at the end of turns. */
+export function beginTaking(snapshots: Snapshots, effect: Started): void {
   snapshots.taking?.sink.abort();
   snapshots.taking = {
     effect,
@@ -55,7 +63,12 @@ export function beginTaking(snapshots: Snapshots, effect: Started): Pulled {
     checksum: 0,
     meta: null,
   };
-  return continueTaking(snapshots);
+}
+
+/** Something is left for `finishTurn`, which can go on with it now. */
+export function hasSnapshotWork(snapshots: Snapshots): boolean {
+  const { arriving, loading } = snapshots;
+  return isPulling(snapshots) || loading !== null || (arriving !== null && isReadable(arriving));
 }
 
 /** True while pieces wait to be pulled. */
@@ -98,18 +111,32 @@ export function snapshotSaved(
   ok: boolean,
 ): Saved | null {
   const { taking, installing } = snapshots;
-  if (taking !== null && taking.meta !== null && isSame(taking.meta, snapshot)) {
+  if (taking !== null && taking.meta !== null && isSameSnapshot(taking.meta, snapshot)) {
     snapshots.taking = null;
     const event: ReplicaEvent = ok
       ? { type: "snapshotSaved", snapshot }
       : { type: "snapshotFailed", index: snapshot.index };
     return { type: "taken", event, request: taking.effect.request };
   }
-  if (installing !== null && isSame(installing, snapshot)) {
+  if (installing !== null && isSameSnapshot(installing, snapshot)) {
     snapshots.installing = null;
     return { type: "installed", snapshot, ok };
   }
   return null;
+}
+
+/** Reads of what has arrived until the budget is spent. */
+export function readArrived(snapshots: Snapshots): void {
+  const { arriving, clock } = snapshots;
+  if (arriving === null || readOn(arriving, clock, clock.nowMs() + budgetMs)) return;
+  snapshots.arriving = null;
+}
+
+/** The rest of a snapshot that storage has installed and that was read while it came; null: it was not. */
+export function takeArrived(snapshots: Snapshots, snapshot: SnapshotMeta): Slices | null {
+  const { arriving } = snapshots;
+  snapshots.arriving = null;
+  return arriving === null ? null : allHasArrived(arriving, snapshot);
 }
 
 /** The caller has ended what was being taken (`abortTaking`). */
@@ -152,8 +179,4 @@ export function forgetTaking(snapshots: Snapshots): Started | null {
   if (taking.meta === null) taking.sink.abort();
   snapshots.taking = null;
   return taking.effect;
-}
-
-function isSame(a: SnapshotMeta, b: SnapshotMeta): boolean {
-  return a.index === b.index && a.term === b.term && a.checksum === b.checksum;
 }

@@ -16,7 +16,7 @@ import {
   nameOf,
   type NameTable,
 } from "./body.js";
-import { decodePieces, decodeWith, encodePieces, encodeWith } from "./encoded.js";
+import { decodeArriving, decodePieces, decodeWith, encodePieces, encodeWith } from "./encoded.js";
 import { createFreezer, freezeDeep, type Freezer } from "./freeze.js";
 import {
   type Answer,
@@ -104,6 +104,7 @@ function initialValue(definition: AnyDefinedValue, codec: Codec): unknown {
     // How snapshots are written and read: better said now than when the first one is due.
     if (codec.encodeSlices !== undefined) encodePieces(codec, read).next();
     if (codec.decodeSlices !== undefined) decodePieces(codec, bytes).next();
+    decodeArriving(codec, { bytes, arrived: 0, wanted: 0 }, 0).next();
     return read;
   } catch (cause) {
     const why = `value "${definition.name}": initial() ${does}: ${messageOf(cause)}`;

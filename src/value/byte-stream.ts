@@ -1,5 +1,7 @@
 /** Integers and byte strings to pieces of bounded size and back, for the head of a snapshot. */
 
+import type { ArrivingBytes } from "../ports.js";
+
 const pieceBytes = 64 * 1024;
 /** Longer byte strings become pieces of their own instead of being copied. */
 const copyLimit = 4096;
@@ -97,6 +99,12 @@ export class ByteReader {
     this.#at += length;
     return view;
   }
+}
+
+/** Nothing of them is waited for. */
+export function allArrived(pieces: readonly Uint8Array[]): ArrivingBytes {
+  const bytes = joinPieces(pieces);
+  return { bytes, arrived: bytes.length, wanted: 0 };
 }
 
 /** One array of all pieces; the piece itself when there is only one. */

@@ -323,7 +323,9 @@ function optionalFunction(label: string, field: string, candidate: unknown) {
   return checkFunction(label, field, candidate);
 }
 
-const optionalOfCodec = ["encodeSlices", "decodeSlices", "encodeBehind", "decodeBehind", "capture"];
+const optionalOfCodec = [
+  ...["encodeSlices", "decodeSlices", "decodeArriving", "encodeBehind", "decodeBehind", "capture"],
+];
 
 function checkCodec(label: string, codec: unknown): object | null {
   if (codec === undefined || codec === null) return null;

@@ -1,6 +1,6 @@
 /** What a codec of somebody's own returns. */
 import { disarm, show } from "../errors.js";
-import type { Codec } from "../ports.js";
+import type { ArrivingBytes, Codec } from "../ports.js";
 
 /**
  * The bytes of `value`. Throws when the codec does, and when it returns anything else (a text, a promise): that
@@ -42,10 +42,38 @@ export function* encodePieces(codec: Codec, value: unknown): Generator<Uint8Arra
 /** The value of `bytes`, slice by slice as far as the codec can: yields between two of them. */
 export function* decodePieces(codec: Codec, bytes: Uint8Array): Generator<undefined, unknown> {
   if (codec.decodeSlices === undefined) return decodeWith(codec, bytes);
-  const slices = checkRead("decodeSlices", codec.decodeSlices(bytes, 0));
+  return yield* slicesOf("decodeSlices", codec.decodeSlices(bytes, 0));
+}
+
+/** The value of the bytes from `from` on, as they come in, as far as the codec can: yields also to wait for more. */
+export function* decodeArriving(
+  codec: Codec,
+  arriving: ArrivingBytes,
+  from: number,
+): Generator<undefined, unknown> {
+  if (codec.decodeArriving !== undefined && arriving.arrived < arriving.bytes.length) {
+    return yield* slicesOf("decodeArriving", codec.decodeArriving(arriving, from));
+  }
+  yield* untilArrived(arriving, arriving.bytes.length);
+  return yield* decodePieces(codec, arriving.bytes.subarray(from));
+}
+
+/** Yields until so many bytes have arrived. */
+export function* untilArrived(arriving: ArrivingBytes, wanted: number): Generator<undefined, void> {
+  while (arriving.arrived < wanted) {
+    arriving.wanted = wanted;
+    yield undefined;
+  }
+}
+
+function* slicesOf(
+  method: string,
+  returned: Iterator<undefined, unknown>,
+): Generator<undefined, unknown> {
+  const slices = checkRead(method, returned);
   for (;;) {
-    const slice = checkRead("decodeSlices", slices.next());
-    if (slice.done === true) return checkRead("decodeSlices", slice.value);
+    const slice = checkRead(method, slices.next());
+    if (slice.done === true) return checkRead(method, slice.value);
     yield undefined;
   }
 }

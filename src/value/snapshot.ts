@@ -9,11 +9,11 @@
  */
 import type { SnapshotMeta } from "../core/types.js";
 import { disarm, messageOf, RaftError } from "../errors.js";
-import type { Codec } from "../ports.js";
+import type { ArrivingBytes, Codec } from "../ports.js";
 import { type Applier, setValue } from "./applier.js";
 import { addBytes, type BytesHash } from "./bytes-hash.js";
-import { ByteReader, ByteWriter, joinPieces } from "./byte-stream.js";
-import { decodePieces, encodePieces } from "./encoded.js";
+import { allArrived, ByteReader, ByteWriter } from "./byte-stream.js";
+import { decodeArriving, encodePieces, untilArrived } from "./encoded.js";
 import { createReplyHashes } from "./reply-hashes.js";
 import { readSessions, writeSessions } from "./session-bytes.js";
 import type { Sessions } from "./sessions.js";
@@ -109,7 +109,7 @@ export type DecodedSnapshot = {
 
 /**
  * Reads a snapshot slice by slice, as far as the codec can, so that a big one does not stop the event loop: yields
- * between two slices. Refuses:
+ * between two slices, and where it has to wait for bytes that are still coming in. Refuses:
  *
  * - `storageCorrupt`: the bytes are no snapshot, or not the one at `meta.index`.
  * - `invalidValue`: an older version of the value wrote it, and `upgrade` is missing, throws or returns a promise.
@@ -118,21 +118,14 @@ export type DecodedSnapshot = {
 export function* decodeSnapshot(
   { codec, definition }: Applier,
   meta: SnapshotMeta,
-  pieces: readonly Uint8Array[],
+  arriving: ArrivingBytes,
 ): Generator<undefined, DecodedSnapshot> {
   checkVersion(definition, meta.valueVersion);
   let read: DecodedSnapshot;
   try {
-    const reader = new ByteReader(joinPieces(pieces));
+    const { sessions, hash, valueAt } = yield* readHead(meta, arriving);
     yield undefined;
-    const form = reader.byte();
-    if (form !== snapshotForm) throw new Error(`form ${form} is not known to this release`);
-    const index = reader.integer();
-    if (index !== meta.index) throw new Error(`it was taken at index ${index}`);
-    const hash = reader.integer();
-    const sessions = readSessions(reader, meta.config);
-    yield undefined;
-    const value = yield* decodePieces(codec, reader.take(reader.remaining));
+    const value = yield* decodeArriving(codec, arriving, valueAt);
     read = { value, sessions, hash };
   } catch (cause) {
     throw new RaftError(
@@ -143,6 +136,41 @@ export function* decodeSnapshot(
     );
   }
   return { ...read, value: upgraded(definition, read.value, meta.valueVersion) };
+}
+
+type SnapshotHead = {
+  readonly hash: number;
+  readonly sessions: Sessions;
+  /** Where the value begins. */
+  readonly valueAt: number;
+};
+
+/** Read anew from its beginning, with twice as much each time, until all of it has arrived. */
+function* readHead(
+  meta: SnapshotMeta,
+  arriving: ArrivingBytes,
+): Generator<undefined, SnapshotHead> {
+  const total = arriving.bytes.length;
+  for (;;) {
+    const { arrived } = arriving;
+    try {
+      return readHeadOf(meta, arriving.bytes.subarray(0, arrived));
+    } catch (error) {
+      if (arrived >= total) throw error;
+      yield* untilArrived(arriving, Math.min(total, Math.max(1, 2 * arrived)));
+    }
+  }
+}
+
+function readHeadOf(meta: SnapshotMeta, bytes: Uint8Array): SnapshotHead {
+  const reader = new ByteReader(bytes);
+  const form = reader.byte();
+  if (form !== snapshotForm) throw new Error(`form ${form} is not known to this release`);
+  const index = reader.integer();
+  if (index !== meta.index) throw new Error(`it was taken at index ${index}`);
+  const hash = reader.integer();
+  const sessions = readSessions(reader, meta.config);
+  return { hash, sessions, valueAt: bytes.length - reader.remaining };
 }
 
 /** Makes the applier what it was where the snapshot was taken. */
@@ -165,7 +193,7 @@ export function restoreSnapshot(
   meta: SnapshotMeta,
   pieces: readonly Uint8Array[],
 ): void {
-  const slices = decodeSnapshot(applier, meta, pieces);
+  const slices = decodeSnapshot(applier, meta, allArrived(pieces));
   let slice = slices.next();
   while (slice.done !== true) slice = slices.next();
   adoptSnapshot(applier, meta, slice.value);

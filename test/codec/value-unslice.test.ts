@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createCborCodec } from "../../src/codec/values.js";
+import type { ArrivingBytes } from "../../src/ports.js";
 import { anyValue } from "./any-value.js";
-import { readSlices } from "./read-slices.js";
+import { readArriving, readSlices } from "./read-slices.js";
 
 const codec = createCborCodec();
+const decodeArriving = (arriving: ArrivingBytes) => codec.decodeArriving!(arriving, 0);
 
 test("whatever is read in slices is what is read at once, in containers of all kinds", () => {
   const repeated = fc.tuple(
@@ -26,9 +28,12 @@ test("whatever is read in slices is what is read at once, in containers of all k
         const read = readSlices(codec.decodeSlices(bytes, 0)).value;
         // Equal values have equal bytes, and those are compared in no time.
         assert.ok(Buffer.from(bytes).equals(codec.encode(read)));
+        const arrived = readArriving(bytes, () => 1000 * times, decodeArriving).value;
+        assert.ok(Buffer.from(bytes).equals(codec.encode(arrived)));
       }
     }),
-    { numRuns: 5 },
+    // To find a smaller one among containers of this size takes minutes.
+    { numRuns: 5, endOnFailure: true },
   );
 });
 
@@ -55,6 +60,8 @@ test("what is refused at once is refused in slices, and nothing else is", () => 
     const atOnce = outcome(() => codec.decode(changed));
     const inSlices = outcome(() => readSlices(codec.decodeSlices(changed, 0)).value);
     assert.ok(inSlices === atOnce, what);
+    const arriving = outcome(() => readArriving(changed, () => 9001, decodeArriving).value);
+    assert.ok(arriving === atOnce, `${what}, as it comes in`);
     return atOnce;
   };
   for (let length = 0; length < bytes.length; length += 4001) {
@@ -86,6 +93,35 @@ test("a big object with the key __proto__, or with a key that is no text, is ref
     assert.throws(() => readSlices(codec.decodeSlices(bad, 0)));
   }
   assert.equal(({} as Record<string, unknown>)["field-1"], undefined);
+});
+
+test("what comes in is read as far as it is there, and one long text when all of it is", () => {
+  const list = Array.from({ length: 20_000 }, (_, i) => `item ${i}`);
+  const value = [list, "x".repeat(100_000), list];
+  const bytes = codec.encode(value);
+  const coming = { bytes: new Uint8Array(bytes.length), arrived: 0, wanted: 0 };
+  const slices = decodeArriving(coming);
+  /** Where it stood still, and after how many steps. */
+  const stops: (readonly [number, number])[] = [];
+  for (let steps = 0; ; steps++) {
+    const slice = slices.next();
+    if (slice.done === true) {
+      assert.deepStrictEqual(slice.value, value);
+      break;
+    }
+    if (coming.wanted <= coming.arrived) continue;
+    stops.push([coming.wanted, steps]);
+    coming.bytes.set(bytes.subarray(coming.arrived, coming.wanted), coming.arrived);
+    coming.arrived = coming.wanted;
+  }
+  assert.equal(stops.at(-1)![0], bytes.length);
+  const further = stops.slice(1).map(([wanted], i) => wanted - stops[i]![0]);
+  assert.ok(Math.min(...further) > 0, "it goes on with each piece");
+  assert.equal(further.filter((bytes) => bytes > 32 * 1024).length, 1, "for the text alone");
+  for (let i = 2; i < stops.length; i++) {
+    assert.ok(stops[i]![1] > stops[i - 1]![1], "each piece is read before the next is waited for");
+  }
+  assert.ok(stops.length > 10, `${stops.length} stops`);
 });
 
 test("nesting is bounded in slices as well, and so is the work for it", () => {

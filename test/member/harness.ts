@@ -12,6 +12,7 @@ import type {
   Membership,
 } from "../../src/core/types.js";
 import type { RaftError } from "../../src/errors.js";
+import type { Codec } from "../../src/ports.js";
 import { Member } from "../../src/member/member.js";
 import type { GroupHooks, MemberServices, ReplySink } from "../../src/member/types.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
@@ -90,8 +91,11 @@ export class Lab {
   #touched = false;
   #unfinished = false;
 
-  constructor(definition: AnyDefinedValue) {
+  readonly #valueCodec: Codec;
+
+  constructor(definition: AnyDefinedValue, valueCodec: Codec = codec) {
     this.definition = definition;
+    this.#valueCodec = valueCodec;
   }
 
   /** Member a#1 of three, restored with an empty log but for the group's beginning. */
@@ -119,7 +123,7 @@ export class Lab {
       groupId: "id",
       self,
       definition: this.definition,
-      valueCodec: codec,
+      valueCodec: this.#valueCodec,
       hooks,
       services: this.#services(),
       start: { type: "restore", hardState, snapshot: null, entries, pieces: [] },
@@ -172,6 +176,12 @@ export class Lab {
     }
   }
 
+  /** A turn that nobody asked for, with its rest. */
+  turn(): void {
+    this.member.turn();
+    this.settle();
+  }
+
   /** Lets time pass up to the member's next deadline and acts on it. */
   fire(): void {
     this.clock.advanceTo(Math.max(this.clock.nowMs(), this.member.earliestMs));
@@ -216,8 +226,7 @@ export class Lab {
     while (this.later > 0) {
       this.later = 0;
       const before = core.lastApplied;
-      this.member.turn();
-      this.settle();
+      this.turn();
       slices.push(core.lastApplied - before);
     }
     return slices;

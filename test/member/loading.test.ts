@@ -2,61 +2,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { SnapshotMeta, Term } from "../../src/core/types.js";
-import { defineValue } from "../../src/value/define.js";
+import { bigMap, chunkOf, entries, leadingLab, makeSnapshot, slowDown } from "./big-map.js";
 import { Lab } from "./harness.js";
-
-const entries = 20_000;
-const bigMap = defineValue({
-  name: "map",
-  version: 1,
-  initial: () => new Map<string, number>(),
-  commands: {
-    fill: (map, count: number) => ({
-      reply: map.size,
-      value: new Map(Array.from({ length: count }, (_, i) => [`key-${i}`, i])),
-    }),
-  },
-  queries: { size: (map) => map.size },
-});
-
-/** A leader with a large value. */
-async function leadingLab(): Promise<Lab> {
-  const lab = new Lab(bigMap);
-  await lab.restore();
-  lab.lead();
-  const session = lab.register();
-  lab.command(2, session, 1, "fill", entries);
-  lab.settle();
-  lab.acknowledge();
-  return lab;
-}
-
-/** What it has to send. */
-async function makeSnapshot(): Promise<{ meta: SnapshotMeta; data: Uint8Array; term: Term }> {
-  const lab = await leadingLab();
-  lab.admin(3, "snapshot", null);
-  lab.settle();
-  const meta = lab.member.replica.core.snapshot!;
-  const data = Buffer.concat(await lab.storage.loadSnapshot("g"));
-  return { meta, data, term: lab.member.term };
-}
-
-/** Every look at the clock takes a while. */
-function slowDown({ clock }: Lab): void {
-  const nowMs = clock.nowMs.bind(clock);
-  clock.nowMs = () => {
-    clock.advance(5);
-    return nowMs();
-  };
-}
 
 /** A follower that has been sent all of it, and has it on its disk. */
 async function loadingLab(): Promise<{ lab: Lab; meta: SnapshotMeta; term: Term }> {
-  const { meta, data, term } = await makeSnapshot();
+  const made = await makeSnapshot();
+  const { meta, term } = made;
   const lab = new Lab(bigMap);
   await lab.restore();
-  const message = { type: "installSnapshot", term, snapshot: meta, offset: 0, data } as const;
-  lab.receive("b#1", { ...message, round: 0, sentAtMs: 0, promiseMs: 1000 });
+  lab.receive("b#1", chunkOf(made));
   slowDown(lab);
   // Storage reads it back.
   await new Promise((resolve) => setImmediate(resolve));
@@ -69,7 +24,7 @@ describe("a snapshot of a large value", () => {
     let turns = 0;
     for (; lab.member.replica.core.lastApplied < meta.index; turns++) {
       assert.ok(turns < 1000, "it comes to an end");
-      lab.member.turn();
+      lab.turn();
       if (turns !== 2) continue;
       assert.equal(lab.member.replica.applier.lastApplied, 0, "nothing of it is in force yet");
       lab.sent = [];
@@ -77,7 +32,7 @@ describe("a snapshot of a large value", () => {
       const beat = { type: "appendEntries", term, prevLogIndex: index, prevLogTerm } as const;
       const rest = { commitIndex: index, round: 1, sentAtMs: 5, promiseMs: 1000, entries: [] };
       lab.member.receive("b#1", { ...beat, ...rest }, 100);
-      lab.member.turn();
+      lab.turn();
       assert.equal(lab.take("b#1", "appendEntriesReply").sentAtMs, 5);
     }
     assert.ok(turns > 4, `${turns} turns`);
@@ -89,10 +44,10 @@ describe("a snapshot of a large value", () => {
 
   test("is let go by a member that is stopped while it reads", async () => {
     const { lab } = await loadingLab();
-    lab.member.turn();
+    lab.turn();
     lab.member.stop();
     const { later } = lab;
-    lab.member.turn();
+    lab.turn();
     assert.equal(lab.later, later);
     assert.deepEqual(lab.ended, { error: null });
   });
@@ -118,11 +73,9 @@ describe("a snapshot of a large value that is being taken", () => {
 
   test("gives way to a leader's: who asked for it may ask again", async () => {
     const lab = await takingLab();
-    const { meta, data } = await makeSnapshot();
-    const snapshot = { ...meta, index: meta.index + 10 };
-    const message = { type: "installSnapshot", snapshot, offset: 0, data } as const;
-    const term = lab.member.term + 1;
-    lab.receive("b#1", { ...message, term, round: 0, sentAtMs: 0, promiseMs: 1000 });
+    const made = await makeSnapshot();
+    const meta = { ...made.meta, index: made.meta.index + 10 };
+    lab.receive("b#1", chunkOf({ ...made, meta, term: lab.member.term + 1 }));
     const [reply] = lab.repliesTo(3);
     assert.equal(reply?.status, "unavailable");
   });

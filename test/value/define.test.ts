@@ -29,12 +29,17 @@ describe("defineValue", () => {
     [{ queries: { "a-b": () => 0 } }, /^value "counter": queries.a-b must be named/],
     [{ command: () => 0 }, /^value "counter": command and query are one form/],
     [{ codec: {} }, /^value "counter": codec.encode must be a function, got undefined/],
-    ...["encodeSlices", "decodeSlices", "encodeBehind", "decodeBehind", "capture"].map(
-      (name): [object, RegExp] => [
-        { codec: { encode: () => 0, decode: () => 0, [name]: 7 } },
-        new RegExp(`^value "counter": codec\\.${name} must be a function, got 7`),
-      ],
-    ),
+    ...[
+      "encodeSlices",
+      "decodeSlices",
+      "decodeArriving",
+      "encodeBehind",
+      "decodeBehind",
+      "capture",
+    ].map((name): [object, RegExp] => [
+      { codec: { encode: () => 0, decode: () => 0, [name]: 7 } },
+      new RegExp(`^value "counter": codec\\.${name} must be a function, got 7`),
+    ]),
     [{ upgrade: 1 }, /^value "counter": upgrade must be a function, got 1/],
     [{ compatibleVersions: [0] }, /^value "counter": compatibleVersions must be an array/],
   ];

@@ -65,6 +65,10 @@ test("a codec that reads or writes with promises is refused before anything is f
       (decodeSlices) => [{ decodeSlices }, /codec\.decodeSlices must be synchronous/] as const,
     ),
     ...[late, lateSteps].map(
+      (decodeArriving) =>
+        [{ decodeArriving }, /codec\.decodeArriving must be synchronous/] as const,
+    ),
+    ...[late, lateSteps].map(
       (encodeSlices) => [{ encodeSlices }, /codec\.encodeSlices must be synchronous/] as const,
     ),
     [{ encodeSlices: () => ["12"].values() }, /codec\.encodeSlices must return a Uint8Array/],

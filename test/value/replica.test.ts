@@ -11,14 +11,12 @@ import {
   flushReplica,
   type ReplicaEffect,
   stepReplica,
-  readSnapshot,
 } from "../../src/replica.js";
 import { encodeQueryBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
 import type { AnyDefinedValue } from "../../src/value/types.js";
-import { readSlices } from "../codec/read-slices.js";
 import { codec, counter, fingerprint, show } from "./log.js";
-import { electedThree, type Node, Replicas, type Told } from "./replicas.js";
+import { electedThree, type Node, readWhole, Replicas, type Told } from "./replicas.js";
 
 function reply(told: Told): unknown {
   assert.ok(told.outcome !== undefined, `no outcome: ${told.by}`);
@@ -173,7 +171,7 @@ test("hazard 50: a snapshot nobody waits for, or older than what was applied, ch
   group.command("a", session, 2, "inc", 5);
   group.beat();
   const before = fingerprint(b.replica.applier);
-  const decoded = readSlices(readSnapshot(b.replica, snapshot!, pieces)).value;
+  const decoded = readWhole(b.replica, snapshot!, pieces);
   group.post("b", { type: "snapshotLoaded", snapshot: snapshot!, decoded });
   group.settle();
   assert.deepEqual(fingerprint(b.replica.applier), before);

@@ -23,6 +23,8 @@ import {
   readSnapshot,
 } from "../../src/replica.js";
 import { encodeCommandBody } from "../../src/value/body.js";
+import { allArrived } from "../../src/value/byte-stream.js";
+import type { DecodedSnapshot } from "../../src/value/snapshot.js";
 import type { AnyDefinedValue, Outcome } from "../../src/value/types.js";
 import { readSlices } from "../codec/read-slices.js";
 import { codec, counter, pull } from "./log.js";
@@ -212,7 +214,7 @@ export class Replicas {
       disk.snapshot = snapshot;
       disk.entries = disk.entries.filter((entry) => entry.index > snapshot.index);
       const { replica } = this.nodes.get(id)!;
-      const decoded = readSlices(readSnapshot(replica, snapshot, disk.pieces)).value;
+      const decoded = readWhole(replica, snapshot, disk.pieces);
       this.post(id, { type: "snapshotLoaded", snapshot, decoded });
     } else if (effect.type === "compactLog") {
       disk.entries = disk.entries.filter((entry) => entry.index >= effect.firstIndex);
@@ -280,6 +282,15 @@ function proposal(request: number) {
 
 function emptyDisk(): Disk {
   return { hardState: null, entries: [], snapshot: null, pieces: [], incoming: [] };
+}
+
+/** What a snapshot holds that is all there. */
+export function readWhole(
+  replica: Replica,
+  snapshot: SnapshotMeta,
+  pieces: readonly Uint8Array[],
+): DecodedSnapshot {
+  return readSlices(readSnapshot(replica, snapshot, allArrived(pieces))).value;
 }
 
 /** Three voters; "a" leads. */

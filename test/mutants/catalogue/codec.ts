@@ -149,6 +149,15 @@ const valuesOfUsers: readonly Mutant[] = [
     catchers: [unslice],
   },
   {
+    id: "read-before-it-arrived",
+    hazards: [55],
+    bug: "a snapshot that is still coming in is read as if the rest of a slice were zeros",
+    file: "src/codec/value-unslice.ts",
+    find: "this.until(this.at + 2 * wholeWeight)",
+    replace: "this.until(this.at + wholeWeight)",
+    catchers: [unslice],
+  },
+  {
     id: "captured-deeper-than-it-is-read",
     hazards: [],
     bug: "a value that is nested too deep is taken into a snapshot that nobody can read",
