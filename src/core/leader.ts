@@ -21,7 +21,7 @@ import {
   isResponsive,
 } from "./progress.js";
 import { becomeFollower, setHeartbeat } from "./roles.js";
-import { beginSending, resendStalled } from "./send-snapshot.js";
+import { beginSending, resendStalled, sendAgain } from "./send-snapshot.js";
 import type { Core, LeaderRole, Out, Peer } from "./state.js";
 import { handOver } from "./transfer.js";
 import type {
@@ -116,7 +116,7 @@ export function onPeerDisconnected(core: Core, id: MemberId): void {
   const peer = role.type === "leader" ? findPeer(role, id) : null;
   if (peer === null) return;
   peer.heard = false;
-  if (peer.sending !== null) peer.sending.busy = false;
+  if (peer.sending !== null) sendAgain(core, peer.sending);
   // Where a probe has got to is not lost with it.
   else becomeProbe(peer, peer.mode === "probe" ? peer.nextIndex : peer.matchIndex + 1);
 }

@@ -1,7 +1,8 @@
 /**
- * Sending a snapshot: one chunk on its way at a time, from storage, to be resumed where the receiver
- * says that it stands.
+ * Sending a snapshot: one chunk on its way at a time (of how many bytes: chunk-size.ts), from storage, to be resumed
+ * where the receiver says that it stands.
  */
+import { chunkLost, chunkTook, createChunkSize } from "./chunk-size.js";
 import { becomeProbe, isResponsive } from "./progress.js";
 import type { Core, LeaderRole, Out, Peer, SendingSnapshot } from "./state.js";
 import { isAwaited, isFreshOneWorthwhile } from "./take-snapshot.js";
@@ -20,7 +21,8 @@ export function beginSending(core: Core, peer: Peer): void {
 }
 
 function createSending(core: Core, fresh: SendingSnapshot["fresh"]): SendingSnapshot {
-  return { meta: core.snapshot!, fresh, offset: 0, busy: false, busySinceMs: core.nowMs };
+  const size = createChunkSize(core.config);
+  return { meta: core.snapshot!, fresh, offset: 0, busy: false, busySinceMs: core.nowMs, ...size };
 }
 
 /** The one that was awaited is there, or is not to be had. */
@@ -45,7 +47,13 @@ export function resendStalled(core: Core, peer: Peer): void {
   const isAway = silentMs >= awayTimeouts * core.config.electionTimeoutMs;
   if (isAway && sending.offset === 0 && sending.fresh === "settled") sending.fresh = "unasked";
   if (!sending.busy) return;
-  if (core.nowMs - sending.busySinceMs >= core.config.electionTimeoutMs) sending.busy = false;
+  if (core.nowMs - sending.busySinceMs >= core.config.electionTimeoutMs) sendAgain(core, sending);
+}
+
+/** The chunk that is on its way, if one is, has no answer. */
+export function sendAgain(core: Core, sending: SendingSnapshot): void {
+  if (sending.busy) chunkLost(sending, core.config);
+  sending.busy = false;
 }
 
 export function requestChunks(core: Core, role: LeaderRole, out: Out): void {
@@ -59,7 +67,7 @@ export function requestChunks(core: Core, role: LeaderRole, out: Out): void {
       to: peer.id,
       index: sending.meta.index,
       offset: sending.offset,
-      maxBytes: core.config.snapshotChunkBytes,
+      maxBytes: sending.chunkBytes,
     });
   }
 }
@@ -130,7 +138,10 @@ export function onInstallSnapshotReply(
     becomeProbe(peer, peer.matchIndex + 1);
     return;
   }
+  const before = sending.offset;
   sending.offset = Math.min(message.offset, meta.sizeBytes);
+  const tookMs = core.nowMs - sending.busySinceMs;
+  if (sending.busy) chunkTook(sending, core.config, sending.offset - before, tookMs);
   // All is there and being installed: the reply will come, or the next beat asks again.
   sending.busy = sending.offset === meta.sizeBytes;
   sending.busySinceMs = core.nowMs;

@@ -238,6 +238,13 @@ export type SendingSnapshot = {
   /** A chunk was asked for from storage or is on its way. */
   busy: boolean;
   busySinceMs: Millis;
+  /** Of the next chunk; see chunk-size.ts. */
+  chunkBytes: number;
+  longestChunkBytes: number;
+  /** Bytes per millisecond of chunks half as long, while one of this length is on trial; else 0. */
+  rateBefore: number;
+  /** Of the longest, that went well. */
+  chunksInARow: number;
 };
 
 export const emptyMembership: Membership = Object.freeze({

@@ -47,7 +47,7 @@ export function checkMachines(machines: unknown): void {
 
 const settingNames: readonly string[] = Object.keys({
   ...{ machines: true, durable: true, groups: true, clients: true, keys: true },
-  ...{ mutableValue: true, config: true, client: true },
+  ...{ mutableValue: true, minDelayMs: true, config: true, client: true },
 } satisfies Record<keyof SimulationSettings, true>);
 
 /** What the seed is not to draw. */
@@ -56,7 +56,14 @@ export function checkSettings(settings: Partial<SimulationSettings>): void {
   if (strange !== undefined) {
     throw refused(`settings.${strange}: no such setting; there are ${settingNames.join(", ")}`);
   }
-  if (settings.machines !== undefined) checkMachines(settings.machines);
+  const { machines, minDelayMs } = settings;
+  if (machines !== undefined) checkMachines(machines);
+  if (minDelayMs !== undefined) checkMs("settings.minDelayMs", minDelayMs);
+  for (const name of ["groups", "clients", "keys"] as const) {
+    const count = settings[name];
+    if (count === undefined || (Number.isSafeInteger(count) && count > 0)) continue;
+    throw refused(`settings.${name}: expected a whole number of 1 or more, got ${show(count)}`);
+  }
 }
 
 export function checkWorkload(workload: unknown): void {

@@ -14,6 +14,8 @@ export type SimulationSettings = {
   readonly clients: number;
   readonly keys: number;
   readonly mutableValue: boolean;
+  /** Milliseconds that a message takes at least when nothing goes wrong. */
+  readonly minDelayMs: number;
   readonly config: Partial<GroupConfig>;
   readonly client: ClientSettings;
 };
@@ -54,5 +56,7 @@ export function drawSettings(seed: Seed): SimulationSettings {
       minTimeoutMs: electionTimeoutMs,
       maxTimeoutMs: electionTimeoutMs * 10,
     },
+    // Mostly neighbours; else members of several sites, far enough for the chunks of a snapshot to get longer.
+    minDelayMs: pick(random, [0.1, 0.1, 0.1, 0.1, 12]),
   };
 }

@@ -98,7 +98,7 @@ class Run {
     this.#world = world;
     this.#options = options;
     this.#settings = { ...drawSettings(options.seed), ...options.settings };
-    const { groups, config, mutableValue, machines, durable, keys } = this.#settings;
+    const { groups, config, mutableValue, machines, durable, keys, minDelayMs } = this.#settings;
     const definition = options.value ?? ledgerOf(mutableValue);
     const names = Array.from({ length: groups }, (_, at) => `group${at + 1}`);
     this.#plans = names.map((name) => ({ name, definition, config }));
@@ -113,6 +113,8 @@ class Run {
       plans: this.#plans,
       identify: (name, arg) => this.#workloads[0]!.identify?.(name, arg) ?? null,
     });
+    this.#cluster.network.settings.minDelayMs = minDelayMs;
+    this.#cluster.network.settings.maxDelayMs = minDelayMs + 1;
   }
 
   async all(): Promise<void> {

@@ -240,6 +240,16 @@ test("a seed that is none, a misspelt option and no options are refused by name"
     code: "invalidArgument",
     message: "machines: expected 1 to 7, got 2.5",
   });
+  for (const name of ["groups", "clients", "keys"]) {
+    await assert.rejects(simulate({ ...unset, settings: { [name]: 0 } }), {
+      code: "invalidArgument",
+      message: `settings.${name}: expected a whole number of 1 or more, got 0`,
+    });
+  }
+  await assert.rejects(simulate({ ...unset, settings: { minDelayMs: NaN } }), {
+    code: "invalidArgument",
+    message: "settings.minDelayMs: expected milliseconds, 0 or more, got NaN",
+  });
   const machine = { value: queue, machine: 3 };
   await assert.rejects(createTestCluster(machine), {
     code: "invalidArgument",

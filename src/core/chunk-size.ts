@@ -1,0 +1,73 @@
+/**
+ * How long the chunks of a snapshot are (decision 44). One is on its way at a time: over a far line a short one mostly
+ * waits for its answer, over a thin one a long one holds up the heartbeats behind it.
+ *
+ * - chunkTook -> twice as long, while that pays and an answer takes no quarter of an election timeout
+ * - chunkTook for more than half of one, or chunkLost -> half as long, and no longer until many went well
+ */
+import type { SendingSnapshot } from "./state.js";
+import type { GroupConfig, Millis } from "./types.js";
+
+/** Times `snapshotChunkBytes`, and bytes: no chunk gets longer. */
+const mostTimes = 16;
+const mostBytes = 4 * 1024 * 1024;
+/** So many times the bytes per millisecond make one of twice the length worth its while. */
+const worthwhile = 1.25;
+/** An answer that comes sooner leaves nothing to gain: 256 KiB in that time is as fast as a value is read. */
+const leastMs: Millis = 20;
+/** So many in a row, and a longer one is tried again. */
+const trialChunks = 16;
+
+export type ChunkSize = Pick<
+  SendingSnapshot,
+  "chunkBytes" | "longestChunkBytes" | "rateBefore" | "chunksInARow"
+>;
+
+export function createChunkSize(config: GroupConfig): ChunkSize {
+  const { snapshotChunkBytes } = config;
+  return {
+    chunkBytes: snapshotChunkBytes,
+    longestChunkBytes: longest(config),
+    rateBefore: 0,
+    chunksInARow: 0,
+  };
+}
+
+function longest({ snapshotChunkBytes }: GroupConfig): number {
+  return Math.max(snapshotChunkBytes, Math.min(mostTimes * snapshotChunkBytes, mostBytes));
+}
+
+/** So many bytes more were taken, and it took so long until that was known. */
+export function chunkTook(
+  size: ChunkSize,
+  config: GroupConfig,
+  takenBytes: number,
+  tookMs: Millis,
+): void {
+  const { chunkBytes, rateBefore } = size;
+  // The last one, or one of which the receiver had more.
+  if (takenBytes !== chunkBytes) return;
+  const rate = takenBytes / Math.max(tookMs, 1);
+  const isTooLong = tookMs > config.electionTimeoutMs / 2;
+  if (isTooLong || rate < worthwhile * rateBefore) return chunkLost(size, config);
+  size.rateBefore = 0;
+  if (chunkBytes >= size.longestChunkBytes) return wentWell(size, config);
+  if (tookMs < leastMs || tookMs > config.electionTimeoutMs / 4) return;
+  size.rateBefore = rate;
+  size.chunkBytes = 2 * chunkBytes;
+}
+
+function wentWell(size: ChunkSize, config: GroupConfig): void {
+  size.chunksInARow += 1;
+  if (size.chunksInARow < trialChunks) return;
+  size.chunksInARow = 0;
+  size.longestChunkBytes = Math.min(longest(config), 2 * size.longestChunkBytes);
+}
+
+/** Nothing was heard of it. */
+export function chunkLost(size: ChunkSize, config: GroupConfig): void {
+  size.chunkBytes = Math.max(config.snapshotChunkBytes, size.chunkBytes / 2);
+  size.longestChunkBytes = size.chunkBytes;
+  size.rateBefore = 0;
+  size.chunksInARow = 0;
+}
