@@ -4,6 +4,7 @@
  *
  * - chunkTook -> twice as long, while that pays and an answer takes no quarter of an election timeout
  * - chunkTook for more than half of one, or chunkLost -> half as long, and no longer until many went well
+ * - holdToConfig -> within what is configured by now
  */
 import type { SendingSnapshot } from "./state.js";
 import type { GroupConfig, Millis } from "./types.js";
@@ -54,7 +55,7 @@ export function chunkTook(
   if (chunkBytes >= size.longestChunkBytes) return wentWell(size, config);
   if (tookMs < leastMs || tookMs > config.electionTimeoutMs / 4) return;
   size.rateBefore = rate;
-  size.chunkBytes = 2 * chunkBytes;
+  size.chunkBytes = Math.min(2 * chunkBytes, size.longestChunkBytes);
 }
 
 function wentWell(size: ChunkSize, config: GroupConfig): void {
@@ -66,8 +67,17 @@ function wentWell(size: ChunkSize, config: GroupConfig): void {
 
 /** Nothing was heard of it. */
 export function chunkLost(size: ChunkSize, config: GroupConfig): void {
-  size.chunkBytes = Math.max(config.snapshotChunkBytes, size.chunkBytes / 2);
+  size.chunkBytes = Math.max(config.snapshotChunkBytes, Math.floor(size.chunkBytes / 2));
   size.longestChunkBytes = size.chunkBytes;
   size.rateBefore = 0;
   size.chunksInARow = 0;
+}
+
+/** Before a chunk is asked for: `snapshotChunkBytes` may have been changed since the last one. */
+export function holdToConfig(size: ChunkSize, config: GroupConfig): void {
+  const least = config.snapshotChunkBytes;
+  const most = longest(config);
+  if (size.chunkBytes < least || size.chunkBytes > most) size.rateBefore = 0;
+  size.chunkBytes = Math.min(Math.max(size.chunkBytes, least), most);
+  size.longestChunkBytes = Math.min(Math.max(size.longestChunkBytes, size.chunkBytes), most);
 }

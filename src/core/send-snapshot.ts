@@ -2,7 +2,7 @@
  * Sending a snapshot: one chunk on its way at a time (of how many bytes: chunk-size.ts), from storage, to be resumed
  * where the receiver says that it stands.
  */
-import { chunkLost, chunkTook, createChunkSize } from "./chunk-size.js";
+import { chunkLost, chunkTook, createChunkSize, holdToConfig } from "./chunk-size.js";
 import { becomeProbe, isResponsive } from "./progress.js";
 import type { Core, LeaderRole, Out, Peer, SendingSnapshot } from "./state.js";
 import { isAwaited, isFreshOneWorthwhile } from "./take-snapshot.js";
@@ -62,6 +62,7 @@ export function requestChunks(core: Core, role: LeaderRole, out: Out): void {
     if (sending === null || sending.busy || !isReady(core, peer, sending)) continue;
     sending.busy = true;
     sending.busySinceMs = core.nowMs;
+    holdToConfig(sending, core.config);
     out.push({
       type: "readSnapshotChunk",
       to: peer.id,

@@ -7,6 +7,7 @@ import {
   chunkLost,
   chunkTook,
   createChunkSize,
+  holdToConfig,
 } from "../../src/core/chunk-size.js";
 import { validateGroupConfig } from "../../src/core/config.js";
 import type { GroupConfig } from "../../src/core/types.js";
@@ -81,6 +82,25 @@ describe("chunks of a snapshot", () => {
       new Set(send(far, total, large).map(({ bytes }) => bytes)),
       new Set([8192 * KiB]),
     );
+    const odd = validateGroupConfig({ snapshotChunkBytes: 300 * KiB });
+    assert.equal(longestOf(send(far, total, odd)), 4096 * KiB);
+  });
+
+  test("keep to what was configured meanwhile, in whole bytes", () => {
+    const size = createChunkSize(validateGroupConfig({ snapshotChunkBytes: 9999 }));
+    const less = validateGroupConfig({ snapshotChunkBytes: 1000 });
+    holdToConfig(size, less);
+    assert.equal(size.chunkBytes, 9999, "no more than sixteen times");
+    chunkLost(size, less);
+    assert.equal(size.chunkBytes, 4999);
+    const least = validateGroupConfig({ snapshotChunkBytes: 64 });
+    holdToConfig(size, least);
+    assert.deepEqual([size.chunkBytes, size.longestChunkBytes], [1024, 1024]);
+    const more = validateGroupConfig({ snapshotChunkBytes: 100_000 });
+    holdToConfig(size, more);
+    assert.deepEqual([size.chunkBytes, size.longestChunkBytes], [100_000, 100_000]);
+    chunkTook(size, more, 100_000, 100);
+    assert.equal(size.chunkBytes, 100_000, "a longer one is tried later");
   });
 
   test("hold up what is behind them for less than an election timeout, as long as the shortest do", () => {

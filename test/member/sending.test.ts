@@ -71,4 +71,14 @@ describe("the chunks of a snapshot that is sent", () => {
     lab.refuse("c#1");
     assert.equal(taken(lab).data.length, 4000);
   });
+
+  test("are no longer than a smaller `snapshotChunkBytes` allows, once that is in force", async () => {
+    const lab = await sendingLab();
+    for (let i = 0; i < 3; i++) answer(lab, 50);
+    lab.admin(4, "changeConfig", { snapshotChunkBytes: 64 });
+    lab.settle();
+    lab.acknowledge();
+    answer(lab, 50);
+    assert.equal(taken(lab).data.length, 16 * 64);
+  });
 });
