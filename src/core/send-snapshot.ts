@@ -140,9 +140,13 @@ export function onInstallSnapshotReply(
     return;
   }
   const before = sending.offset;
-  sending.offset = Math.min(message.offset, meta.sizeBytes);
+  const offset = Math.min(message.offset, meta.sizeBytes);
+  // To a chunk that came twice, and the one behind it is on its way: asked for again it came twice as well, and so on to
+  // the end, and what comes twice tells nothing of how long it takes (hazard 96).
+  if (sending.busy && offset === before && offset < meta.sizeBytes) return;
+  sending.offset = offset;
   const tookMs = core.nowMs - sending.busySinceMs;
-  if (sending.busy) chunkTook(sending, core.config, sending.offset - before, tookMs);
+  if (sending.busy) chunkTook(sending, core.config, offset - before, tookMs);
   // All is there and being installed: the reply will come, or the next beat asks again.
   sending.busy = sending.offset === meta.sizeBytes;
   sending.busySinceMs = core.nowMs;

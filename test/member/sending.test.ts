@@ -1,7 +1,7 @@
 /** A leader that sends its snapshot: how long the chunks are. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { InstallSnapshot } from "../../src/core/types.js";
+import type { InstallSnapshot, InstallSnapshotReply } from "../../src/core/types.js";
 import { bigMap, entries } from "./big-map.js";
 import { Lab } from "./harness.js";
 
@@ -80,5 +80,25 @@ describe("the chunks of a snapshot that is sent", () => {
     lab.acknowledge();
     answer(lab, 50);
     assert.equal(taken(lab).data.length, 16 * 64);
+  });
+
+  test("are asked for once by an answer that comes twice", async () => {
+    const lab = await sendingLab();
+    const { term, snapshot, data, round, sentAtMs } = taken(lab);
+    const reply: InstallSnapshotReply = {
+      ...{ type: "installSnapshotReply", term, round, sentAtMs, installed: false },
+      ...{ snapshotIndex: snapshot.index, snapshotTerm: snapshot.term, offset: data.length },
+    };
+    lab.receive("c#1", reply);
+    assert.equal(taken(lab).offset, data.length);
+    const before = lab.sent.length;
+    lab.receive("c#1", reply);
+    assert.deepEqual(
+      lab.sent.slice(before).filter(({ message }) => message.type === "installSnapshot"),
+      [],
+      "the answer to that one is still to come",
+    );
+    lab.receive("c#1", { ...reply, offset: 0 });
+    assert.equal(taken(lab).offset, 0, "who has lost what it had gets it again");
   });
 });

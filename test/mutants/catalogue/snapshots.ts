@@ -242,6 +242,15 @@ export const snapshots: readonly Mutant[] = [
     catchers: [unit("test/member/sending.test")],
   },
   {
+    id: "chunk-that-came-twice-comes-twice-for-ever",
+    hazards: [96],
+    bug: "once a chunk was sent twice, all that follow are",
+    file: "src/core/send-snapshot.ts",
+    find: "if (sending.busy && offset === before && offset < meta.sizeBytes) return;",
+    replace: "",
+    catchers: [unit("test/member/sending.test")],
+  },
+  {
     id: "value-of-other-bytes-than-were-checked",
     hazards: [55],
     bug: "a value is made of chunks that are not what storage has checked and the leader has",
