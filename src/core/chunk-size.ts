@@ -16,12 +16,13 @@ const mostBytes = 4 * 1024 * 1024;
 const worthwhile = 1.25;
 /** An answer that comes sooner leaves nothing to gain: 256 KiB in that time is as fast as a value is read. */
 const leastMs: Millis = 20;
-/** So many in a row, and a longer one is tried again. */
-const trialChunks = 16;
+/** So many in a row, and a longer one is tried again; twice as many each time until one pays, up to `mostTrialChunks`. */
+const leastTrialChunks = 16;
+const mostTrialChunks = 256;
 
 export type ChunkSize = Pick<
   SendingSnapshot,
-  "chunkBytes" | "longestChunkBytes" | "rateBefore" | "chunksInARow"
+  "chunkBytes" | "longestChunkBytes" | "rateBefore" | "chunksInARow" | "trialChunks"
 >;
 
 export function createChunkSize(config: GroupConfig): ChunkSize {
@@ -31,6 +32,7 @@ export function createChunkSize(config: GroupConfig): ChunkSize {
     longestChunkBytes: longest(config),
     rateBefore: 0,
     chunksInARow: 0,
+    trialChunks: leastTrialChunks,
   };
 }
 
@@ -51,6 +53,7 @@ export function chunkTook(
   const rate = takenBytes / Math.max(tookMs, 1);
   const isTooLong = tookMs > config.electionTimeoutMs / 2;
   if (isTooLong || rate < worthwhile * rateBefore) return chunkLost(size, config);
+  if (rateBefore > 0) size.trialChunks = leastTrialChunks;
   size.rateBefore = 0;
   if (chunkBytes >= size.longestChunkBytes) return wentWell(size, config);
   if (tookMs < leastMs || tookMs > config.electionTimeoutMs / 4) return;
@@ -59,10 +62,14 @@ export function chunkTook(
 }
 
 function wentWell(size: ChunkSize, config: GroupConfig): void {
+  const most = longest(config);
+  if (size.longestChunkBytes >= most) return;
   size.chunksInARow += 1;
-  if (size.chunksInARow < trialChunks) return;
+  if (size.chunksInARow < size.trialChunks) return;
   size.chunksInARow = 0;
-  size.longestChunkBytes = Math.min(longest(config), 2 * size.longestChunkBytes);
+  size.longestChunkBytes = Math.min(most, 2 * size.longestChunkBytes);
+  // One that is too long for its receiver costs an election timeout each time.
+  size.trialChunks = Math.min(2 * size.trialChunks, mostTrialChunks);
 }
 
 /** Nothing was heard of it. */

@@ -245,6 +245,8 @@ export type SendingSnapshot = {
   rateBefore: number;
   /** Of the longest, that went well. */
   chunksInARow: number;
+  /** So many of these, and a longer one is tried. */
+  trialChunks: number;
 };
 
 export const emptyMembership: Membership = Object.freeze({

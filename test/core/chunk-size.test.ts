@@ -146,6 +146,28 @@ describe("chunks of a snapshot", () => {
     assert.equal(size.chunkBytes, 256 * KiB, "and stay so for a while");
   });
 
+  test("that are too long for their receiver are tried less and less often, until one arrives", () => {
+    const size = createChunkSize(config);
+    let takes = 256 * KiB;
+    let sinceLost = 0;
+    const waits: number[] = [];
+    const sendOne = (): void => {
+      sinceLost += 1;
+      if (size.chunkBytes <= takes) return chunkTook(size, config, size.chunkBytes, 50);
+      waits.push(sinceLost - 1);
+      sinceLost = 0;
+      chunkLost(size, config);
+    };
+    for (let i = 0; i < 1200; i++) sendOne();
+    assert.deepEqual(waits, [1, 17, 33, 65, 129, 257, 257, 257]);
+    takes = 512 * KiB;
+    while (size.chunkBytes < takes) sendOne();
+    waits.length = 0;
+    sinceLost = 0;
+    for (let i = 0; i < 60; i++) sendOne();
+    assert.deepEqual(waits, [17, 33], "after one that did as often as at first");
+  });
+
   test("learn nothing from a last, short one, or from one of which the receiver had more", () => {
     const size = createChunkSize(config);
     const before: ChunkSize = { ...size };
