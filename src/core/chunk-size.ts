@@ -16,6 +16,8 @@ const mostBytes = 4 * 1024 * 1024;
 const worthwhile = 1.25;
 /** An answer that comes sooner leaves nothing to gain: 256 KiB in that time is as fast as a value is read. */
 const leastMs: Millis = 20;
+/** Groups with shorter timeouts may have the same line, so no longer one is reckoned with. */
+const mostPatienceMs: Millis = 1000;
 /** So many in a row, and a longer one is tried again; twice as many each time until one pays, up to `mostTrialChunks`. */
 const leastTrialChunks = 16;
 const mostTrialChunks = 256;
@@ -51,12 +53,13 @@ export function chunkTook(
   // The last one, or one of which the receiver had more.
   if (takenBytes !== chunkBytes) return;
   const rate = takenBytes / Math.max(tookMs, 1);
-  const isTooLong = tookMs > config.electionTimeoutMs / 2;
+  const patienceMs = Math.min(config.electionTimeoutMs, mostPatienceMs);
+  const isTooLong = tookMs > patienceMs / 2;
   if (isTooLong || rate < worthwhile * rateBefore) return chunkLost(size, config);
   if (rateBefore > 0) size.trialChunks = leastTrialChunks;
   size.rateBefore = 0;
   if (chunkBytes >= size.longestChunkBytes) return wentWell(size, config);
-  if (tookMs < leastMs || tookMs > config.electionTimeoutMs / 4) return;
+  if (tookMs < leastMs || tookMs > patienceMs / 4) return;
   size.rateBefore = rate;
   size.chunkBytes = Math.min(2 * chunkBytes, size.longestChunkBytes);
 }

@@ -118,6 +118,13 @@ describe("chunks of a snapshot", () => {
     );
   });
 
+  test("reckon with other groups on the line, whose election timeouts may be shorter", () => {
+    const patient = validateGroupConfig({ electionTimeoutMs: 10_000 });
+    const of = (given: GroupConfig): number => longestOf(send(line(100, 3 * KiB), total, given));
+    assert.equal(of(patient), of(config));
+    assert.equal(longestOf(send(line(300, Infinity), total, patient)), 256 * KiB);
+  });
+
   test("are shorter where the line got slower, and longer again where it got well", () => {
     const size = createChunkSize(config);
     const far = (count: number, tookMs: number): void => {
