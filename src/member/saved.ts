@@ -103,13 +103,16 @@ export function snapshotsGoOn(state: MemberState): void {
   if (hasSnapshotWork(snapshots)) state.services.wakeLater();
 }
 
-/** Nothing is kept of a leader's snapshot that is of no use any more, or whose leader is another one now. */
+/**
+ * Nothing is kept of a leader's snapshot that is of no use any more, that storage will never have, or whose leader
+ * is another one now.
+ */
 export function letGoArrived({ snapshots, replica }: MemberState): void {
   const { arriving } = snapshots;
   if (arriving === null) return;
-  const { incoming, currentTerm, commitIndex } = replica.core;
+  const { incoming, currentTerm, commitIndex, storageFailed } = replica.core;
   const { snapshot, term } = arriving;
-  const isAwaited = incoming !== null && isSameSnapshot(incoming.meta, snapshot);
+  const isAwaited = !storageFailed && incoming !== null && isSameSnapshot(incoming.meta, snapshot);
   if (isAwaited && term === currentTerm && commitIndex < snapshot.index) return;
   snapshots.arriving = null;
 }

@@ -219,6 +219,18 @@ describe("a snapshot that comes in chunks", () => {
     assert.equal(to.slices, slices);
   });
 
+  test("is let go when storage has failed, which will never say that it has it", async () => {
+    const made = await makeSnapshot();
+    const to = await receiver();
+    slowDown(to.lab);
+    to.lab.receive("b#1", chunkOf(made, 0, 100_000));
+    const { slices } = to;
+    to.lab.member.storageFailed("no disk");
+    to.lab.settle();
+    to.lab.laterTurns();
+    assert.equal(to.slices, slices);
+  });
+
   test("is let go by a member that is stopped", async () => {
     const made = await makeSnapshot();
     const to = await receiver();
