@@ -274,7 +274,8 @@ export interface Codec {
   /**
    * Optional, beside `decodeSlices`: the same of bytes that are still coming in, so that a newcomer reads a big snapshot
    * while it is sent. Looks at nothing behind `arriving.arrived`; where that is not enough it sets `arriving.wanted`
-   * and returns from `next`. What it reads may turn out to be damaged and is thrown away then.
+   * (to no more than `arriving.bytes.length`) and returns from `next`. What it reads may turn out to be damaged and is
+   * thrown away then.
    */
   decodeArriving?(arriving: ArrivingBytes, from: number): Iterator<undefined, unknown>;
   /**

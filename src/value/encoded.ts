@@ -52,10 +52,24 @@ export function* decodeArriving(
   from: number,
 ): Generator<undefined, unknown> {
   if (codec.decodeArriving !== undefined && arriving.arrived < arriving.bytes.length) {
-    return yield* slicesOf("decodeArriving", codec.decodeArriving(arriving, from));
+    const slices = slicesOf("decodeArriving", codec.decodeArriving(arriving, from));
+    for (;;) {
+      const slice = slices.next();
+      if (slice.done === true) return slice.value;
+      checkWanted(arriving);
+      yield undefined;
+    }
   }
   yield* untilArrived(arriving, arriving.bytes.length);
   return yield* decodePieces(codec, arriving.bytes.subarray(from));
+}
+
+/** Throws when the codec waits for what will never come: it would be asked to go on for ever. */
+function checkWanted({ bytes, wanted }: ArrivingBytes): void {
+  if (wanted <= bytes.length) return;
+  throw new RangeError(
+    `codec.decodeArriving waits for ${show(wanted)} bytes, and there are only ${bytes.length}`,
+  );
 }
 
 /** Yields until so many bytes have arrived. */

@@ -8,6 +8,17 @@ import { appendOf, codec, counter, Lab, longLog } from "./harness.js";
 
 type Steps = Iterator<undefined, unknown>;
 
+/** Who goes on asking it would ask for ever. */
+function waitsForTooMuch(arriving: ArrivingBytes): Steps {
+  let asked = 0;
+  const next = (): IteratorResult<undefined, unknown> => {
+    assert.ok((asked += 1) < 1000, "it is asked again and again");
+    arriving.wanted = arriving.bytes.length + 1;
+    return { done: false, value: undefined };
+  };
+  return { next };
+}
+
 /** A follower whose value is read with `decodeArriving`, and how often storage was asked for what it has. */
 class Receiver {
   readonly lab: Lab;
@@ -171,6 +182,7 @@ describe("a snapshot that comes in chunks", () => {
       () => ({ next: () => ({ done: true, value: new Map() }) }),
       4,
     ],
+    ["whose reader waits for more than there will ever be", waitsForTooMuch, 4],
   ];
   for (const [what, decodeArriving, chunks] of fallbacks) {
     test(`is read from storage: one ${what}`, async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { RaftError } from "../../src/errors.js";
-import type { Codec } from "../../src/ports.js";
+import type { ArrivingBytes, Codec } from "../../src/ports.js";
 import { encodeCommandBody } from "../../src/value/body.js";
 import { defineValue } from "../../src/value/define.js";
 import {
@@ -79,6 +79,20 @@ test("a codec that reads or writes with promises is refused before anything is f
   }
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(unhandled, []);
+});
+
+test("a codec that waits for more bytes than there are is refused before anything is founded on it", () => {
+  for (const wanted of [4096, NaN]) {
+    const decodeArriving = (arriving: ArrivingBytes): unknown => {
+      arriving.wanted = wanted;
+      return { next: () => ({ done: false, value: undefined }) };
+    };
+    const message = new RegExp(
+      `codec\\.decodeArriving waits for ${wanted} bytes, and there are only`,
+    );
+    const own = bringing({ decodeArriving });
+    assert.throws(() => newApplier(counter, { own }), refusal("invalidValue", message));
+  }
 });
 
 test("an argument that is read as a promise is encodeFailed, and no handler sees it", async (t) => {
