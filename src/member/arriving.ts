@@ -26,6 +26,8 @@ export type Arriving = {
   readonly term: Term;
   readonly coming: Coming;
   readonly slices: Slices;
+  /** So often it was asked to read on. */
+  steps: number;
   heldBytes: number;
   checksum: number;
 };
@@ -57,15 +59,18 @@ export function beginArriving(
   try {
     const bytes = new Uint8Array(snapshot.sizeBytes);
     const coming: Coming = { bytes, arrived: 0, wanted: 0 };
-    return { snapshot, term, coming, slices: read(coming), heldBytes: 0, checksum: 0 };
+    return { snapshot, term, coming, slices: read(coming), steps: 0, heldBytes: 0, checksum: 0 };
   } catch {
     return null;
   }
 }
 
-/** Bytes are there that have not been read. */
-export function isReadable({ coming }: Arriving): boolean {
-  return coming.wanted <= coming.arrived;
+/**
+ * Bytes are there that have not been read. Not for a reader that was asked more often than there are bytes: it waits
+ * without saying so, and would be asked for as long as its leader is silent.
+ */
+export function isReadable({ coming, steps }: Arriving): boolean {
+  return coming.wanted <= coming.arrived && steps < coming.arrived;
 }
 
 /**
@@ -75,6 +80,7 @@ export function isReadable({ coming }: Arriving): boolean {
 export function readOn(arriving: Arriving, clock: Clock, untilMs: number): boolean {
   try {
     while (isReadable(arriving)) {
+      arriving.steps += 1;
       if (arriving.slices.next().done === true) return false;
       if (clock.nowMs() >= untilMs) break;
     }

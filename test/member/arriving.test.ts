@@ -195,6 +195,28 @@ describe("a snapshot that comes in chunks", () => {
     });
   }
 
+  test("takes no turns in vain with a reader that does not say what it waits for", async () => {
+    const made = await makeSnapshot();
+    let asked = 0;
+    const never: IteratorResult<undefined, unknown> = { done: false, value: undefined };
+    const to = await receiver((arriving, from) => {
+      const whole = codec.decodeArriving!(arriving, from);
+      return {
+        next: () => {
+          assert.ok((asked += 1) < 200_000, "it is asked again and again");
+          return arriving.arrived < arriving.bytes.length ? never : whole.next();
+        },
+      };
+    });
+    to.lab.receive("b#1", chunkOf(made, 0, 100_000));
+    to.lab.laterTurns();
+    assert.ok(asked > 0 && asked <= 100_000, `it is asked ${asked} times`);
+    to.lab.receive("b#1", chunkOf(made, 100_000));
+    await to.rest();
+    to.hasAll(made.meta);
+    assert.equal(to.loads, 0);
+  });
+
   test("gives way to a later one, of which nothing was read before", async () => {
     const made = await makeSnapshot();
     const later = { ...made, meta: { ...made.meta, term: made.term, index: made.meta.index + 5 } };
