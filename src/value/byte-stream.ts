@@ -92,6 +92,11 @@ export class ByteReader {
     return this.take(this.integer());
   }
 
+  skip(length: number): void {
+    if (length > this.remaining) throw new Error("the bytes end too early");
+    this.#at += length;
+  }
+
   /** The next `length` bytes, as a view. */
   take(length: number): Uint8Array {
     if (length > this.remaining) throw new Error("the bytes end too early");

@@ -64,3 +64,8 @@ export function readOutcome(reader: ByteReader): Outcome {
   if (status === undefined) throw new Error(`unknown outcome ${String(first)}`);
   return new MadeOutcome(status, first >= 0x80 ? "maybe" : "no", reader.bytes().slice());
 }
+
+export function skipOutcome(reader: ByteReader): void {
+  reader.byte();
+  reader.skip(reader.integer());
+}

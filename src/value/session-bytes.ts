@@ -1,6 +1,6 @@
 /** The session table in a snapshot: everything in it, in its order, so that a copy goes on alike. */
 import type { ByteReader, ByteWriter } from "./byte-stream.js";
-import { readOutcome, writeOutcome } from "./outcomes.js";
+import { readOutcome, skipOutcome, writeOutcome } from "./outcomes.js";
 import {
   appendReply,
   createSessions,
@@ -66,6 +66,21 @@ export function readSessions(reader: ByteReader, limits: SessionLimits): Session
     appendReply(sessions, session, sessionId === 0 ? 0 : place, id, outcome);
   }
   return sessions;
+}
+
+/** As `readSessions`, for whoever wants to know where they end. */
+export function skipSessions(reader: ByteReader): void {
+  for (let left = reader.integer(); left > 0; left--) {
+    reader.integer();
+    reader.integer();
+    for (let marks = reader.integer(); marks > 0; marks--) reader.integer();
+  }
+  for (let left = reader.integer(); left > 0; left--) reader.skip(reader.integer());
+  for (let left = reader.integer(); left > 0; left--) {
+    reader.integer();
+    reader.integer();
+    skipOutcome(reader);
+  }
 }
 
 /** A copy that shares nothing but outcomes, whose bytes never change. */

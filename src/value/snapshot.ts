@@ -15,7 +15,7 @@ import { addBytes, type BytesHash } from "./bytes-hash.js";
 import { allArrived, ByteReader, ByteWriter } from "./byte-stream.js";
 import { decodeArriving, encodePieces, untilArrived } from "./encoded.js";
 import { createReplyHashes } from "./reply-hashes.js";
-import { readSessions, writeSessions } from "./session-bytes.js";
+import { readSessions, skipSessions, writeSessions } from "./session-bytes.js";
 import type { Sessions } from "./sessions.js";
 import type { AnyDefinedValue } from "./types.js";
 
@@ -145,7 +145,10 @@ type SnapshotHead = {
   readonly valueAt: number;
 };
 
-/** Read anew from its beginning, with twice as much each time, until all of it has arrived. */
+/**
+ * Looked through anew from its beginning, with twice as much each time, until all of it has arrived: then it is read,
+ * once, because many sessions take long.
+ */
 function* readHead(
   meta: SnapshotMeta,
   arriving: ArrivingBytes,
@@ -153,12 +156,27 @@ function* readHead(
   const total = arriving.bytes.length;
   for (;;) {
     const { arrived } = arriving;
-    try {
-      return readHeadOf(meta, arriving.bytes.subarray(0, arrived));
-    } catch (error) {
-      if (arrived >= total) throw error;
-      yield* untilArrived(arriving, Math.min(total, Math.max(1, 2 * arrived)));
-    }
+    if (arrived >= total || hasWholeHead(arriving.bytes.subarray(0, arrived))) break;
+    yield* untilArrived(arriving, Math.min(total, Math.max(1, 2 * arrived)));
+  }
+  try {
+    return readHeadOf(meta, arriving.bytes.subarray(0, arriving.arrived));
+  } catch (error) {
+    yield* untilArrived(arriving, total);
+    throw error;
+  }
+}
+
+function hasWholeHead(bytes: Uint8Array): boolean {
+  const reader = new ByteReader(bytes);
+  try {
+    reader.byte();
+    reader.integer();
+    reader.integer();
+    skipSessions(reader);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -62,6 +62,20 @@ test("in steps of any length it comes to the same, sessions and all", () => {
   }
 });
 
+test("the sessions are read once, however their bytes come in", () => {
+  const { applier, meta, bytes } = manySessions();
+  const copy = newApplier(textsOf(1));
+  let read = 0;
+  const { config } = meta;
+  // Whoever reads the sessions asks how many there may be.
+  const watched = Object.defineProperty({ ...meta }, "config", {
+    get: () => ((read += 1), config),
+  });
+  arrive(copy, watched, bytes, 997);
+  assert.equal(read, 1);
+  assert.deepEqual(fingerprint(copy), fingerprint(applier));
+});
+
 test("upgrade is called with the value once every byte is there", () => {
   const { meta, bytes } = manySessions();
   let coming: ArrivingBytes | null = null;
