@@ -253,7 +253,10 @@ export interface ArrivingBytes {
   wanted: number;
 }
 
-/** Encodes arguments, replies, answers and the value itself. Must be deterministic and synchronous. */
+/**
+ * Encodes arguments, replies, answers and the value itself. Must be deterministic and synchronous. Whoever wraps another codec and
+ * changes `encode` or `decode` changes the optional methods as well, or leaves them out: they are taken where there are any.
+ */
 export interface Codec {
   /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
   encode(value: unknown): Uint8Array;
