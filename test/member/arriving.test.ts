@@ -228,51 +228,34 @@ describe("a snapshot that comes in chunks", () => {
     assert.equal(to.loads, 0);
   });
 
-  test("is let go with its leader: nothing more of it is read", async () => {
-    const made = await makeSnapshot();
-    const to = await receiver();
-    slowDown(to.lab);
-    to.lab.receive("b#1", chunkOf(made, 0, 100_000));
-    const { slices } = to;
-    to.lab.receive("c#1", appendOf({ term: made.term + 1 }));
-    to.lab.laterTurns();
-    assert.equal(to.slices, slices);
-  });
-
-  test("is let go when entries came that reach as far", async () => {
-    const made = await makeSnapshot();
-    const to = await receiver();
-    slowDown(to.lab);
-    to.lab.receive("b#1", chunkOf(made, 0, 100_000));
-    const { slices } = to;
-    const { index } = made.meta;
-    const entries = longLog(counter, index).slice(0, index - 2);
-    const last = { commitIndex: index, prevLogIndex: 2, prevLogTerm: 1 };
-    to.lab.receive("b#1", appendOf({ term: made.term, ...last, entries }));
-    to.lab.laterTurns();
-    assert.equal(to.slices, slices);
-  });
-
-  test("is let go when storage has failed, which will never say that it has it", async () => {
-    const made = await makeSnapshot();
-    const to = await receiver();
-    slowDown(to.lab);
-    to.lab.receive("b#1", chunkOf(made, 0, 100_000));
-    const { slices } = to;
-    to.lab.member.storageFailed("no disk");
-    to.lab.settle();
-    to.lab.laterTurns();
-    assert.equal(to.slices, slices);
-  });
-
-  test("is let go by a member that is stopped", async () => {
-    const made = await makeSnapshot();
-    const to = await receiver();
-    slowDown(to.lab);
-    to.lab.receive("b#1", chunkOf(made, 0, 100_000));
-    const { slices } = to;
-    to.lab.member.stop();
-    to.lab.laterTurns();
-    assert.equal(to.slices, slices);
-  });
+  /** What lets go of a snapshot that has begun to come: nothing more of it is read. */
+  const ends: readonly (readonly [string, (lab: Lab, made: MadeSnapshot) => void])[] = [
+    ["with its leader", (lab, { term }) => lab.receive("c#1", appendOf({ term: term + 1 }))],
+    [
+      "when entries came that reach as far",
+      (lab, { meta: { index }, term }) => {
+        const entries = longLog(counter, index).slice(0, index - 2);
+        const last = { commitIndex: index, prevLogIndex: 2, prevLogTerm: 1 };
+        lab.receive("b#1", appendOf({ term, ...last, entries }));
+      },
+    ],
+    [
+      "when storage has failed, which will never say that it has it",
+      (lab) => lab.member.storageFailed("no disk"),
+    ],
+    ["by a member that is stopped", (lab) => lab.member.stop()],
+  ];
+  for (const [when, end] of ends) {
+    test(`is let go ${when}`, async () => {
+      const made = await makeSnapshot();
+      const to = await receiver();
+      slowDown(to.lab);
+      to.lab.receive("b#1", chunkOf(made, 0, 100_000));
+      const { slices } = to;
+      end(to.lab, made);
+      to.lab.settle();
+      to.lab.laterTurns();
+      assert.equal(to.slices, slices);
+    });
+  }
 });
