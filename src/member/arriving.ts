@@ -16,7 +16,7 @@ import type { DecodedSnapshot } from "../value/snapshot.js";
 /** A reader of a snapshot; `next` reads some more. */
 export type Slices = Iterator<undefined, DecodedSnapshot>;
 
-type Chunk = Extract<ReplicaEffect, { readonly type: "writeSnapshotChunk" }>;
+export type Chunk = Extract<ReplicaEffect, { readonly type: "writeSnapshotChunk" }>;
 
 type Coming = { readonly bytes: Uint8Array; arrived: number; wanted: number };
 

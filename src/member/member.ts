@@ -290,8 +290,10 @@ export class Member {
   #step(): void {
     const state = this.#state;
     if (state.stopped) return;
-    if (state.inbox.length > 0 || state.out.length > 0 || isBehind(state.replica)) this.#stepAll();
-    if (!state.stopped && hasSnapshotWork(state.snapshots)) state.services.finishLater();
+    const { replica, snapshots } = state;
+    if (state.inbox.length > 0 || state.out.length > 0 || isBehind(replica)) this.#stepAll();
+    const isUnfinished = isUnfinishedReplica(replica) || hasSnapshotWork(snapshots);
+    if (!state.stopped && isUnfinished) state.services.finishLater();
   }
 
   #stepAll(): void {
@@ -307,7 +309,6 @@ export class Member {
     this.#perform();
     runHooks(state.hooks);
     letGoArrived(state);
-    if (!state.stopped && isUnfinishedReplica(replica)) state.services.finishLater();
   }
 
   /** What is left of a turn (`finishLater`), once what it has sent has left. */

@@ -1,10 +1,8 @@
 /** What storage says of snapshots: taken by this member, or sent by the leader. */
-import { messageOf } from "../errors.js";
+import { messageOf, type RaftErrorCode } from "../errors.js";
 import type { SnapshotMeta } from "../core/types.js";
-import type { RaftErrorCode } from "../errors.js";
-import type { ReplicaEffect } from "../replica.js";
 import { allArrived } from "../value/byte-stream.js";
-import { beginArriving, isSameSnapshot, takeChunk } from "./arriving.js";
+import { beginArriving, type Chunk, isSameSnapshot, takeChunk } from "./arriving.js";
 import { replyError } from "./replies.js";
 import { readSnapshot } from "../replica.js";
 import {
@@ -23,8 +21,6 @@ import {
 } from "./snapshots.js";
 import { type MemberState, post } from "./state.js";
 import { takeRequest } from "./waiting.js";
-
-type Chunk = Extract<ReplicaEffect, { readonly type: "writeSnapshotChunk" }>;
 
 export function snapshotWasSaved(state: MemberState, snapshot: SnapshotMeta, ok: boolean): void {
   const saved = snapshotSaved(state.snapshots, snapshot, ok);

@@ -52,13 +52,7 @@ export function* decodeArriving(
   from: number,
 ): Generator<undefined, unknown> {
   if (codec.decodeArriving !== undefined && arriving.arrived < arriving.bytes.length) {
-    const slices = slicesOf("decodeArriving", codec.decodeArriving(arriving, from));
-    for (;;) {
-      const slice = slices.next();
-      if (slice.done === true) return slice.value;
-      checkWanted(arriving);
-      yield undefined;
-    }
+    return yield* slicesOf("decodeArriving", codec.decodeArriving(arriving, from), arriving);
   }
   yield* untilArrived(arriving, arriving.bytes.length);
   return yield* decodePieces(codec, arriving.bytes.subarray(from));
@@ -83,11 +77,13 @@ export function* untilArrived(arriving: ArrivingBytes, wanted: number): Generato
 function* slicesOf(
   method: string,
   returned: Iterator<undefined, unknown>,
+  arriving: ArrivingBytes | null = null,
 ): Generator<undefined, unknown> {
   const slices = checkRead(method, returned);
   for (;;) {
     const slice = checkRead(method, slices.next());
     if (slice.done === true) return checkRead(method, slice.value);
+    if (arriving !== null) checkWanted(arriving);
     yield undefined;
   }
 }

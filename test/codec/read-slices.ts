@@ -18,7 +18,7 @@ export function readSlices<T>(slices: Iterator<undefined, T>): {
  */
 export function readArriving<T>(
   bytes: Uint8Array,
-  stepBytes: () => number,
+  stepBytes: number,
   read: (arriving: ArrivingBytes) => Iterator<undefined, T>,
 ): { readonly value: T; readonly waits: number } {
   const coming = { bytes: bytes.map((byte) => byte ^ 0xff), arrived: 0, wanted: 0 };
@@ -30,7 +30,7 @@ export function readArriving<T>(
     waits += 1;
     assert.ok(coming.wanted <= bytes.length, "it waits for what will never come");
     while (coming.arrived < coming.wanted) {
-      const to = Math.min(bytes.length, coming.arrived + stepBytes());
+      const to = Math.min(bytes.length, coming.arrived + stepBytes);
       coming.bytes.set(bytes.subarray(coming.arrived, to), coming.arrived);
       coming.arrived = to;
     }

@@ -28,7 +28,7 @@ test("whatever is read in slices is what is read at once, in containers of all k
         const read = readSlices(codec.decodeSlices(bytes, 0)).value;
         // Equal values have equal bytes, and those are compared in no time.
         assert.ok(Buffer.from(bytes).equals(codec.encode(read)));
-        const arrived = readArriving(bytes, () => 1000 * times, decodeArriving).value;
+        const arrived = readArriving(bytes, 1000 * times, decodeArriving).value;
         assert.ok(Buffer.from(bytes).equals(codec.encode(arrived)));
       }
     }),
@@ -60,7 +60,7 @@ test("what is refused at once is refused in slices, and nothing else is", () => 
     const atOnce = outcome(() => codec.decode(changed));
     const inSlices = outcome(() => readSlices(codec.decodeSlices(changed, 0)).value);
     assert.ok(inSlices === atOnce, what);
-    const arriving = outcome(() => readArriving(changed, () => 9001, decodeArriving).value);
+    const arriving = outcome(() => readArriving(changed, 9001, decodeArriving).value);
     assert.ok(arriving === atOnce, `${what}, as it comes in`);
     return atOnce;
   };
@@ -99,21 +99,21 @@ test("what comes in is read as far as it is there, and one long text when all of
   const list = Array.from({ length: 20_000 }, (_, i) => `item ${i}`);
   const value = [list, "x".repeat(100_000), list];
   const bytes = codec.encode(value);
-  const coming = { bytes: new Uint8Array(bytes.length), arrived: 0, wanted: 0 };
-  const slices = decodeArriving(coming);
   /** Where it stood still, and after how many steps. */
   const stops: (readonly [number, number])[] = [];
-  for (let steps = 0; ; steps++) {
-    const slice = slices.next();
-    if (slice.done === true) {
-      assert.deepStrictEqual(slice.value, value);
-      break;
-    }
-    if (coming.wanted <= coming.arrived) continue;
-    stops.push([coming.wanted, steps]);
-    coming.bytes.set(bytes.subarray(coming.arrived, coming.wanted), coming.arrived);
-    coming.arrived = coming.wanted;
-  }
+  const noteStops = (coming: ArrivingBytes): Iterator<undefined, unknown> => {
+    const slices = decodeArriving(coming);
+    let steps = 0;
+    const next = (): IteratorResult<undefined, unknown> => {
+      const slice = slices.next();
+      if (slice.done !== true && coming.wanted > coming.arrived) stops.push([coming.wanted, steps]);
+      steps += 1;
+      return slice;
+    };
+    return { next };
+  };
+  // Byte by byte, so that there is no more than it waits for.
+  assert.deepStrictEqual(readArriving(bytes, 1, noteStops).value, value);
   assert.equal(stops.at(-1)![0], bytes.length);
   const further = stops.slice(1).map(([wanted], i) => wanted - stops[i]![0]);
   assert.ok(Math.min(...further) > 0, "it goes on with each piece");

@@ -1,5 +1,5 @@
 /** A value whose snapshot takes several turns, for the tests of members that take one, send one or are sent one. */
-import type { InstallSnapshot, SnapshotMeta, Term } from "../../src/core/types.js";
+import type { GroupConfig, InstallSnapshot, SnapshotMeta, Term } from "../../src/core/types.js";
 import { defineValue } from "../../src/value/define.js";
 import { Lab } from "./harness.js";
 
@@ -18,9 +18,9 @@ export const bigMap = defineValue({
 });
 
 /** A leader with a large value. */
-export async function leadingLab(): Promise<Lab> {
+export async function leadingLab(change: Partial<GroupConfig> = {}): Promise<Lab> {
   const lab = new Lab(bigMap);
-  await lab.restore();
+  await lab.restore(change);
   lab.lead();
   const session = lab.register();
   lab.command(2, session, 1, "fill", entries);

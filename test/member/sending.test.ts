@@ -2,20 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { InstallSnapshot, InstallSnapshotReply } from "../../src/core/types.js";
-import { bigMap, entries } from "./big-map.js";
-import { Lab } from "./harness.js";
+import { leadingLab } from "./big-map.js";
+import type { Lab } from "./harness.js";
 
 const chunkBytes = 1000;
 
 /** A leader with a large snapshot, whose follower c#1 has nothing of it: the first chunk is on its way. */
 async function sendingLab(): Promise<Lab> {
-  const lab = new Lab(bigMap);
-  await lab.restore({ snapshotChunkBytes: chunkBytes, trailingLogBytes: 0 });
-  lab.lead();
-  const session = lab.register();
-  lab.command(2, session, 1, "fill", entries);
-  lab.settle();
-  lab.acknowledge();
+  const lab = await leadingLab({ snapshotChunkBytes: chunkBytes, trailingLogBytes: 0 });
   lab.admin(3, "snapshot", null);
   lab.settle();
   lab.fire();

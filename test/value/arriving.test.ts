@@ -44,7 +44,7 @@ function arrive(
   stepBytes: number,
 ): { readonly waits: number } {
   const read = (arriving: ArrivingBytes) => decodeSnapshot(applier, meta, arriving);
-  const { value, waits } = readArriving(bytes, () => stepBytes, read);
+  const { value, waits } = readArriving(bytes, stepBytes, read);
   adoptSnapshot(applier, meta, value);
   return { waits };
 }
@@ -86,7 +86,7 @@ test("upgrade is called with the value once every byte is there", () => {
   };
   const applier = newApplier(textsOf(2, { upgrade }));
   const read = (arriving: ArrivingBytes) => decodeSnapshot(applier, meta, (coming = arriving));
-  const { value } = readArriving(bytes, () => 5000, read);
+  const { value } = readArriving(bytes, 5000, read);
   assert.deepEqual(told, [bytes.length]);
   assert.equal((value.value as Map<string, string>).size, 1000);
 });
@@ -106,7 +106,7 @@ test("a damaged head is refused once all bytes are there, and not before", () =>
   let coming: ArrivingBytes | null = null;
   const read = (arriving: ArrivingBytes) => decodeSnapshot(applier, meta, (coming = arriving));
   assert.throws(
-    () => readArriving(bytes, () => 5000, read),
+    () => readArriving(bytes, 5000, read),
     (error) =>
       error instanceof RaftError &&
       error.code === "storageCorrupt" &&
