@@ -261,8 +261,8 @@ export interface Codec {
   /** Throws on what it cannot carry (functions, symbols, cycles). Returns bytes of its own. */
   encode(value: unknown): Uint8Array;
   /**
-   * Optional: `head`, then the bytes of `encode`, in one buffer of its own: what would be copied behind
-   * something else anyway is written there at once.
+   * Optional: `head`, then the bytes of `encode`, one behind the other where nothing else will be written: what would be
+   * copied behind something else anyway is written there at once.
    */
   encodeBehind?(head: Uint8Array, value: unknown): Uint8Array;
   /** The inverse. What it returns aliases nothing that it was given. */

@@ -44,25 +44,29 @@ export function isU32(value: number): boolean {
   return value >>> 0 === value;
 }
 
-const slabBytes = 4096;
-/** Above it, a buffer of its own costs less than what it would keep alive. */
-const mostFromSlab = 512;
-
 /**
- * Where somebody's small frames are written one behind the other: a buffer for each costs more than what is
- * written into it. What was handed out is never written to again. One for each connection: whoever does
+ * Where somebody's small frames or bodies are written one behind the other: a buffer for each costs more than what
+ * is written into it. What was handed out is never written to again. One for each connection: whoever does
  * not read what it is sent keeps the slabs of its frames alive, and must not keep those of others.
  */
 export class Slab {
   bytes: Uint8Array = new Uint8Array(0);
   view: DataView = new DataView(this.bytes.buffer);
+  readonly #slabBytes: number;
+  readonly #mostBytes: number;
   #used = 0;
+
+  /** For more than `mostBytes`, a buffer of its own costs less than what it would keep alive. */
+  constructor(slabBytes = 4096, mostBytes = 512) {
+    this.#slabBytes = slabBytes;
+    this.#mostBytes = mostBytes;
+  }
 
   /** Where `sizeBytes` of `bytes` are free, and now taken; -1 if they are too many for it. */
   take(sizeBytes: number): number {
-    if (sizeBytes > mostFromSlab) return -1;
+    if (sizeBytes > this.#mostBytes) return -1;
     if (this.#used + sizeBytes > this.bytes.length) {
-      this.bytes = new Uint8Array(slabBytes);
+      this.bytes = new Uint8Array(this.#slabBytes);
       this.view = new DataView(this.bytes.buffer);
       this.#used = 0;
     }

@@ -138,12 +138,10 @@ export function checkKey(key: string): void {
   if (key === "__proto__" || startsWithMark(key)) refuse();
 }
 
-const loneSurrogate = /\p{Surrogate}/u;
-
 function weighText(text: string, budget: number): number {
   const left = budget - 2 - text.length;
   if (left < 0) return byHand;
-  return startsWithMark(text) || loneSurrogate.test(text) ? byHand : left;
+  return startsWithMark(text) || !text.isWellFormed() ? byHand : left;
 }
 
 /** A leading byte order mark is what cbor-x drops when it reads a longer string. */

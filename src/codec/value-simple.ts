@@ -7,31 +7,34 @@
 /** Not one of these: the codec proper has to look at it. */
 export const notSimple: unique symbol = Symbol("not simple");
 
-/** Null for everything that is not simple. Behind `head`, all in one buffer of its own. */
-export function encodeSimple(value: unknown, head: Uint8Array): Uint8Array | null {
+/** Where an encoding is written: that many bytes, which nobody else has. */
+export type Room = (sizeBytes: number) => Uint8Array;
+
+/** Null for everything that is not simple. Behind `head`, all in `room`. */
+export function encodeSimple(value: unknown, head: Uint8Array, room: Room): Uint8Array | null {
   if (typeof value === "number") {
-    return isCount(value) ? encodeCount(value, head) : null;
+    return isCount(value) ? encodeCount(value, head, room) : null;
   }
-  if (value === null) return oneByte(0xf6, head);
-  if (value === undefined) return oneByte(0xf7, head);
-  if (typeof value === "boolean") return oneByte(value ? 0xf5 : 0xf4, head);
+  if (value === null) return oneByte(0xf6, head, room);
+  if (value === undefined) return oneByte(0xf7, head, room);
+  if (typeof value === "boolean") return oneByte(value ? 0xf5 : 0xf4, head, room);
   if (typeof value === "object" && Object.getPrototypeOf(value) === Uint8Array.prototype) {
-    return encodeBytes(value as Uint8Array, head);
+    return encodeBytes(value as Uint8Array, head, room);
   }
   return null;
 }
 
 /** `sizeBytes` behind `head`, to be filled. */
-function roomBehind(head: Uint8Array, sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(head.length + sizeBytes);
+export function roomBehind(head: Uint8Array, sizeBytes: number, room: Room): Uint8Array {
+  const bytes = room(head.length + sizeBytes);
   for (let i = 0; i < head.length; i++) bytes[i] = head[i]!;
   return bytes;
 }
 
 /** Tag 64 of RFC 8746, then a byte string. */
-function encodeBytes(value: Uint8Array, head: Uint8Array): Uint8Array {
+function encodeBytes(value: Uint8Array, head: Uint8Array, room: Room): Uint8Array {
   const { length } = value;
-  const bytes = roomBehind(head, 2 + headBytes(length) + length);
+  const bytes = roomBehind(head, 2 + headBytes(length) + length, room);
   const at = head.length;
   bytes[at] = 0xd8;
   bytes[at + 1] = 64;
@@ -58,14 +61,14 @@ export function writeHead(bytes: Uint8Array, at: number, major: number, argument
   return end;
 }
 
-function oneByte(byte: number, head: Uint8Array): Uint8Array {
-  const bytes = roomBehind(head, 1);
+function oneByte(byte: number, head: Uint8Array, room: Room): Uint8Array {
+  const bytes = roomBehind(head, 1, room);
   bytes[head.length] = byte;
   return bytes;
 }
 
-function encodeCount(value: number, head: Uint8Array): Uint8Array {
-  const bytes = roomBehind(head, headBytes(value));
+function encodeCount(value: number, head: Uint8Array, room: Room): Uint8Array {
+  const bytes = roomBehind(head, headBytes(value), room);
   writeHead(bytes, head.length, 0, value);
   return bytes;
 }

@@ -2,21 +2,40 @@
 import { Decoder } from "cbor-x/decode";
 import { Encoder } from "cbor-x/encode";
 import type { ArrivingBytes, Codec } from "../ports.js";
-import { concatenate } from "./bytes.js";
+import { concatenate, Slab } from "./bytes.js";
 import { captureValue } from "./value-capture.js";
 import { explain } from "./value-explain.js";
 import { UnencodableError, weigh, wholeWeight } from "./value-forms.js";
 import { restore } from "./value-restore.js";
 import { scan } from "./value-scan.js";
-import { decodeSimple, encodeSimple, notSimple } from "./value-simple.js";
+import { decodeSimple, encodeSimple, notSimple, type Room, roomBehind } from "./value-simple.js";
 import { encodeInSlices } from "./value-slices.js";
 import { decodeInSlices } from "./value-unslice.js";
 
 /** cbor-x: go back to where this encoding began, because the bytes are copied at once. */
 const resetAfterwards = 1024;
+const deskBytes = 1024;
 const noHead = new Uint8Array(0);
+/** V8 keeps that many bytes beside its objects, where a buffer of its own costs no more than a view. */
+const cheapBytes = 64;
+/** A call that waits long keeps its slab alive, so slabs are small. */
+const slabBytes = 16 * 1024;
+const mostFromSlab = 2048;
+
+const ownRoom: Room = (sizeBytes) => new Uint8Array(sizeBytes);
+
+/** For what is let go of in the order in which it was made, as bodies of calls are: a buffer for each costs a microsecond. */
+function roomInSlabs(): Room {
+  const slab = new Slab(slabBytes, mostFromSlab);
+  return (sizeBytes) => {
+    const from = sizeBytes > cheapBytes ? slab.take(sizeBytes) : -1;
+    return from < 0 ? ownRoom(sizeBytes) : new Uint8Array(slab.bytes.buffer, from, sizeBytes);
+  };
+}
+
 /** Missing in its types. */
 type EncodeWith = (value: unknown, options: number) => Uint8Array;
+type DecodeUpTo = (bytes: Uint8Array, end: number) => unknown;
 
 /**
  * CBOR by cbor-x, with a guard before and after it.
@@ -43,53 +62,28 @@ type EncodeWith = (value: unknown, options: number) => Uint8Array;
  * ```
  */
 export function createCborCodec(): Required<Codec> {
-  const encoder = new Encoder({
-    useRecords: false,
-    structuredClone: false,
-    variableMapSize: true,
-    mapsAsObjects: true,
-    tagUint8Array: true,
-  });
-  // Not the encoder: that one keeps the structures which a message defines for the messages after it.
-  const decoder = new Decoder({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
-  const encodeWith = encoder.encode as EncodeWith;
-  const encodeWhole = (value: unknown): Uint8Array =>
-    encodeWith.call(encoder, value, resetAfterwards);
-
-  const encodeOther = (value: unknown): Uint8Array =>
-    isSmall(value)
-      ? new Uint8Array(encodeWhole(value))
-      : concatenate([...encodeInSlices(value, encodeWhole)]);
-
-  const decodeFrom = (bytes: Uint8Array, from: number, depth = 0): unknown => {
-    const simple = decodeSimple(bytes, from);
-    if (simple !== notSimple) return simple;
-    // A view of its own, because cbor-x leaves a property on what it is given.
-    const view = new Uint8Array(bytes.buffer, bytes.byteOffset + from, bytes.byteLength - from);
-    const hasOwnTags = scan(view, depth);
-    const value: unknown = decoder.decode(view);
-    return hasOwnTags ? restore(value) : value;
-  };
-
+  const { encodeWhole, encodeBehind } = createEncoding();
+  const decodeFrom = createDecoding();
   const decodePart = (part: Uint8Array, depth: number): unknown => decodeFrom(part, 0, depth);
+  const bodyRoom = roomInSlabs();
 
   return {
     canonical: true,
 
     encode(value: unknown): Uint8Array {
-      return encodeSimple(value, noHead) ?? encodeOther(value);
+      return encodeBehind(noHead, value, ownRoom);
     },
 
     encodeBehind(head: Uint8Array, value: unknown): Uint8Array {
-      return encodeSimple(value, head) ?? concatenate([head, encodeOther(value)]);
+      return encodeBehind(head, value, bodyRoom);
     },
 
     decode(bytes: Uint8Array): unknown {
-      return decodeFrom(bytes, 0);
+      return decodeFrom(bytes, 0, 0);
     },
 
     decodeBehind(bytes: Uint8Array, from: number): unknown {
-      return decodeFrom(bytes, from);
+      return decodeFrom(bytes, from, 0);
     },
 
     decodeSlices(bytes: Uint8Array, from: number): Iterator<undefined, unknown> {
@@ -107,6 +101,57 @@ export function createCborCodec(): Required<Codec> {
     capture(value: unknown): unknown {
       return captureValue(value, 0);
     },
+  };
+}
+
+type Encoding = {
+  /** What cbor-x makes of it, until its next call. */
+  readonly encodeWhole: (value: unknown) => Uint8Array;
+  readonly encodeBehind: (head: Uint8Array, value: unknown, room: Room) => Uint8Array;
+};
+
+function createEncoding(): Encoding {
+  const encoder = new Encoder({
+    useRecords: false,
+    structuredClone: false,
+    variableMapSize: true,
+    mapsAsObjects: true,
+    tagUint8Array: true,
+  });
+  const encodeWith = encoder.encode as EncodeWith;
+  const encodeWhole = (value: unknown): Uint8Array =>
+    encodeWith.call(encoder, value, resetAfterwards);
+
+  const encodeBehind = (head: Uint8Array, value: unknown, room: Room): Uint8Array => {
+    const simple = encodeSimple(value, head, room);
+    if (simple !== null) return simple;
+    if (!isSmall(value)) return concatenate([head, ...encodeInSlices(value, encodeWhole)]);
+    const whole = encodeWhole(value);
+    const bytes = roomBehind(head, whole.length, room);
+    bytes.set(whole, head.length);
+    return bytes;
+  };
+  return { encodeWhole, encodeBehind };
+}
+
+/** Reads a value that begins at `from` and lies `depth` deep in another one. */
+function createDecoding(): (bytes: Uint8Array, from: number, depth: number) => unknown {
+  // Not the encoder: that one keeps the structures which a message defines for the messages after it.
+  const decoder = new Decoder({ useRecords: false, mapsAsObjects: true, copyBuffers: true });
+  const decodeUpTo = decoder.decode as DecodeUpTo;
+  // Short values are laid here: cbor-x leaves a DataView on what it is given, and making that costs as much as reading them.
+  const desk = new Uint8Array(deskBytes);
+
+  return (bytes, from, depth) => {
+    const simple = decodeSimple(bytes, from);
+    if (simple !== notSimple) return simple;
+    const length = bytes.length - from;
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset + from, length);
+    if (length <= deskBytes) desk.set(view);
+    const source = length <= deskBytes ? desk : view;
+    const hasOwnTags = scan(source, length, depth);
+    const value = decodeUpTo.call(decoder, source, length);
+    return hasOwnTags ? restore(value) : value;
   };
 }
 

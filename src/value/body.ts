@@ -19,7 +19,6 @@ const flagId = 2;
 const maxIdLength = 256;
 /** UTF-8 bytes that one UTF-16 unit takes at most. */
 const maxBytesPerUnit = 3;
-const loneSurrogate = /\p{Surrogate}/u;
 
 export type DecodedBody = {
   readonly name: string;
@@ -48,7 +47,7 @@ export function encodeCommandBody(
       `option id must be a string of 1 to ${maxIdLength} characters, got ${size}${show(id)}`,
     );
   }
-  if (id !== null && loneSurrogate.test(id)) {
+  if (id !== null && !id.isWellFormed()) {
     throw new RaftError(
       "invalidArgument",
       `option id must be well-formed Unicode, got a lone surrogate in ${show(id)}`,

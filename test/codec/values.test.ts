@@ -28,7 +28,6 @@ test("whatever the codec carries comes back as it was, and its bytes are always 
       assert.deepEqual(Buffer.concat(pull(codec.encodeSlices(captured))), Buffer.from(bytes));
       const behind = codec.encodeBehind(Uint8Array.of(1, 2, 3), value);
       assert.deepEqual(behind, Uint8Array.of(1, 2, 3, ...bytes));
-      assert.equal(behind.buffer.byteLength, behind.length);
       assert.deepStrictEqual(codec.decodeBehind(behind, 3), copy);
       assert.deepStrictEqual(readSlices(codec.decodeSlices(behind, 3)).value, copy);
     }),
@@ -107,10 +106,39 @@ test("encode returns bytes of its own that later calls leave alone", () => {
   assert.equal(first.byteLength, first.buffer.byteLength);
 });
 
+test("what is encoded behind a head stays as it is, and only what is short shares a buffer of 16 KiB", () => {
+  const head = Uint8Array.of(9, 8);
+  const bodies: [Uint8Array, unknown][] = [];
+  for (let i = 0; i < 400; i++) {
+    const given = [new Uint8Array(i * 7).fill(i), { text: "x".repeat(i), i }, i][i % 3];
+    bodies.push([codec.encodeBehind(head, given), given]);
+  }
+  const buffers = new Set<ArrayBufferLike>();
+  for (const [body, given] of bodies) {
+    assert.deepEqual(body, Uint8Array.of(9, 8, ...codec.encode(given)));
+    const isOfItsOwn = body.byteLength === body.buffer.byteLength;
+    assert.equal(isOfItsOwn, body.length <= 64 || body.length > 2048, `${body.length} bytes`);
+    if (isOfItsOwn) continue;
+    assert.equal(body.buffer.byteLength, 16 * 1024);
+    buffers.add(body.buffer);
+  }
+  assert.ok(buffers.size > 1);
+});
+
 test("decode leaves no trace on the bytes that it was given", () => {
-  const bytes = codec.encode({ a: 1 });
-  codec.decode(bytes);
-  assert.deepEqual(Reflect.ownKeys(bytes), Reflect.ownKeys(Uint8Array.from(bytes)));
+  for (const value of [{ a: 1 }, { a: "long".repeat(1000) }]) {
+    const bytes = codec.encode([value]);
+    codec.decode(bytes);
+    assert.deepEqual(Reflect.ownKeys(bytes), Reflect.ownKeys(Uint8Array.from(bytes)));
+  }
+});
+
+test("a value that ends too early is refused, whatever was read before it", () => {
+  const whole = codec.encode({ a: "x".repeat(60), b: [1, 2, "yy", 3.5], c: { d: null } });
+  for (let cut = 0; cut < whole.length; cut++) {
+    codec.decode(whole);
+    assert.throws(() => codec.decode(whole.subarray(0, cut)), { message: /ends too early/ });
+  }
 });
 
 test("bytes do not depend on what was encoded before", () => {
