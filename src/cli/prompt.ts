@@ -50,7 +50,11 @@ export async function runPrompt(options: PromptOptions): Promise<boolean> {
   options.signal.addEventListener("abort", () => lines.close(), { once: true });
   if (terminal) print(banner(options.definition));
   const session: Session = { scope, print, pending: "", good: true };
+  // Piped input ends while lines of it still wait; from Node 24 on, a prompt is refused then.
+  let ended = false;
+  lines.once("close", () => (ended = true));
   const ask = (): void => {
+    if (ended) return;
     lines.setPrompt(session.pending === "" ? options.prompt : "... ");
     lines.prompt();
   };
