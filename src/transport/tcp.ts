@@ -12,6 +12,7 @@ import { RaftError, show, unknownName } from "../errors.js";
 import { guarded, RateLimit, withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
+import { CollectionWatch, YoungCollections } from "./collections.js";
 import { HeapLimit, type HeapState } from "./heap-limit.js";
 import { nodeTls } from "./node-tls.js";
 import { SharedSums } from "./shared-sums.js";
@@ -74,13 +75,13 @@ class TcpTransport implements Transport, TcpShared {
     heap: heapState,
     soon: (work) => void setImmediate(work),
     nudge,
+    collectYoung: () => this.#youngCollections.have(),
   });
+  readonly #youngCollections = new YoungCollections();
   readonly #tls: TlsOptions | null;
   readonly #connections = new Set<TcpConnection>();
-  /** What nobody holds is taken from here by a full collection only. */
-  readonly #collections = new FinalizationRegistry<null>(() => {
-    this.#noticeNext();
-    this.heapLimit.collected();
+  readonly #collections = new CollectionWatch({
+    onCollected: (isFull) => this.heapLimit.collected(isFull),
   });
   /** With something to send that has not been written. */
   #unsent: TcpConnection[] = [];
@@ -100,7 +101,6 @@ class TcpTransport implements Transport, TcpShared {
       limits.closeTimeoutMs,
     );
     this.#sweepMs = Math.min(1000, Math.max(5, Math.floor(shortestMs / 4)));
-    this.#noticeNext();
   }
 
   nowMs(): number {
@@ -137,6 +137,7 @@ class TcpTransport implements Transport, TcpShared {
     this.#connections.add(connection);
     // Sockets keep the process alive; looking after them must not.
     this.#sweep ??= setInterval(() => setImmediate(() => this.#look()), this.#sweepMs).unref();
+    this.#collections.watch();
   }
 
   forget(connection: TcpConnection): void {
@@ -144,6 +145,7 @@ class TcpTransport implements Transport, TcpShared {
     if (this.#connections.size > 0 || this.#sweep === null) return;
     clearInterval(this.#sweep);
     this.#sweep = null;
+    this.#collections.stop();
     this.heapLimit.letGo();
   }
 
@@ -157,11 +159,6 @@ class TcpTransport implements Transport, TcpShared {
     this.#unsent = [];
     for (const connection of unsent) connection.flushNow();
   };
-
-  /** The next full collection is told to `heapLimit`. */
-  #noticeNext(): void {
-    this.#collections.register({}, null);
-  }
 
   /** One coarse round for all deadlines, instead of timers per connection. */
   #look(): void {

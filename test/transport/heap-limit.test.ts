@@ -4,6 +4,7 @@ import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Peer, PeerServer } from "../../src/contract/peer.js";
 import type { Transport } from "../../src/ports.js";
+import { CollectionWatch, YoungCollections } from "../../src/transport/collections.js";
 import { HeapLimit, type HeapState } from "../../src/transport/heap-limit.js";
 import type { TcpShared } from "../../src/transport/tcp-connection.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
@@ -16,21 +17,23 @@ function limitWith(state: Partial<HeapState> = {}, madeMs = 0) {
   const heap = { freeBytes: 2048 * MiB, usedBytes: 10 * MiB, bufferBytes: 0, ...state };
   const soon: (() => void)[] = [];
   const nudges: number[] = [];
+  const young: number[] = [];
   let nowMs = madeMs;
   const limit = new HeapLimit({
     nowMs: () => nowMs,
     heap: () => heap,
     soon: (work) => soon.push(work),
     nudge: (bytes) => nudges.push(bytes),
+    collectYoung: () => void young.push(nowMs),
   });
   const collectAt = (ms: number): void => {
     nowMs = ms;
-    limit.collected();
+    limit.collected(true);
   };
   const doSoon = (): void => {
     for (let work = soon.shift(); work !== undefined; work = soon.shift()) work();
   };
-  return { limit, heap, soon, nudges, collectAt, doSoon };
+  return { limit, heap, soon, nudges, young, collectAt, doSoon };
 }
 
 test("full collections under heavy traffic bring ballast in pieces, the next one takes it away", () => {
@@ -94,12 +97,12 @@ test("what is carried in a longer while is no more in a second", () => {
   assert.equal(limit.ballastBytes, 0);
 });
 
-test("a collection is as rare as it should be when 20 MiB a second are gone through", () => {
+test("a collection is as rare as it should be when 7 MiB a second are gone through", () => {
   for (const [usedBytes, everyMs, expected] of [
-    [10 * MiB, 500, 0],
-    [10 * MiB, 499, MiB],
-    [100 * MiB, 5000, 0],
-    [100 * MiB, 4999, MiB],
+    [7 * MiB, 1000, 0],
+    [7 * MiB, 999, MiB],
+    [70 * MiB, 10_000, 0],
+    [70 * MiB, 9999, MiB],
   ] as const) {
     const { limit, collectAt } = limitWith({ usedBytes });
     limit.carried(5 * MiB);
@@ -207,6 +210,58 @@ test("a collection that comes before all of the ballast is there needs no other"
   assert.deepEqual(nudges, []);
 });
 
+test("a small collection is asked for when 12 MiB were carried since there was one of any kind", () => {
+  for (const isFull of [false, true]) {
+    const { limit, young, doSoon } = limitWith();
+    limit.carried(12 * MiB - 1);
+    limit.collected(isFull);
+    limit.carried(12 * MiB - 1);
+    doSoon();
+    assert.deepEqual(young, [], "V8 had one by itself meanwhile");
+    limit.carried(1);
+    assert.deepEqual(young, [], "others have their turn first");
+    doSoon();
+    limit.carried(12 * MiB - 1);
+    doSoon();
+    assert.equal(young.length, 1);
+  }
+});
+
+test("V8's collections are told apart, and a small one can be had where it has none for buffers", async (t) => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as (options?: object) => void;
+  setFlagsFromString("--no-expose-gc");
+  const noticed = { full: 0, small: 0 };
+  const watch = new CollectionWatch({
+    onCollected: (isFull) => void noticed[isFull ? "full" : "small"]++,
+  });
+  watch.watch();
+  watch.watch();
+  t.after(() => watch.stop());
+  for (let i = 0; i < 20; i++) collect({ type: "minor" });
+  while (noticed.small < 20) await new Promise(setImmediate);
+  assert.ok(noticed.full < 5, `${noticed.full} full ones, though none was asked for`);
+  const { full } = noticed;
+  collect();
+  while (noticed.full === full) await new Promise(setImmediate);
+
+  const young = new YoungCollections();
+  if (Number.parseInt(process.versions.v8, 10) >= 13) {
+    const { small } = noticed;
+    for (let i = 0; i < 20; i++) young.have();
+    while (noticed.small < small + 20) await new Promise(setImmediate);
+  } else {
+    young.have();
+  }
+  assert.equal(runInNewContext("typeof gc"), "undefined");
+
+  watch.stop();
+  const before = { ...noticed };
+  collect();
+  await new Promise(setImmediate);
+  assert.deepEqual(noticed, before);
+});
+
 test("ballast does not outlive the connections of a transport", async (t) => {
   const transport = createTcpTransport();
   const { heapLimit } = transport as Transport & TcpShared;
@@ -216,7 +271,7 @@ test("ballast does not outlive the connections of a transport", async (t) => {
   const accepted = await server.accepted();
   await dialler.opened();
   heapLimit.carried(100 * MiB);
-  for (let i = 0; i < 2; i++) heapLimit.collected();
+  for (let i = 0; i < 2; i++) heapLimit.collected(true);
   assert.ok(heapLimit.ballastBytes > 0);
   dialler.connection!.close();
   await Promise.all([dialler.closed(), accepted.closed()]);

@@ -1,0 +1,75 @@
+/** Collections of V8's heap: they are noticed, and a small one can be had. */
+import { constants, type NodeGCPerformanceDetail, PerformanceObserver } from "node:perf_hooks";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+export type CollectionHandlers = {
+  /** Of the young objects only, or of all. */
+  onCollected(isFull: boolean): void;
+};
+
+/** Missing in Node's types. */
+type Collection = { readonly detail: NodeGCPerformanceDetail };
+
+/**
+ * Tells of each collection soon after it. A `FinalizationRegistry` would not tell full ones apart: from V8 14 on (Node 26),
+ * small ones take from it what nobody holds as well.
+ */
+export class CollectionWatch {
+  readonly #observer: PerformanceObserver;
+  #watching = false;
+
+  constructor(handlers: CollectionHandlers) {
+    this.#observer = new PerformanceObserver((list) => {
+      const entries = list.getEntries() as unknown as readonly Collection[];
+      for (const { detail } of entries) {
+        const isFull = detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
+        if (isFull || detail.kind === constants.NODE_PERFORMANCE_GC_MINOR) {
+          handlers.onCollected(isFull);
+        }
+      }
+    });
+  }
+
+  /** Until `stop`, Node holds whoever is told. */
+  watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#observer.observe({ entryTypes: ["gc"] });
+  }
+
+  stop(): void {
+    this.#watching = false;
+    this.#observer.disconnect();
+  }
+}
+
+type Collect = (options: { readonly type: "minor" }) => void;
+
+/** The first V8 that has no small collection for the sake of buffers in time. */
+const firstWithout = 13;
+
+/** Small collections in V8 that does not have them by itself when buffers need it; nothing in any other. */
+export class YoungCollections {
+  #collect: Collect | null | undefined;
+
+  have(): void {
+    this.#collect ??= findCollect();
+    this.#collect?.({ type: "minor" });
+  }
+}
+
+/** V8 hands the function to contexts that are made while the flag is set, and only to them. */
+function findCollect(): Collect | null {
+  if (Number.parseInt(process.versions.v8, 10) < firstWithout) return null;
+  const exposed = (globalThis as { readonly gc?: Collect }).gc;
+  if (exposed !== undefined) return exposed;
+  try {
+    setFlagsFromString("--expose-gc");
+    return runInNewContext("gc") as Collect;
+  } catch {
+    return null;
+  } finally {
+    setFlagsFromString("--no-expose-gc");
+  }
+}
