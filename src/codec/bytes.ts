@@ -46,7 +46,7 @@ export function isU32(value: number): boolean {
 
 /**
  * Where somebody's small frames or bodies are written one behind the other: a buffer for each costs more than what
- * is written into it. What was handed out is never written to again. One for each connection: whoever does
+ * is written into it. What was handed out is never written to again. One for each connection, or codec: whoever does
  * not read what it is sent keeps the slabs of its frames alive, and must not keep those of others.
  */
 export class Slab {

@@ -54,22 +54,26 @@ export class YoungCollections {
   #collect: Collect | null | undefined;
 
   have(): void {
-    this.#collect ??= findCollect();
+    if (this.#collect === undefined) this.#collect = findCollect();
     this.#collect?.({ type: "minor" });
   }
 }
 
-/** V8 hands the function to contexts that are made while the flag is set, and only to them. */
+/**
+ * V8 hands the function to contexts that are made while the flag is set, and only to them. Null where there is no need
+ * for it, or no way to it.
+ */
 function findCollect(): Collect | null {
-  if (Number.parseInt(process.versions.v8, 10) < firstWithout) return null;
-  const exposed = (globalThis as { readonly gc?: Collect }).gc;
-  if (exposed !== undefined) return exposed;
+  const major = Number.parseInt(process.versions.v8, 10);
+  if (!(major >= firstWithout)) return null;
+  // Set for all of the process, it stays so.
+  const wasSet = "gc" in globalThis;
   try {
     setFlagsFromString("--expose-gc");
-    return runInNewContext("gc") as Collect;
+    const collect = runInNewContext("gc") as Collect;
+    if (!wasSet) setFlagsFromString("--no-expose-gc");
+    return collect;
   } catch {
     return null;
-  } finally {
-    setFlagsFromString("--no-expose-gc");
   }
 }
