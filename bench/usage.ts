@@ -1,6 +1,5 @@
 /** What a process has used, and what it holds, garbage not counted. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { exposedGc } from "../src/transport/collections.js";
 
 export type Usage = {
   readonly rssBytes: number;
@@ -15,16 +14,10 @@ export function cpuMs(): number {
 }
 
 export function usage(): Usage {
-  collectGarbage();
+  exposedGc()();
   const memory = process.memoryUsage();
   return {
     rssBytes: memory.rss,
     retainedBytes: memory.heapUsed + memory.external,
   };
-}
-
-function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
 }

@@ -1,10 +1,9 @@
 /** The map by whole numbers against Node's own, for numbers that come in order, leap, and stay away. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { IntegerMap } from "../src/integer-map.js";
+import { exposedGc } from "../src/transport/collections.js";
 
 type Step = { readonly type: "push" | "drop" | "set" | "delete"; readonly key: number };
 
@@ -223,8 +222,7 @@ describe("the map by whole numbers", () => {
   });
 
   test("lets go what is deleted, and all when it is cleared", async () => {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
+    const collect = exposedGc();
     const map = new IntegerMap<object>();
     const held: WeakRef<object>[] = [];
     const fill = () => {

@@ -102,16 +102,16 @@ class Scanner {
       const first = this.#byte();
       if (first >> 5 !== 3) throw new Error("the key of an object is not a text");
       const length = this.#argument(first & 31);
-      if (length === 9) this.#refuseProto();
+      const from = this.at;
       this.#text(length);
+      if (length === proto.length) this.#refuseProto(from);
       this.item(depth + 1);
     }
   }
 
-  #refuseProto(): void {
-    if (this.#end - this.at < proto.length) return;
+  #refuseProto(from: number): void {
     for (let i = 0; i < proto.length; i++) {
-      if (this.#bytes[this.at + i] !== proto.charCodeAt(i)) return;
+      if (this.#bytes[from + i] !== proto.charCodeAt(i)) return;
     }
     throw new Error("an object has the key __proto__");
   }

@@ -147,8 +147,9 @@ function createDecoding(): (bytes: Uint8Array, from: number, depth: number) => u
     if (simple !== notSimple) return simple;
     const length = bytes.length - from;
     const view = new Uint8Array(bytes.buffer, bytes.byteOffset + from, length);
-    if (length <= deskBytes) desk.set(view);
-    const source = length <= deskBytes ? desk : view;
+    const isShort = length <= deskBytes;
+    if (isShort) desk.set(view);
+    const source = isShort ? desk : view;
     const hasOwnTags = scan(source, length, depth);
     const value = decodeUpTo.call(decoder, source, length);
     return hasOwnTags ? restore(value) : value;

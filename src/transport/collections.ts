@@ -3,11 +3,6 @@ import { constants, type NodeGCPerformanceDetail, PerformanceObserver } from "no
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-export type CollectionHandlers = {
-  /** Of the young objects only, or of all. */
-  onCollected(isFull: boolean): void;
-};
-
 /** Missing in Node's types. */
 type Collection = { readonly detail: NodeGCPerformanceDetail };
 
@@ -17,34 +12,29 @@ type Collection = { readonly detail: NodeGCPerformanceDetail };
  */
 export class CollectionWatch {
   readonly #observer: PerformanceObserver;
-  #watching = false;
 
-  constructor(handlers: CollectionHandlers) {
+  /** `onCollected` hears whether it was one of all objects, or of the young ones only. */
+  constructor(onCollected: (isFull: boolean) => void) {
     this.#observer = new PerformanceObserver((list) => {
       const entries = list.getEntries() as unknown as readonly Collection[];
       for (const { detail } of entries) {
         const isFull = detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
-        if (isFull || detail.kind === constants.NODE_PERFORMANCE_GC_MINOR) {
-          handlers.onCollected(isFull);
-        }
+        if (isFull || detail.kind === constants.NODE_PERFORMANCE_GC_MINOR) onCollected(isFull);
       }
     });
   }
 
   /** Until `stop`, Node holds whoever is told. */
   watch(): void {
-    if (this.#watching) return;
-    this.#watching = true;
     this.#observer.observe({ entryTypes: ["gc"] });
   }
 
   stop(): void {
-    this.#watching = false;
     this.#observer.disconnect();
   }
 }
 
-type Collect = (options: { readonly type: "minor" }) => void;
+type Collect = (options?: { readonly type: "minor" }) => void;
 
 /** The first V8 that has no small collection for the sake of buffers in time. */
 const firstWithout = 13;
@@ -59,21 +49,23 @@ export class YoungCollections {
   }
 }
 
-/**
- * V8 hands the function to contexts that are made while the flag is set, and only to them. Null where there is no need
- * for it, or no way to it.
- */
+/** Null where there is no need for it, or no way to it. */
 function findCollect(): Collect | null {
   const major = Number.parseInt(process.versions.v8, 10);
   if (!(major >= firstWithout)) return null;
-  // Set for all of the process, it stays so.
-  const wasSet = "gc" in globalThis;
   try {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as Collect;
-    if (!wasSet) setFlagsFromString("--no-expose-gc");
-    return collect;
+    return exposedGc();
   } catch {
     return null;
   }
+}
+
+/** V8's own function. It hands it to contexts that are made while a flag is set, and only to them. */
+export function exposedGc(): Collect {
+  // Set for all of the process, it stays so.
+  const wasSet = "gc" in globalThis;
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as Collect;
+  if (!wasSet) setFlagsFromString("--no-expose-gc");
+  return collect;
 }

@@ -32,10 +32,10 @@ const doubleBytes = 8;
 const largeBytes = 40 * MiB;
 /** One is due when so many bytes of buffers have come since the last one. */
 const dueBytes = 64 * MiB;
-/** What is carried between two small collections, at two to four bytes of buffers for each. */
-const youngBytes = 12 * MiB;
 /** A buffer that takes them past it. Nothing is written to it, so the system gives no memory for it. */
 const nudgeBytes = 48 * MiB;
+/** What is carried between two small collections, at two to four bytes of buffers for each. */
+const youngBytes = 12 * MiB;
 
 export type HeapState = {
   /** By how much the heap may grow. */

@@ -80,9 +80,7 @@ class TcpTransport implements Transport, TcpShared {
   readonly #youngCollections = new YoungCollections();
   readonly #tls: TlsOptions | null;
   readonly #connections = new Set<TcpConnection>();
-  readonly #collections = new CollectionWatch({
-    onCollected: (isFull) => this.heapLimit.collected(isFull),
-  });
+  readonly #collections = new CollectionWatch((isFull) => this.heapLimit.collected(isFull));
   /** With something to send that has not been written. */
   #unsent: TcpConnection[] = [];
   readonly #sweepMs: number;
@@ -135,8 +133,9 @@ class TcpTransport implements Transport, TcpShared {
 
   watch(connection: TcpConnection): void {
     this.#connections.add(connection);
+    if (this.#sweep !== null) return;
     // Sockets keep the process alive; looking after them must not.
-    this.#sweep ??= setInterval(() => setImmediate(() => this.#look()), this.#sweepMs).unref();
+    this.#sweep = setInterval(() => setImmediate(() => this.#look()), this.#sweepMs).unref();
     this.#collections.watch();
   }
 

@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { createCall } from "../../src/client/call.js";
 import { CallQueue } from "../../src/client/queue.js";
 import { emptyBytes } from "../../src/codec/bytes.js";
 import { maxItemsPerFrame } from "../../src/codec/requests.js";
+import { exposedGc } from "../../src/transport/collections.js";
 import { World } from "./world.js";
 
 describe("the deadline of a call", () => {
@@ -186,8 +185,7 @@ describe("what a settled call leaves behind", () => {
   });
 
   test("is held by nobody when it was given up before it was sent", async () => {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
+    const collect = exposedGc();
     const world = await World.create(1);
     const client = world.client();
     await world.value(client.command("push", 0));

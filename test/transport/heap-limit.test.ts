@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { getHeapStatistics } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Peer, PeerServer } from "../../src/contract/peer.js";
 import type { Transport } from "../../src/ports.js";
-import { CollectionWatch, YoungCollections } from "../../src/transport/collections.js";
+import { CollectionWatch, exposedGc, YoungCollections } from "../../src/transport/collections.js";
 import { HeapLimit, type HeapState } from "../../src/transport/heap-limit.js";
 import type { TcpShared } from "../../src/transport/tcp-connection.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
@@ -228,13 +228,9 @@ test("a small collection is asked for when 12 MiB were carried since there was o
 });
 
 test("V8's collections are told apart, and a small one can be had where it has none for buffers", async (t) => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as (options?: object) => void;
-  setFlagsFromString("--no-expose-gc");
+  const collect = exposedGc();
   const noticed = { full: 0, small: 0 };
-  const watch = new CollectionWatch({
-    onCollected: (isFull) => void noticed[isFull ? "full" : "small"]++,
-  });
+  const watch = new CollectionWatch((isFull) => void noticed[isFull ? "full" : "small"]++);
   watch.watch();
   watch.watch();
   t.after(() => watch.stop());
@@ -282,8 +278,7 @@ test(
   "over TCP, collections of V8 are noticed: ballast is in its heap, then no more",
   { timeout: 30_000 },
   async (t) => {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
+    const collect = exposedGc();
     const used = (): number => getHeapStatistics().used_heap_size;
     const transport = createTcpTransport();
     const server = await PeerServer.listen(transport, "127.0.0.1:0");
