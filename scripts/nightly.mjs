@@ -1,7 +1,7 @@
 /**
  * `npm run nightly [-- --hours H]`: what is too long for `npm test`. Fresh seeds in the simulator for most of
- * the time (default 6 hours), the explorer, the seeded bugs, chaos on real processes. Every part runs
- * whatever became of the others; the exit code is 0 only if none of them found anything.
+ * the time (default 6 hours), the explorer, the seeded bugs, chaos on real processes, all tests on other versions
+ * of Node. Every part runs whatever became of the others; the exit code is 0 only if none of them found anything.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -17,15 +17,16 @@ if (!(hours > 0)) {
 const simMinutes = Math.max(1, Math.round(hours * 60 * 0.6));
 const chaosMinutes = Math.max(1, Math.round(hours * 60 * 0.2));
 const parts = [
-  ["src/sim/main.js", "--minutes", String(simMinutes)],
-  ["src/sim/explore-main.js"],
-  ["test/mutants/main.js"],
-  ["test/chaos/main.js", "--minutes", String(chaosMinutes)],
+  ["run.mjs", "src/sim/main.js", "--minutes", String(simMinutes)],
+  ["run.mjs", "src/sim/explore-main.js"],
+  ["run.mjs", "test/mutants/main.js"],
+  ["run.mjs", "test/chaos/main.js", "--minutes", String(chaosMinutes)],
+  ["versions.mjs"],
 ];
 
-function runPart(part) {
+function runPart([script, ...args]) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(root, "scripts/run.mjs"), ...part], {
+    const child = spawn(process.execPath, [join(root, "scripts", script), ...args], {
       cwd: root,
       stdio: "inherit",
     });
