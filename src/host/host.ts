@@ -257,7 +257,10 @@ export class Host {
     links.dropGroup(group);
     const why = error?.message ?? `member ${group.member.id} was closed`;
     this.#accepted.dropGroup(group, error?.code ?? "closed", why);
-    if (error?.code === "removed" || !storage.durable || this.#context.opening.has(group.name)) {
+    // What came back, or was taken in before the host closed, others count on: it is for the next start, as after a kill.
+    const stays = group.isRestored || (this.#closing && isNamed(group));
+    const isGivenUp = this.#context.opening.has(group.name) && !stays;
+    if (error?.code === "removed" || !storage.durable || isGivenUp) {
       if (group.member.groupId !== null) storage.deleteGroup(group.name);
       this.#context.turns.storageTouched();
     } else this.#spent.add(group.name);
