@@ -59,6 +59,26 @@ describe("a host that closes while it opens a durable group", () => {
     await cluster.close();
   });
 
+  test("keeps what a member holds that ends by itself before its group has its address", async () => {
+    await start("foo", 1);
+    const first = await cluster.run(open("foo", "create"));
+    await start("bar", 1);
+    await cluster.run(open("bar", { join: ["foo:1"] }));
+    await cluster.run(first.command("inc", 5));
+    await cluster.stop("bar");
+    await cluster.stop("foo");
+    await start("foo", 2);
+    const opening = open("foo", { join: ["nobody:1"] });
+    await cluster.pass(100);
+    cluster.host("foo").memberOf("counter")!.stop();
+    await cluster.run(Promise.allSettled([opening]));
+    await cluster.stop("foo");
+    await start("foo", 1);
+    const again = await cluster.run(open("foo", "create"));
+    assert.equal(again.id, first.id);
+    await cluster.close();
+  });
+
   test("keeps what a newcomer holds on which the others count already", async () => {
     const joins = { join: ["foo:1"] };
     await start("foo", 1);

@@ -179,9 +179,9 @@ const membership: readonly Mutant[] = [
     catchers: [unit("test/host/membership.test"), simulator("--durable false")],
   },
   {
-    id: "closing-deletes-what-came-back",
+    id: "ending-deletes-what-came-back",
     hazards: [9],
-    bug: "a host that closes while a member waits to tell its new address deletes what the disk holds of it",
+    bug: "a member that ends while it waits to tell its new address takes with it what the disk holds of it",
     file: "src/host/host.ts",
     find: "const stays = group.isRestored || (",
     replace: "const stays = (",
