@@ -54,8 +54,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 export function hookCommand(calls: HookCalls, entry: Entry, outcome: Outcome): void {
-  // Index 0 is the answer to a retry: the command itself was committed, and told, before.
-  if (entry.index === 0 || outcome.status !== "ok") return;
+  if (outcome.status !== "ok") return;
   enqueue(calls, "onCommandCommitted", calls.hooks.onCommandCommitted, () => {
     const call = decodeCommandBody(entry.body)!;
     return {
