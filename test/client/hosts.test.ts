@@ -140,7 +140,7 @@ describe("a connection that has gone silent", () => {
     const { clock } = world;
     const stalled = clock.nowMs() + 9000;
     clock.nowMs = () => stalled;
-    clock.advance(60);
+    clock.advance(110);
     await world.settle();
     assert.equal(box.outcome, null);
     assert.equal(world.host("a").links.has(link!), true);
