@@ -38,6 +38,15 @@ describe("events", () => {
     await world.value(client.close());
   });
 
+  test("of a client that was closed before it was ever asked say so and dial nobody", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    await world.value(client.close());
+    const events = client.events();
+    assert.deepEqual(await next(world, events), { type: "closed" });
+    assert.deepEqual([await next(world, events), world.host("a").connections], [null, 0]);
+  });
+
   test("keep the newest of each kind for a slow reader", async () => {
     const world = await World.create(1);
     const events = world.client().events();

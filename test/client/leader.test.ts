@@ -110,6 +110,16 @@ describe("the gate before the leader", () => {
     assert.equal(gate.isClosed(), true, "leaders that change for ever are none");
   });
 
+  test("is shut for no longer because of news that comes meanwhile", () => {
+    const clock = new VirtualClock();
+    const gate = new Gate(clock, new SeededRandom(1), () => undefined);
+    for (let i = 1; i <= 5; i += 1) gate.refused(true);
+    const opensAtMs = clock.nextDueMs();
+    clock.advance(1);
+    gate.leaderChanged();
+    assert.deepEqual([gate.isClosed(), clock.nextDueMs()], [true, opensAtMs]);
+  });
+
   test("pauses between 5 and 500 ms, twice as long each time, never the same", () => {
     const clock = new VirtualClock();
     const pauses: number[] = [];

@@ -74,6 +74,15 @@ describe("a link", () => {
     assert.deepEqual(sizes, [maxItemsPerFrame, 1]);
   });
 
+  test("cuts what it sends into frames of about one size, each as full as the first", () => {
+    const ends = new Ends();
+    ends.hear(welcome, opened);
+    const large: ClientRequest = { ...query, body: new Uint8Array(16 * 1024) };
+    ends.link.send(new Array<ClientRequest>(9).fill(large));
+    const sizes = ends.sent.map((frame) => frame.type === "requests" && frame.requests.length);
+    assert.deepEqual(sizes, [4, 4, 1]);
+  });
+
   test("answers pings, before and after it is ready", () => {
     const ends = new Ends();
     const ping = { type: "ping", reply: false, sentAtMs: 7 } as const;

@@ -7,6 +7,7 @@ import type { GroupOptions, HostOptions } from "../../src/host/options.js";
 import { protocolVersion } from "../../src/codec/types.js";
 import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
 import { defineValue } from "../../src/value/define.js";
+import { createMemoryStorage } from "../../src/storage/memory.js";
 import { Cluster, counter, createLogBook, queue } from "./cluster.js";
 
 async function refused(
@@ -80,14 +81,16 @@ describe("startHost refuses", () => {
   test("an address that is in use, and the first host goes on", async () => {
     const cluster = new Cluster();
     const [foo] = await cluster.group("counter", counter, ["foo"]);
-    const second = new Cluster();
+    const storage = createMemoryStorage();
+    let closed = 0;
+    storage.close = () => Promise.resolve(void (closed += 1));
     await refused(
-      cluster.start("bar", { listen: "foo:1" }),
+      cluster.start("bar", { listen: "foo:1", storage }),
       "listenFailed",
       /foo:1 is in use; choose another/,
     );
+    assert.equal(closed, 1, "its storage is let go");
     assert.equal(await cluster.run(foo!.command("inc", 1)), 1);
-    await second.close();
     await cluster.close();
   });
 });

@@ -65,6 +65,25 @@ describe("a member that comes back with its storage", () => {
     await cluster.close();
   });
 
+  test("hears who joined since, although its snapshot holds all that was there before", async () => {
+    const cluster = new Cluster(12);
+    const storage = createMemoryStorage({ durable: true });
+    await cluster.start("foo", { storage });
+    const config = { trailingLogBytes: 0 };
+    const [before] = await cluster.group("counter", counter, ["foo"], { config });
+    await cluster.run(before!.snapshot());
+    await cluster.stop("foo");
+    await cluster.start("foo", { storage });
+    const added: string[] = [];
+    const hooks = { onFollowerAdded: ({ id }: { id: string }): void => void added.push(id) };
+    const again = cluster.host("foo").group("counter", counter, { start: "create", hooks });
+    await cluster.run((await cluster.run(again)).query("get"));
+    await cluster.start("bar");
+    const bar = cluster.host("bar").group("counter", counter, { start: { join: ["foo:1"] } });
+    assert.deepEqual(added, [(await cluster.run(bar)).id]);
+    await cluster.close();
+  });
+
   test("waits for the others: one of three alone answers nothing but stale queries", async () => {
     const { cluster, storages, handles } = await durableTrio();
     await cluster.run(handles[0]!.command("inc", 3));

@@ -52,6 +52,18 @@ describe("changes of the configuration", () => {
     assert.deepEqual([maxSessions, maxPendingReads], [7, 9]);
   });
 
+  test("do not undo one that is in the log and not applied yet", async () => {
+    const lab = await startLab();
+    lab.lead();
+    lab.admin(1, "changeConfig", { maxSessions: 7 });
+    lab.settle();
+    lab.admin(2, "changeConfig", { maxPendingReads: 9 });
+    lab.settle();
+    lab.acknowledge();
+    const { maxSessions, maxPendingReads } = lab.member.replica.core.config;
+    assert.deepEqual([maxSessions, maxPendingReads], [7, 9]);
+  });
+
   test("count towards maxUncommittedBytes", async () => {
     const lab = await startLab({ maxUncommittedBytes: 1024 });
     lab.lead();

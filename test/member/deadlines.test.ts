@@ -53,6 +53,16 @@ describe("deadlines", () => {
     }
   });
 
+  test("that are far away fall together, and near ones keep their moment", () => {
+    const dueAt = (delayMs: number): number => {
+      const deadlines = createDeadlines();
+      setDeadline(deadlines, "election", 7.3, delayMs);
+      return deadlines.earliestMs;
+    };
+    assert.deepEqual([dueAt(1001), dueAt(1002)], [1010, 1010]);
+    assert.equal(dueAt(39), 46.3);
+  });
+
   test("of heartbeats never come later than asked, nor earlier than after half of it", () => {
     for (const delayMs of [0.1, 10, 50, 200, 1234.5]) {
       for (const nowMs of [0, 7.3, 199.9, 123_456.7]) {

@@ -76,6 +76,8 @@ export class Lab {
   readonly replies: Reply[] = [];
   readonly events: GroupEvent[] = [];
   readonly log: string[] = [];
+  /** What the host was told of where members are. */
+  readonly announced: string[] = [];
   sent: Sent[] = [];
   later = 0;
   ended: { readonly error: RaftError | null } | null = null;
@@ -155,7 +157,7 @@ export class Lab {
       stopped: (error) => (this.ended = { error }),
       announcedAddress: () => null,
       hasLeft: () => undefined,
-      announce: () => undefined,
+      announce: (id, address) => void this.announced.push(`${id} at ${address}`),
       loopDelayMs: () => 0,
     };
   }

@@ -4,7 +4,9 @@
  */
 import { clients } from "./catalogue/clients.js";
 import { codec } from "./catalogue/codec.js";
+import { connections } from "./catalogue/connections.js";
 import { directories } from "./catalogue/directories.js";
+import { hosts } from "./catalogue/hosts.js";
 import { idle } from "./catalogue/idle.js";
 import { elections } from "./catalogue/elections.js";
 import { memberships } from "./catalogue/membership.js";
@@ -26,6 +28,8 @@ export const catalogue: readonly Mutant[] = [
   ...recovery,
   ...directories,
   ...clients,
+  ...connections,
+  ...hosts,
   ...idle,
   ...transport,
   ...codec,

@@ -41,6 +41,11 @@ test("hazard 91: a handler that throws is an outcome with its message, and the v
   assert.equal(show(catchUp(applier, log)), 1);
 });
 
+test("of a long text that is thrown no more is kept than is counted for it", () => {
+  const { shown } = runOne(counter, "fail", "x".repeat(10_000));
+  assert.equal(shown, `commandFailed/no: ${"x".repeat(512)}`);
+});
+
 test("whatever is thrown has a text", () => {
   const odd: [unknown, string][] = [
     ["a text", "a text"],

@@ -1,7 +1,7 @@
 /** What `defineValue` refuses, by name, and that a defined value may be defined anew with changes. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { defineValue, isDefinedValue } from "../../src/value/define.js";
+import { defineValue, isDefinedValue, splitArgs } from "../../src/value/define.js";
 
 const good = {
   name: "counter",
@@ -65,5 +65,26 @@ describe("defineValue", () => {
     const second = define({ ...first, version: 2, compatibleVersions: [1] });
     assert.ok(isDefinedValue(second));
     assert.deepEqual(second, { ...first, version: 2, compatibleVersions: [1] });
+  });
+});
+
+describe("what looks like options", () => {
+  const value = define({
+    ...good,
+    commands: {
+      none: () => ({ reply: 0, value: 0 }),
+      one: (n: number, _arg: unknown) => ({ reply: n, value: n }),
+    },
+  });
+  const given = { timeoutMs: 5 };
+
+  test("is the argument of a handler that declares one", () => {
+    const split = splitArgs(value, "command", "one", [given]);
+    assert.deepEqual(split, { hasArg: true, arg: given, options: undefined });
+  });
+
+  test("is the options of a handler that declares none", () => {
+    const split = splitArgs(value, "command", "none", [given]);
+    assert.deepEqual(split, { hasArg: false, arg: undefined, options: given });
   });
 });
