@@ -145,8 +145,11 @@ export class AcceptedConnection implements ConnectionHandlers {
   }
 
   #openPeer(frame: OpenPeer): void {
-    this.#checkChannelCount(this.#peers.size);
+    this.#checkChannelCount(this.#peers, frame.channel);
     checkOpenPeer(frame);
+    // Its number may have been another channel's: that one is not used any more.
+    const before = this.#peers.get(frame.channel) ?? null;
+    if (before !== null) this.#forgetStanding(before);
     const refusal = this.#checkPeer(frame);
     if (refusal !== null) {
       this.#peers.set(frame.channel, null);
@@ -190,7 +193,7 @@ export class AcceptedConnection implements ConnectionHandlers {
   }
 
   #openClient(frame: OpenClient): void {
-    this.#checkChannelCount(this.#clients.size);
+    this.#checkChannelCount(this.#clients, frame.channel);
     checkOpenClient(frame);
     const refusal = this.#checkClient(frame);
     this.#clients.get(frame.channel)?.close();
@@ -229,9 +232,9 @@ export class AcceptedConnection implements ConnectionHandlers {
     return mismatch === null ? null : new RaftError("groupMismatch", mismatch);
   }
 
-  #checkChannelCount(count: number): void {
+  #checkChannelCount(opened: ReadonlyMap<number, unknown>, channel: number): void {
     const { maxChannelsPerConnection } = this.#context.limits;
-    if (count < maxChannelsPerConnection) return;
+    if (opened.size < maxChannelsPerConnection || opened.has(channel)) return;
     const why = `more than ${maxChannelsPerConnection} channels on one connection`;
     throw new RaftError("overloaded", why);
   }

@@ -10,6 +10,7 @@ import { type Frame, protocolVersion } from "../codec/types.js";
 import type { MemberId, Message } from "../core/types.js";
 import { RaftError } from "../errors.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
+import { ChannelNumbers } from "./channel-numbers.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 import { owedBytes } from "./owed.js";
@@ -59,7 +60,7 @@ export class PeerLink implements ConnectionHandlers {
   #failures = 0;
   #retryAtMs = 0;
   #missedPings = 0;
-  #nextChannel = 1;
+  readonly #numbers = new ChannelNumbers();
 
   constructor(context: HostContext, address: string) {
     this.#context = context;
@@ -67,7 +68,8 @@ export class PeerLink implements ConnectionHandlers {
   }
 
   addChannel(group: HostedGroup, to: MemberId): PeerChannel {
-    const channel = new PeerChannel(group, to, this, this.#nextChannel++);
+    const number = this.#numbers.take(this.#context.clock.nowMs());
+    const channel = new PeerChannel(group, to, this, number);
     this.channels.set(channel.number, channel);
     return channel;
   }
@@ -309,6 +311,7 @@ export class PeerLink implements ConnectionHandlers {
 
   dropChannel(channel: PeerChannel): void {
     this.channels.delete(channel.number);
+    this.#numbers.letGo(channel.number, this.#context.clock.nowMs());
     this.#repeats?.release(channel.saying);
     const { peers } = channel.group;
     const at = peers.indexOf(channel);

@@ -24,13 +24,18 @@ class Desk {
   /** What the rest of the host was told. */
   readonly told: unknown[] = [];
   readonly opening = new Set<string>();
-  readonly member = { id: "foo#1", groupId: "id" as string | null, leaderHint: () => hint };
+  readonly member = {
+    ...{ id: "foo#1", groupId: "id" as string | null, leaderHint: () => hint },
+    receiveRepeat: () => ((this.received += 1), null),
+  };
   readonly group = {
     ...{ name: "g", member: this.member, definition: counter, channels: new Set<unknown>() },
     leaderChanged: () => void this.told.push("leaderChanged"),
   };
   readonly accepted: AcceptedConnection;
   known: string | null = null;
+  /** Messages that were repeated. */
+  received = 0;
 
   constructor(kind: "peer" | "client", maxChannelsPerConnection = 10) {
     const connection: Connection = {
@@ -115,6 +120,15 @@ describe("a peer's channel", () => {
   });
 });
 
+test("a peer's channel under the number of another takes its place, and nothing of that one is kept", () => {
+  const desk = new Desk("peer");
+  desk.openPeer(1);
+  desk.say({ type: "peerStanding", slot: 0, channel: 1, message: echo });
+  desk.openPeer(1);
+  desk.say({ type: "peerRepeats", sentAtMs: 0, slots: [0] });
+  assert.deepEqual([desk.answers, desk.received], [[], 0]);
+});
+
 describe("channels of one connection", () => {
   for (const kind of ["peer", "client"] as const) {
     test(`are as many as the limit says, and not one more (${kind})`, () => {
@@ -124,6 +138,8 @@ describe("channels of one connection", () => {
       open(1);
       open(2);
       assert.ok(!desk.answers.includes("refuse overloaded"));
+      open(2);
+      assert.ok(!desk.answers.includes("refuse overloaded"), "that one is open");
       open(3);
       assert.equal(desk.answers.at(-1), "refuse overloaded");
     });

@@ -159,6 +159,20 @@ describe("a connection that is lost", () => {
   });
 });
 
+describe("a channel that is let go", () => {
+  test("leaves its number to another one, once nothing is on its way that was said of it", () => {
+    const line = new Line();
+    const open = (): number => line.open().number;
+    const letGo = (number: number): void => line.link.dropChannel(line.link.channels.get(number)!);
+    assert.deepEqual([open(), open()], [1, 2]);
+    letGo(1);
+    assert.equal(open(), 3);
+    line.clock.advance(1000);
+    letGo(2);
+    assert.deepEqual([open(), open()], [1, 4]);
+  });
+});
+
 describe("a connection that nobody reads", () => {
   test("tells a member once that its peer is gone, until there is room again", () => {
     const line = new Line();
