@@ -6,10 +6,19 @@ import { AcceptedConnection } from "./accepted.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
 
+/**
+ * So many more than `maxConnections` are there for other hosts: without them there is no leader, and a crowd of clients,
+ * which come again faster than they do, would keep them out for as long as it lasts.
+ */
+export const spareForPeers = 128;
+
 export class AcceptedConnections {
   readonly #context: HostContext;
   /** Those that are served, and those whose last bytes are still on their way. */
   readonly #serving = new Set<AcceptedConnection>();
+  /** Those among the former that come from outside, and those among these that have said who they are. */
+  readonly #fromOutside = new Set<AcceptedConnection>();
+  readonly #greeted = new Set<AcceptedConnection>();
   readonly #open = new Set<Connection>();
   #closed = false;
   #onEmpty: (() => void) | null = null;
@@ -18,14 +27,22 @@ export class AcceptedConnections {
     this.#context = context;
   }
 
-  accept(connection: Connection): ConnectionHandlers {
+  /** `isLocal`: of this host's own handles, which no crowd keeps out. */
+  accept(connection: Connection, isLocal = false): ConnectionHandlers {
     this.#open.add(connection);
-    const refusal = this.#refusal();
-    if (refusal !== null) return this.#refuse(connection, refusal);
-    const accepted = new AcceptedConnection(this.#context, connection, () => {
-      this.#serving.delete(accepted);
+    const most = this.#context.limits.maxConnections + spareForPeers;
+    if (this.#closed) return this.#refuse(connection, `host ${this.#context.id} is closing`);
+    if (!isLocal && this.#fromOutside.size >= most) return this.#refuse(connection, this.#full());
+    const accepted: AcceptedConnection = new AcceptedConnection(this.#context, connection, {
+      greeted: (kind) => (isLocal ? null : this.#greet(accepted, kind)),
+      ended: () => {
+        this.#serving.delete(accepted);
+        this.#fromOutside.delete(accepted);
+        this.#greeted.delete(accepted);
+      },
     });
     this.#serving.add(accepted);
+    if (!isLocal) this.#fromOutside.add(accepted);
     return {
       onOpen: () => accepted.onOpen(),
       onPayload: (payload) => accepted.onPayload(payload),
@@ -37,18 +54,29 @@ export class AcceptedConnections {
     };
   }
 
-  #refusal(): string | null {
+  #full(): string {
     const { id, limits } = this.#context;
-    if (this.#closed) return `host ${id} is closing`;
-    if (this.#serving.size < limits.maxConnections) return null;
     return `host ${id} serves ${limits.maxConnections} connections already`;
   }
 
-  #refuse(connection: Connection, message: string): ConnectionHandlers {
-    const { rateLimit, logger, id } = this.#context;
-    if (rateLimit.admits("connections")) {
-      logger.warn({ host: id, remote: connection.remote }, `connection refused: ${message}`);
+  #greet(accepted: AcceptedConnection, kind: "peer" | "client"): string | null {
+    const { maxConnections } = this.#context.limits;
+    if (kind === "client" && this.#greeted.size >= maxConnections) {
+      this.#warn(accepted.remote, this.#full());
+      return this.#full();
     }
+    this.#greeted.add(accepted);
+    return null;
+  }
+
+  #warn(remote: string, message: string): void {
+    const { rateLimit, logger, id } = this.#context;
+    if (!rateLimit.admits("connections")) return;
+    logger.warn({ host: id, remote }, `connection refused: ${message}`);
+  }
+
+  #refuse(connection: Connection, message: string): ConnectionHandlers {
+    this.#warn(connection.remote, message);
     connection.send(encodeFrame({ type: "refuse", code: "overloaded", message }));
     connection.close();
     return {

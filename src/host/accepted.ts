@@ -33,11 +33,19 @@ const sentBy: Readonly<Record<"peer" | "client", ReadonlySet<Frame["type"]>>> = 
   client: new Set(["requests", "ping", "openClient"] as const),
 };
 
+/** Who counts the connections. */
+export interface AcceptedOwner {
+  /** Why one more of that kind is not served, or null. */
+  greeted(kind: "peer" | "client"): string | null;
+  /** Once. */
+  ended(): void;
+}
+
 export class AcceptedConnection implements ConnectionHandlers {
   readonly #context: HostContext;
   readonly #connection: Connection;
   readonly #openedAtMs: number;
-  readonly #onEnd: (connection: AcceptedConnection) => void;
+  readonly #owner: AcceptedOwner;
   /** From `hello`; null before it. */
   #hello: { readonly kind: "peer" | "client"; readonly from: string } | null = null;
   /** null: refused. */
@@ -50,15 +58,15 @@ export class AcceptedConnection implements ConnectionHandlers {
   #silentTicks = 0;
   #ended = false;
 
-  constructor(
-    context: HostContext,
-    connection: Connection,
-    onEnd: (connection: AcceptedConnection) => void,
-  ) {
+  constructor(context: HostContext, connection: Connection, owner: AcceptedOwner) {
     this.#context = context;
     this.#connection = connection;
-    this.#onEnd = onEnd;
+    this.#owner = owner;
     this.#openedAtMs = context.clock.nowMs();
+  }
+
+  get remote(): string {
+    return this.#connection.remote;
   }
 
   onOpen(): void {
@@ -139,6 +147,8 @@ export class AcceptedConnection implements ConnectionHandlers {
           `${protocolVersion}: run the same version of rafted-value on both sides`,
       );
     }
+    const refusal = this.#owner.greeted(hello.kind);
+    if (refusal !== null) return this.#turnAway("overloaded", refusal);
     this.#hello = { kind: hello.kind, from: hello.from };
     const { id } = this.#context;
     this.#connection.send(encodeFrame({ type: "welcome", protocol: protocolVersion, hostId: id }));
@@ -266,6 +276,10 @@ export class AcceptedConnection implements ConnectionHandlers {
   /** Tells why, as far as the other side understands it, and closes. */
   #refuseAll(code: string, message: string): void {
     this.#warn("closed", code, message);
+    this.#turnAway(code, message);
+  }
+
+  #turnAway(code: string, message: string): void {
     this.#connection.send(encodeFrame({ type: "refuse", code, message }));
     this.#end();
     this.#connection.close();
@@ -368,7 +382,7 @@ export class AcceptedConnection implements ConnectionHandlers {
     this.#clients.clear();
     this.#peers.clear();
     this.#standing.length = 0;
-    this.#onEnd(this);
+    this.#owner.ended();
   }
 
   close(): void {

@@ -108,18 +108,19 @@ export class Host {
       rateLimit: new RateLimit(clock),
       dial: (address, handlers) =>
         address === context.address
-          ? dialLocal(turns, accept, handlers)
+          ? dialLocal(turns, (connection) => accepted.accept(connection, true), handlers)
           : ports.transport.dial(address, handlers),
       adoptGroup: (group, groupId) => adopt(context, group, groupId),
     };
     links.bind(context);
     const accepted = new AcceptedConnections(context);
-    const accept = (connection: Connection): ConnectionHandlers => accepted.accept(connection);
     for (const found of await storage.open(id, storageHandlers(context))) {
       context.recovered.set(found.identity.group, found);
     }
     try {
-      const listener = await ports.transport.listen(ports.listen, accept);
+      const listener = await ports.transport.listen(ports.listen, (connection) =>
+        accepted.accept(connection),
+      );
       if (ports.advertise === null) context.address = listener.address;
       return new Host(context, listener, accepted);
     } catch (error) {

@@ -12,8 +12,8 @@ export type HostLimits = {
    */
   readonly maxInboxBytes: number;
   /**
-   * Connections accepted at a time; beyond, the newest is refused with `overloaded`. A transport of your own
-   * has to take some more than these, or it turns them away itself. Default 10,000.
+   * Connections accepted at a time; beyond, the newest is refused with `overloaded`, another host's only beyond 128 more.
+   * A transport of your own has to take 256 more than these, or it turns them away itself. Default 10,000.
    */
   readonly maxConnections: number;
   /** Groups that one connection may open channels to. Default 10,000. */
@@ -67,7 +67,7 @@ export const defaultHostLimits: HostLimits = Object.freeze({
   maxDialPauseMs: 1000,
 });
 
-/** Connections that are being refused. */
+/** Connections that are being refused, and those of other hosts (`spareForPeers`). */
 const spareConnections = 256;
 
 /** What a transport has to allow so that it is the host that refuses, politely. */

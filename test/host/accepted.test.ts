@@ -57,7 +57,10 @@ class Desk {
       },
       links: { heardFrom: (address: string) => void this.told.push(["heardFrom", address]) },
     } as unknown as HostContext;
-    this.accepted = new AcceptedConnection(context, connection, () => undefined);
+    this.accepted = new AcceptedConnection(context, connection, {
+      greeted: () => null,
+      ended: () => undefined,
+    });
     this.say({ type: "hello", protocol: protocolVersion, kind, from: "bar" });
     this.sent.length = 0;
   }
