@@ -123,6 +123,24 @@ test("a snapshot that was replaced is let go once nobody reads it any more (haza
   assert.equal(disk.openFiles, 0);
 });
 
+test("one that was read to its end keeps no file open, and is opened again for whoever reads on", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  const { openFiles } = disk;
+  await opened.snapshot("queue", 10, 1, noise(150_000));
+  for (const [offset, files] of [
+    [0, 1],
+    [100_000, 0],
+    [20_000, 1],
+    [140_000, 0],
+    [150_000, 0],
+  ] as const) {
+    assert.ok(await read(opened, 10, offset));
+    assert.equal(disk.openFiles, openFiles + files, `after ${offset}`);
+  }
+  await opened.close();
+});
+
 test("one that was read to its end makes no place for itself among those that are still read", async () => {
   const disk = new FakeDisk();
   const opened = await withGroup(disk);

@@ -45,8 +45,10 @@ export class SnapshotsSent {
       if (reader === null || reader === "later") return reader;
       const data = await reader.read(offset, maxBytes);
       const isUnfinished = offset + (data?.length ?? 0) < reader.meta.sizeBytes;
-      if (reader === this.#reader) this.#readUnfinished = isUnfinished;
-      else if (this.#pinned !== null) this.#pinned.wanted = isUnfinished;
+      if (reader === this.#reader) {
+        this.#readUnfinished = isUnfinished;
+        if (!isUnfinished) await this.#closeCurrent();
+      } else if (this.#pinned !== null) this.#pinned.wanted = isUnfinished;
       return data;
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
@@ -79,6 +81,13 @@ export class SnapshotsSent {
       this.#refused = true;
       return "later";
     }
+  }
+
+  /** Of thousands of groups that were read once, nightly for a backup, none keeps a file open. Who reads on opens it again. */
+  async #closeCurrent(): Promise<void> {
+    const reader = this.#reader;
+    this.#reader = null;
+    await reader?.close();
   }
 
   /** Another one has become the current one. */
