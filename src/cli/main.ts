@@ -60,8 +60,20 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// Whoever reads our output may stop reading at any time (`| head`): that is no failure of ours.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
-process.exitCode = await main(process.argv.slice(2));
+/** The code to end with: output for which there is no room is a failure. */
+async function runWithOutput(args: readonly string[]): Promise<number> {
+  let unwritten = false;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever reads our output may stop reading at any time (`| head`): that is no failure of ours.
+    if (error.code === "EPIPE" || unwritten) return;
+    unwritten = true;
+    process.exitCode = 1;
+    printError(null, new Error(`stdout cannot be written: ${error.message}`), false);
+  });
+  // A member serves on when its log has no reader or no room any more; nobody is left who could be told.
+  process.stderr.on("error", () => undefined);
+  const code = await main(args);
+  return unwritten && code === 0 ? 1 : code;
+}
+
+process.exitCode = await runWithOutput(process.argv.slice(2));
