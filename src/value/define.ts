@@ -11,8 +11,9 @@ import type {
   MutableSpec,
   PureSpec,
   Queries,
-  ReplicatedValue,
   Synchronous,
+  SynchronousAnswer,
+  ThreeFunctionSpec,
   ThreeFunctionValue,
 } from "./types.js";
 
@@ -88,9 +89,18 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
 export function defineValue<V, C extends Commands<NoInfer<V>>, Q extends Queries<NoInfer<V>>>(
   spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>> & Synchronous<Q>>,
 ): DefinedValue<V, C, Q, false>;
-export function defineValue<V, CommandArg, Reply, QueryArg, Answer>(
-  spec: ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer>,
-): ThreeFunctionValue<V, CommandArg, Reply, QueryArg, Answer>;
+// What `command` returns is inferred as a whole: of several replies of different types, `Reply` alone would take the first.
+export function defineValue<
+  V,
+  CommandArg,
+  Result extends { readonly reply: unknown; readonly value: NoInfer<V> },
+  QueryArg,
+  Answer,
+>(
+  spec: ThreeFunctionSpec<V, CommandArg, Result, QueryArg, Answer> & {
+    readonly query: SynchronousAnswer<Answer>;
+  },
+): ThreeFunctionValue<V, CommandArg, Result["reply"], QueryArg, Answer>;
 // Last, since of several that are equally wrong the compiler tells of the last alone.
 export function defineValue<
   V,

@@ -28,6 +28,12 @@ export type Synchronous<H> = {
     : unknown;
 };
 
+/** The same of one handler, by what it returns. */
+export type SynchronousAnswer<Answer> =
+  Answer extends PromiseLike<any>
+    ? (...args: any[]) => "a handler is synchronous: it returns no promise"
+    : unknown;
+
 type Handler = (...args: any[]) => unknown;
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
@@ -62,12 +68,17 @@ export type MutableSpec<V, C, Q> = Common<V> & {
 };
 
 /** The three-function form of the Elixir original: one `command` and one `query` for everything. */
-export type ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer> = Common<V> & {
-  readonly command: (
-    value: NoInfer<V>,
-    arg: CommandArg,
-    applied: AppliedInfo,
-  ) => { readonly reply: Reply; readonly value: NoInfer<V> };
+export type ReplicatedValue<V, CommandArg, Reply, QueryArg, Answer> = ThreeFunctionSpec<
+  V,
+  CommandArg,
+  { readonly reply: Reply; readonly value: NoInfer<V> },
+  QueryArg,
+  Answer
+>;
+
+/** The same by what `command` returns. */
+export type ThreeFunctionSpec<V, CommandArg, Result, QueryArg, Answer> = Common<V> & {
+  readonly command: (value: NoInfer<V>, arg: CommandArg, applied: AppliedInfo) => Result;
   readonly query: (value: NoInfer<V>, arg: QueryArg) => Answer;
 };
 

@@ -20,6 +20,8 @@ import type {
   CommandReply,
   QueryAnswer,
   QueryArgs,
+  ReplicatedValue,
+  ThreeFunctionValue,
 } from "../../src/value/types.js";
 
 type Equal<A, B> =
@@ -72,6 +74,24 @@ export const three = defineValue({
   query: (n, times: number) => n * times,
 });
 
+/** As one function for everything is: each operation has a reply of its own type. */
+export const register = defineValue({
+  name: "register",
+  version: 1,
+  initial: () => ({ n: 0 }),
+  command: (v, op: { type: "add"; by: number } | { type: "isSet" } | { type: "name" }) => {
+    switch (op.type) {
+      case "add":
+        return { reply: v.n + op.by, value: { n: v.n + op.by } };
+      case "isSet":
+        return { reply: v.n > 0, value: v };
+      case "name":
+        return { reply: null, value: v };
+    }
+  },
+  query: (v, as: "text" | "number") => (as === "text" ? String(v.n) : v.n),
+});
+
 type Queue = typeof queue;
 type Scores = typeof scores;
 type Three = typeof three;
@@ -95,6 +115,8 @@ check<Equal<CommandName<Three>, "command">>();
 check<Equal<CommandArgs<Three, "command">, [arg: number]>>();
 check<Equal<CommandReply<Three, "command">, string>>();
 check<Equal<QueryAnswer<Three, "query">, number>>();
+check<Equal<CommandReply<typeof register, "command">, number | boolean | null>>();
+check<Equal<QueryAnswer<typeof register, "query">, string | number>>();
 
 export const any: readonly AnyDefinedValue[] = [queue, scores, three];
 
@@ -212,6 +234,25 @@ defineValue({
   // @ts-expect-error nor is a query
   queries: { size: async (m) => m.size },
 });
+// @ts-expect-error nor is the query of the three-function form
+defineValue({
+  ...{ name: "x", version: 1, initial: () => 0 },
+  command: (n, by: number) => ({ reply: n, value: n + by }),
+  query: async (n) => n,
+});
+defineValue({
+  ...{ name: "x", version: 1, initial: () => 0 },
+  // @ts-expect-error nor is its command
+  command: async (n: number, by: number) => ({ reply: n, value: n + by }),
+  query: (n: number) => n,
+});
+const spelledOut: ReplicatedValue<number, number, string, null, number> = {
+  ...{ name: "x", version: 1, initial: () => 0 },
+  command: (n, by) => ({ reply: String(n), value: n + by }),
+  query: (n) => n,
+};
+export const ofSpelledOut: ThreeFunctionValue<number, number, string, null, number> =
+  defineValue(spelledOut);
 // @ts-expect-error version is missing
 defineValue({ name: "x", initial: () => 0, commands: {}, queries: {} });
 // @ts-expect-error commands are missing
