@@ -4,7 +4,7 @@ import { takeBackup } from "./client/backup.js";
 import { createGroupClient } from "./client/client.js";
 import { checkGroup, checkHosts, checkNames, checkTimeout, signalOf } from "./client/options.js";
 import { createCborCodec } from "./codec/values.js";
-import { RaftError } from "./errors.js";
+import { RaftError, show } from "./errors.js";
 import {
   checkAddress,
   checkDefinition,
@@ -322,7 +322,7 @@ function checkOptions(options: unknown, names: readonly string[]): void {
 
 function checkPath(field: string, path: unknown): string {
   if (typeof path === "string" && path !== "") return path;
-  throw new RaftError("invalidArgument", `${field}: expected a path, got ${JSON.stringify(path)}`);
+  throw new RaftError("invalidArgument", `${field}: expected a path, got ${show(path)}`);
 }
 
 function checkDirs(dirs: unknown): readonly string[] {

@@ -290,6 +290,7 @@ export class Host {
    */
   async forceRemoveMember(group: string, id: string): Promise<void> {
     this.#checkOpen();
+    checkGroupName(group);
     const hosted = this.#context.groups.get(group);
     if (hosted === undefined) {
       throw new RaftError("unknownGroup", `host ${this.id} serves no group "${group}"`);

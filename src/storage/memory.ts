@@ -4,7 +4,7 @@
  * Operations are carried out in the order in which they were made; those behind an `append` wait
  * for its `flush` like it.
  */
-import { assert, RaftError } from "../errors.js";
+import { assert, RaftError, show, unknownName } from "../errors.js";
 import type { LogIndex, SnapshotMeta } from "../core/types.js";
 import type {
   GroupIdentity,
@@ -54,7 +54,28 @@ export interface MemoryStorage extends Storage {
  * ```
  */
 export function createMemoryStorage(options: MemoryStorageOptions = {}): MemoryStorage {
+  checkOptions(options);
   return new MemoryStorageImpl(options.durable ?? false, options.keepsLog ?? true);
+}
+
+const optionNames: readonly string[] = Object.freeze(["durable", "keepsLog"]);
+
+/** A misspelt option would be as good as none, and anything but false would keep the log. */
+function checkOptions(options: unknown): void {
+  if (typeof options !== "object" || options === null) {
+    const why = `expected an object such as { durable: true }, got ${show(options)}`;
+    throw new RaftError("invalidArgument", `memoryStorage: options: ${why}`);
+  }
+  const strange = unknownName(options, optionNames);
+  if (strange !== undefined) {
+    const why = `is no option; there are ${optionNames.join(", ")}`;
+    throw new RaftError("invalidArgument", `memoryStorage: ${strange} ${why}`);
+  }
+  for (const [name, given] of Object.entries(options)) {
+    if (given === undefined || typeof given === "boolean") continue;
+    const why = `must be true or false, got ${show(given)}`;
+    throw new RaftError("invalidArgument", `memoryStorage: ${name} ${why}`);
+  }
 }
 
 class MemoryStorageImpl implements MemoryStorage {

@@ -59,9 +59,23 @@ function checkOptions(options: unknown): void {
     throw new RaftError("invalidArgument", `options ${what}: ${why}`);
   }
   const strange = unknownName(options, optionNames);
-  if (strange === undefined) return;
-  const why = `is no option ${what}; there are ${optionNames.join(", ")}`;
-  throw new RaftError("invalidArgument", `${strange} ${why}`);
+  if (strange !== undefined) {
+    const why = `is no option ${what}; there are ${optionNames.join(", ")}`;
+    throw new RaftError("invalidArgument", `${strange} ${why}`);
+  }
+  checkLogger((options as { readonly logger?: unknown }).logger, what);
+}
+
+/** What a logger throws is swallowed, so a wrong one would be as good as none. */
+function checkLogger(logger: unknown, what: string): void {
+  if (logger === undefined) return;
+  const methods = logger as Readonly<Record<string, unknown>> | null;
+  const missing = ["debug", "info", "warn", "error"].find(
+    (level) => typeof methods?.[level] !== "function",
+  );
+  if (missing === undefined) return;
+  const why = `must be an object with a method "${missing}", got ${show(logger)}`;
+  throw new RaftError("invalidArgument", `logger ${what} ${why}`);
 }
 
 class TcpTransport implements Transport, TcpShared {

@@ -394,6 +394,7 @@ describe("forced removal", () => {
     await rejects("counter", "foo", "invalidArgument");
     await rejects("counter", "qux", "notMember");
     await rejects("nothing", "bar", "unknownGroup");
+    await rejects(Symbol("counter") as never, "bar", "invalidArgument");
     await cluster.close();
   });
 });

@@ -169,6 +169,11 @@ test("an option that does not exist is refused by name", () => {
     message: /^fileStorage: markLag is no option; there are .*markLagMs/,
   });
   assert.throws(() => fileStorage("/data", 0 as never), /fileStorage: options must be an object/);
+  // An object without a prototype has no text of its own.
+  assert.throws(() => fileStorage("/data", { markLagMs: Object.create(null) as never }), {
+    code: "invalidArgument",
+    message: /^fileStorage: markLagMs must be an integer of at least 0 .*, not an object$/,
+  });
 });
 
 test("a lag that is no count of milliseconds is refused by name", async () => {

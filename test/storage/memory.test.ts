@@ -247,3 +247,14 @@ describe("memory storage", () => {
     await assert.rejects(storage.setAside!("queue"), { code: "closed" });
   });
 });
+
+test("options that memory storage does not have, or of another type, are refused by name", () => {
+  const refused = (options: unknown, message: RegExp): void =>
+    assert.throws(() => createMemoryStorage(options as never), {
+      code: "invalidArgument",
+      message,
+    });
+  refused(null, /^memoryStorage: options: expected an object .*, got null$/);
+  refused({ durabel: true }, /^memoryStorage: durabel is no option; there are durable, keepsLog$/);
+  refused({ keepsLog: 0 }, /^memoryStorage: keepsLog must be true or false, got 0$/);
+});

@@ -35,3 +35,18 @@ test("options that are no object are refused by name", async () => {
     });
   }
 });
+
+test("a path that is none is refused by name, whatever it is", async () => {
+  const cycle: Record<string, unknown> = {};
+  cycle["self"] = cycle;
+  for (const [path, shown] of [
+    [7n, "7"],
+    [cycle, "an object"],
+    [["d"], "an array"],
+  ] as const) {
+    await assert.rejects(inspect(path as never), {
+      code: "invalidArgument",
+      message: `dir: expected a path, got ${shown}`,
+    });
+  }
+});

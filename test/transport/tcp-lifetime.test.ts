@@ -128,6 +128,20 @@ test("a listener that is full again says so again", async (t) => {
   }
 });
 
+test("a logger that is none is refused by name: what it throws would be swallowed", () => {
+  const incomplete = { ...silentLogger, error: undefined };
+  for (const [logger, shown] of [
+    [null, '"debug", got null'],
+    [() => undefined, '"debug", got a function'],
+    [incomplete, '"error", got an object'],
+  ] as const) {
+    assert.throws(() => createTcpTransport({ logger: logger as never }), {
+      code: "invalidArgument",
+      message: `logger of the TCP transport must be an object with a method ${shown}`,
+    });
+  }
+});
+
 test("a connection that cannot be accepted is logged, and the listener goes on", async (t) => {
   const warnings: string[] = [];
   const logger: Logger = { ...silentLogger, warn: (_, message) => warnings.push(message) };

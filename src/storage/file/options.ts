@@ -1,5 +1,5 @@
 /** What can be set about a data directory, and what is set otherwise. */
-import { RaftError, unknownName } from "../../errors.js";
+import { RaftError, show, unknownName } from "../../errors.js";
 import type { FileSystem } from "./fs.js";
 
 export type FileStorageOptions = {
@@ -41,7 +41,7 @@ function check(name: string, value: number, least: number, most = Number.MAX_SAF
     const upTo = most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : "";
     throw new RaftError(
       "invalidArgument",
-      `fileStorage: ${name} must be an integer of at least ${least}${upTo}, not ${String(value)}`,
+      `fileStorage: ${name} must be an integer of at least ${least}${upTo}, not ${show(value)}`,
     );
   }
   return value;
