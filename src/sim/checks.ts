@@ -47,7 +47,7 @@ export function checkMachines(machines: unknown): void {
 
 const settingNames: readonly string[] = Object.keys({
   ...{ machines: true, durable: true, groups: true, clients: true, keys: true },
-  ...{ mutableValue: true, minDelayMs: true, config: true, client: true },
+  ...{ mutableValue: true, minDelayMs: true, config: true, client: true, ownIds: true },
 } satisfies Record<keyof SimulationSettings, true>);
 
 /** What the seed is not to draw. */
@@ -56,9 +56,12 @@ export function checkSettings(settings: Partial<SimulationSettings>): void {
   if (strange !== undefined) {
     throw refused(`settings.${strange}: no such setting; there are ${settingNames.join(", ")}`);
   }
-  const { machines, minDelayMs } = settings;
+  const { machines, minDelayMs, ownIds } = settings;
   if (machines !== undefined) checkMachines(machines);
   if (minDelayMs !== undefined) checkMs("settings.minDelayMs", minDelayMs);
+  if (ownIds !== undefined && !(ownIds >= 0 && ownIds <= 1)) {
+    throw refused(`settings.ownIds: expected a share of 0 to 1, got ${show(ownIds)}`);
+  }
   for (const name of ["groups", "clients", "keys"] as const) {
     const count = settings[name];
     if (count === undefined || (Number.isSafeInteger(count) && count > 0)) continue;

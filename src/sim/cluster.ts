@@ -70,6 +70,10 @@ export class SimCluster {
           onApplied: (machine, group, call) => this.#applied(machine, group, call),
         }),
     );
+    for (const { disk } of this.machines) {
+      if (disk !== null)
+        disk.onDelete = (group, member) => this.oracles.get(group)!.deletes(member);
+    }
     const disks = new Map(this.machines.map((machine) => [machine.name, machine.disk]));
     const durability = new DurabilityOracle((name) => disks.get(name) ?? null, violate);
     const breeding = new BreedingOracle(plans, violate);
@@ -159,7 +163,7 @@ export class SimCluster {
     });
   }
 
-  newClient(group: GroupPlan, settings: ClientSettings): SimClient {
+  newClient(group: GroupPlan, settings: ClientSettings, ownIds = 0): SimClient {
     const name = `client${++this.#clientNumber}`;
     const client = new SimClient({
       world: this.world,
@@ -169,6 +173,9 @@ export class SimCluster {
       definition: group.definition,
       hosts: this.names,
       settings,
+      ownIds,
+      others: () => this.clients.filter((other) => other.group === group.name),
+      onRefused: (identity, why) => this.oracles.get(group.name)!.refused(identity, why),
     });
     return client;
   }

@@ -4,7 +4,7 @@
  * Operations become durable one after the other, each after a while. A crash keeps a beginning of
  * what was not yet acknowledged, of any length, and loses the rest; what was acknowledged stays.
  */
-import type { LogIndex, SnapshotMeta } from "../core/types.js";
+import type { LogIndex, MemberId, SnapshotMeta } from "../core/types.js";
 import { assert, RaftError } from "../errors.js";
 import type {
   GroupIdentity,
@@ -45,6 +45,8 @@ export class SimDisk {
   /** What does not read back any more, of groups that were here. */
   readonly damaged = new Map<GroupName, MemoryGroup>();
   hostId: string | null = null;
+  /** Told before what is held of a group is deleted. */
+  onDelete: (group: GroupName, member: MemberId) => void = () => undefined;
   /** The process has as many files open as it may: no snapshot is opened to be read. */
   outOfFiles = false;
   #open: SimStorage | null = null;
@@ -166,6 +168,8 @@ class SimStorage implements Storage {
   }
 
   deleteGroup(group: GroupName): void {
+    const stored = this.#disk.groups.get(group);
+    if (stored !== undefined) this.#disk.onDelete(group, stored.identity.memberId);
     this.#lives.renew(group);
     this.#perform(null, () => {
       this.#disk.groups.delete(group);

@@ -78,9 +78,13 @@ function changeConfig(strike: Strike): boolean {
   const { cluster, random, electionTimeoutMs } = strike;
   const plan = anyPlan(strike);
   // Never longer than the plan's own: that is what progress is measured by.
-  const share = pick(random, [0.5, 0.75, 1]);
+  const ownTimeoutMs = Math.round(electionTimeoutMs * pick(random, [0.5, 0.75, 1]));
+  // Wide enough for the clocks' drift at every timeout; without a lease, reads ask the others again.
+  const marginMs = Math.ceil(electionTimeoutMs * 0.15);
+  const lease = random.next() < 0.5;
   const change = pick(random, [
-    { electionTimeoutMs: Math.round(electionTimeoutMs * share) },
+    { electionTimeoutMs: ownTimeoutMs, clockDriftMarginMs: lease ? marginMs : ownTimeoutMs },
+    { maxReplyBytesPerSession: pick(random, [1024, 1_048_576]) },
     { maxSessions: pick(random, [3, 10, 1000]) },
     { maxAppendBytes: pick(random, [1024, 65_536]), maxInflightMessages: pick(random, [1, 4, 64]) },
     { minSnapshotLogBytes: pick(random, [0, 2000, 100_000]) },

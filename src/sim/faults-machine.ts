@@ -5,6 +5,7 @@ import { between, pick } from "./world.js";
 
 export const machineFaults: readonly FaultKind[] = [
   { name: "crash", everyTimeouts: 4, strike: crash },
+  { name: "reopen", everyTimeouts: 6, strike: reopen },
   { name: "crash-leader", everyTimeouts: 8, strike: crashLeader },
   { name: "move", everyTimeouts: 12, strike: move },
   { name: "power-cut", everyTimeouts: 20, strike: powerCut },
@@ -48,6 +49,19 @@ export function crashMachine(strike: Strike, machine: Machine): boolean {
     if (!machine.running) machine.boot(false);
   });
   return true;
+}
+
+/** As a program does that closes its host and starts it anew; rather where a group is being opened. */
+function reopen(strike: Strike): boolean {
+  const { cluster, random } = strike;
+  const opening = cluster.machines.filter(
+    ({ running, host, handles }) => running && host !== null && handles.size < cluster.plans.length,
+  );
+  const machine =
+    opening.length > 0 && random.next() < 0.7 ? pick(random, opening) : anyRunning(strike);
+  if (machine === null) return false;
+  if (machine.disk === null && !strike.cluster.mayForget(machine)) return false;
+  return machine.reopen();
 }
 
 /** A machine comes back at another address, with its disk if it has one. */

@@ -16,6 +16,7 @@ import type { AnyDefinedValue } from "../value/types.js";
 import type { SeededRandom } from "../clock/virtual.js";
 import { createCborCodec } from "../codec/values.js";
 import { SimDisk } from "./disk.js";
+import { Heard } from "./heard.js";
 import type { SimNetwork } from "./network.js";
 import { observeValue, type AppliedCall } from "./observe.js";
 import { SimProcess } from "./process.js";
@@ -52,6 +53,8 @@ export class Machine {
   process: SimProcess | null = null;
   host: Host | null = null;
   readonly handles = new Map<string, Handle>();
+  /** What the handles' events have told, by group. */
+  readonly heard = new Map<string, Heard>();
   /** Should be a member; false: the supervisor lets it be. */
   wanted = true;
   /** Clocks of this machine run at this rate. */
@@ -94,6 +97,16 @@ export class Machine {
     this.process?.kill();
     this.host = null;
     this.handles.clear();
+  }
+
+  /** Its host closes in good order and starts again in the same process; false: it has none that is open. */
+  reopen(): boolean {
+    const { host, process } = this;
+    if (host === null || process === null || !process.alive || process.paused) return false;
+    this.host = null;
+    this.handles.clear();
+    void host.close().then(() => (process.alive ? this.#run(process, false) : undefined));
+    return true;
   }
 
   /** The next process listens elsewhere. */
@@ -190,22 +203,23 @@ export class Machine {
           const handle: Handle = await host.group(plan.name, definition, options);
           begin = false;
           this.handles.set(plan.name, handle);
+          this.heard.set(plan.name, new Heard(handle));
           await handle.closed;
-          this.handles.delete(plan.name);
+          if (this.host === host) this.handles.delete(plan.name);
         } catch (cause) {
-          this.#notedEnd(process, cause);
+          this.#notedEnd(process, host, cause);
         }
       }
       await sleep(process, retryMs);
     }
   }
 
-  #notedEnd(process: SimProcess, cause: unknown): void {
+  #notedEnd(process: SimProcess, host: Host, cause: unknown): void {
     const { world } = this;
     world.trace.note(world.nowMs(), process.name, () => `not a member: ${String(cause)}`);
     if (!(cause instanceof RaftError)) {
       world.fail(new Error(`host ${process.name} rejected with ${String(cause)}`, { cause }));
-    } else if (cause.code === "closed" && process.alive) {
+    } else if (cause.code === "closed" && process.alive && this.host === host) {
       // A member of durable storage that has ended comes back with a new process only.
       this.kill();
       this.boot(false);

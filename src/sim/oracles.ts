@@ -5,8 +5,8 @@
  * The numbers are those of Figure 3 and of the hazards' list of invariants.
  */
 import { entryAt, lastIndex, termAt } from "../core/log.js";
-import type { Core } from "../core/state.js";
-import type { Entry, LogIndex, MemberId, Term } from "../core/types.js";
+import { type Core, emptyMembership } from "../core/state.js";
+import type { Entry, LogIndex, MemberId, Membership, Term } from "../core/types.js";
 import type { AppliedInfo } from "../value/types.js";
 import { TraceHash } from "./hash.js";
 
@@ -21,6 +21,9 @@ type Committed = {
   /** The term of the member that reported it first: later leaders must hold it. */
   readonly reportedTerm: Term;
 };
+
+type Placed = { readonly index: LogIndex; readonly membership: Membership };
+const nobody: Placed = { index: 0, membership: emptyMembership };
 
 /** What was seen of one member when it was last looked at. */
 type Seen = {
@@ -46,8 +49,12 @@ export class GroupOracle {
   readonly #committed: (Committed | undefined)[] = [];
   readonly #applied = new Map<LogIndex, string>();
   readonly #operations = new Map<string | number, AppliedInfo>();
+  /** Commands of which callers were told that they are not applied. */
+  readonly #refused = new Map<string | number, string>();
   readonly #seen = new Map<Core, Seen>();
   #highestCommitted: LogIndex = 0;
+  #committedMembership: Placed = nobody;
+  #newestMembership: Placed = nobody;
 
   constructor(group: string, violate: Violate) {
     this.#group = group;
@@ -81,11 +88,31 @@ export class GroupOracle {
     this.#checkLog(core, seen);
     this.#checkLeader(core, seen);
     this.#checkCommitted(core, seen);
+    this.#noteMemberships(core);
     seen.currentTerm = core.currentTerm;
     seen.votedFor = core.votedFor;
     seen.commitIndex = core.commitIndex;
     seen.lastApplied = core.lastApplied;
     seen.role = core.role.type;
+  }
+
+  /** A member deletes what its disk holds of it: others must not count on it any more, or not yet (9). */
+  deletes(member: MemberId): void {
+    const counts = ({ membership }: Placed) =>
+      membership.voters.includes(member) || membership.outgoing.includes(member);
+    if (!counts(this.#committedMembership) || !counts(this.#newestMembership)) return;
+    this.#fail(`${member} deleted all that it holds, and is a voter`);
+  }
+
+  /** That one is committed is known first to the member that acts on it; others hold the entry by then. */
+  #noteMemberships(core: Core): void {
+    for (const placed of core.memberships) {
+      const { index } = placed;
+      if (index >= this.#newestMembership.index) this.#newestMembership = placed;
+      if (index <= core.commitIndex && index >= this.#committedMembership.index) {
+        this.#committedMembership = placed;
+      }
+    }
   }
 
   /** Gone for good: its ghost is not needed any more. */
@@ -111,12 +138,30 @@ export class GroupOracle {
     }
     if (identity === null) return;
     const first = this.#operations.get(identity);
-    if (first === undefined) this.#operations.set(identity, applied);
-    else if (first.index !== index) {
+    if (first === undefined) {
+      this.#operations.set(identity, applied);
+      this.#checkRefused(identity);
+    } else if (first.index !== index) {
       this.#fail(
         `${member} applied command ${identity} at ${index} and at ${first.index}: not exactly once`,
       );
     }
+  }
+
+  /** A caller was told that its command is not applied, and why. */
+  refused(identity: string | number, why: string): void {
+    this.#refused.set(identity, why);
+    this.#checkRefused(identity);
+  }
+
+  /** What is said not to be applied never is. */
+  #checkRefused(identity: string | number): void {
+    const why = this.#refused.get(identity);
+    const applied = this.#operations.get(identity);
+    if (why === undefined || applied === undefined) return;
+    this.#fail(
+      `command ${identity} was applied at ${applied.index}, though its caller heard that it was not: ${why}`,
+    );
   }
 
   /** The entry by which a caller's command was applied, or null. */

@@ -18,6 +18,8 @@ export type SimulationSettings = {
   readonly minDelayMs: number;
   readonly config: Partial<GroupConfig>;
   readonly client: ClientSettings;
+  /** So many of the commands, 0 to 1, that the workload tells from all others bear an id of the caller's own. */
+  readonly ownIds: number;
 };
 
 /** Mostly three or five machines: enough for every majority to be interesting. */
@@ -58,5 +60,6 @@ export function drawSettings(seed: Seed): SimulationSettings {
     },
     // Mostly neighbours; else members of several sites, far enough for the chunks of a snapshot to get longer.
     minDelayMs: pick(random, [0.1, 0.1, 0.1, 0.1, 12]),
+    ownIds: pick(random, [0, 0, 0.1, 0.5]),
   };
 }

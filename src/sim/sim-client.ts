@@ -10,9 +10,11 @@ import { checkWorkloadCall } from "./checks.js";
 import type { HistoryRecorder } from "./history.js";
 import { sleep } from "./machine.js";
 import type { SimNetwork } from "./network.js";
+import { type CallOutcome, hasThrown, isInDoubt } from "./outcome.js";
+import { insist } from "./own-ids.js";
 import { SimProcess } from "./process.js";
 import type { Workload, WorkloadCall } from "./workload.js";
-import { between, type World } from "./world.js";
+import { between, pick, type World } from "./world.js";
 
 export type AnyClient = GroupClient<AnyDefinedValue> & AdminCalls;
 
@@ -35,6 +37,12 @@ export type SimClientOptions = {
   readonly definition: AnyDefinedValue;
   readonly hosts: readonly string[];
   readonly settings: ClientSettings;
+  /** So many of its commands, 0 to 1, bear an id of its own, if they can be told from each other. */
+  readonly ownIds: number;
+  /** Other clients of the group, itself among them, by which one command may be asked as well. */
+  readonly others: () => readonly SimClient[];
+  /** A command was said not to be applied. */
+  readonly onRefused: (identity: string | number, why: string) => void;
 };
 
 /** No fault brings them about: a call or a reply that is none would only look like one more refusal. */
@@ -45,6 +53,8 @@ const mistakes: readonly RaftErrorCode[] = [
 export class SimClient {
   readonly process: SimProcess;
   readonly api: AnyClient;
+  readonly group: string;
+  readonly #options: SimClientOptions;
   readonly #settings: ClientSettings;
   readonly #random: SeededRandom;
   #stopped = false;
@@ -52,6 +62,8 @@ export class SimClient {
   constructor(options: SimClientOptions) {
     const { world, network, name } = options;
     this.#random = world.random.fork();
+    this.#options = options;
+    this.group = options.group;
     this.process = new SimProcess(world, name, name, world.random.fork());
     this.#settings = options.settings;
     this.api = createGroupClient({
@@ -102,37 +114,90 @@ export class SimClient {
     const next = this.#next(client, workload);
     if (next === null) return null;
     const { kind, name, arg } = next;
-    const { minTimeoutMs, maxTimeoutMs } = this.#settings;
-    const timeoutMs = Math.round(between(this.#random, minTimeoutMs, maxTimeoutMs));
-    const rest = arg === undefined ? [{ timeoutMs }] : [arg, { timeoutMs }];
-    const api = this.api as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
     if (kind === "stale") {
-      try {
-        await api["queryStale"]!(name, ...rest);
-        counts.stale += 1;
-      } catch (cause) {
-        this.#expectRefusal(cause, next);
-      }
+      const { type } = await this.#call(this.api, next, { timeoutMs: this.#timeoutMs() });
+      if (type === "ok") counts.stale += 1;
       return null;
     }
     const call = recorder.begin(client, kind, name, arg);
-    try {
-      call.ok(await api[kind]!(name, ...rest));
+    const identity = kind === "command" ? (workload.identify?.(name, arg) ?? null) : null;
+    const outcome = await this.#callUntilKnown(next, identity);
+    if (outcome.type === "ok") {
+      call.ok(outcome.reply);
       counts.ok += 1;
       return kind;
+    }
+    const why = outcome.type === "refused" ? outcome.error.message : outcome.type;
+    if (hasThrown(outcome)) recorder.threw(kind, name, why);
+    if (isInDoubt(outcome)) {
+      call.unknown();
+      counts.unknown += 1;
+    } else {
+      call.failed();
+      counts.failed += 1;
+      if (identity !== null && !hasThrown(outcome)) this.#options.onRefused(identity, why);
+    }
+    return null;
+  }
+
+  /** Asked once, or under an id of its own for as long as it takes. */
+  #callUntilKnown(next: WorkloadCall, identity: string | number | null): Promise<CallOutcome> {
+    const { ownIds } = this.#options;
+    if (identity === null || this.#random.next() >= ownIds) {
+      return this.#call(this.api, next, { timeoutMs: this.#timeoutMs() });
+    }
+    return insist({
+      random: this.#random,
+      attempt: () => this.#attempt(next, `operation ${identity}`),
+      fail: (message) => this.process.world.fail(new Error(`command ${identity}: ${message}`)),
+    });
+  }
+
+  /** One try among several, which may be given up before it is answered. */
+  async #attempt(next: WorkloadCall, id: string): Promise<CallOutcome> {
+    const random = this.#random;
+    const { process, api } =
+      random.next() < 0.5 ? this : pick(random, [this, ...this.#options.others()]);
+    const timeoutMs = Math.ceil(this.#timeoutMs() * between(random, 0.1, 0.5));
+    const aborting = new AbortController();
+    const dice = random.next();
+    const begun = dice >= 0.05;
+    if (!begun) aborting.abort();
+    else if (dice < 0.3)
+      this.process.clock.after(between(random, 0, timeoutMs), () => aborting.abort());
+    const outcome = await Promise.race([
+      this.#call(api, next, { timeoutMs, id, signal: aborting.signal }),
+      sleep(this.process, timeoutMs + 1000).then((): CallOutcome => ({ type: "lost" })),
+    ]);
+    const { world } = this.process;
+    if (outcome.type === "lost" && process.alive) {
+      world.fail(new Error(`a call of ${process.name} is not settled after its ${timeoutMs} ms`));
+    }
+    if (!begun && isInDoubt(outcome) && process.alive) {
+      world.fail(new Error(`a call of ${process.name} that was not begun may have been applied`));
+    }
+    return outcome;
+  }
+
+  #timeoutMs(): number {
+    const { minTimeoutMs, maxTimeoutMs } = this.#settings;
+    return Math.round(between(this.#random, minTimeoutMs, maxTimeoutMs));
+  }
+
+  async #call(
+    api: AnyClient,
+    next: WorkloadCall,
+    options: { readonly timeoutMs: number; readonly id?: string; readonly signal?: AbortSignal },
+  ): Promise<CallOutcome> {
+    const { kind, name, arg } = next;
+    const methods = api as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    const method = kind === "stale" ? "queryStale" : kind;
+    const rest = arg === undefined ? [options] : [arg, options];
+    try {
+      return { type: "ok", reply: await methods[method]!(name, ...rest) };
     } catch (cause) {
       this.#expectRefusal(cause, next);
-      if (cause instanceof RaftError && cause.code === `${kind}Failed`) {
-        recorder.threw(kind, name, cause.message);
-      }
-      if (cause instanceof RaftError && cause.applied === "maybe") {
-        call.unknown();
-        counts.unknown += 1;
-      } else {
-        call.failed();
-        counts.failed += 1;
-      }
-      return null;
+      return cause instanceof RaftError ? { type: "refused", error: cause } : { type: "lost" };
     }
   }
 

@@ -156,7 +156,8 @@ class Run {
   }
 
   #startClient(group: number): void {
-    const client = this.#cluster.newClient(this.#plans[group]!, this.#settings.client);
+    const { client: settings, ownIds } = this.#settings;
+    const client = this.#cluster.newClient(this.#plans[group]!, settings, ownIds);
     this.#cluster.clients.push(client);
     this.#groupOf.set(client, group);
     const number = this.#clients++;
@@ -215,7 +216,10 @@ class Run {
     await this.#within(settleTimeouts, "all machines are up to date at the end", () =>
       this.#allSettled(),
     );
-    for (const { name } of this.#plans) this.#checkEqual(name);
+    for (const { name } of this.#plans) {
+      this.#checkEqual(name);
+      this.#checkHeard(name);
+    }
     this.#plans.forEach((plan, group) => this.#checkHistory(plan, group));
     this.#checkCounts();
   }
@@ -226,6 +230,13 @@ class Run {
     if (new Set(hashes).size > 1) {
       const list = members.map(({ machine }, at) => `${machine.name}: ${hashes[at]}`).join(", ");
       this.#fail(`members of ${group} differ at the end: ${list}; ${notDeterministic}`);
+    }
+  }
+
+  #checkHeard(group: string): void {
+    for (const { machine, member } of this.#cluster.members(group)) {
+      const differs = machine.heard.get(group)!.differsFrom(member);
+      if (differs !== null) this.#fail(`events of ${group} at ${machine.name}: ${differs}`);
     }
   }
 

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SimDisk } from "../../src/sim/disk.js";
 import { DurabilityOracle, DurableMark } from "../../src/sim/durability.js";
+import { createLog } from "../../src/core/log.js";
+import { type Core, emptyMembership } from "../../src/core/state.js";
+import type { Membership } from "../../src/core/types.js";
 import { GroupOracle } from "../../src/sim/oracles.js";
 
 test("a command that is applied by two entries, or in two ways by one, is a violation", () => {
@@ -40,4 +43,43 @@ test("a vote or an acknowledgement that leaves before it is on the disk is a vio
   oracle.sent("a", channel, vote);
   oracle.sent("a", channel, stored);
   assert.equal(found.length, 2);
+});
+
+test("a command that is applied although its caller heard that it is not, before or later, is a violation", () => {
+  const found: string[] = [];
+  const oracle = new GroupOracle("g", (message) => found.push(message));
+  oracle.refused("op 1", "overloaded");
+  oracle.applied("a", { index: 5, term: 1, timeMs: 0 }, "inc -> 1", "op 1");
+  oracle.applied("a", { index: 6, term: 1, timeMs: 0 }, "inc -> 2", "op 2");
+  oracle.refused("op 2", "timeout");
+  oracle.refused("op 3", "timeout");
+  assert.deepEqual(found, [
+    "group g: command op 1 was applied at 5, though its caller heard that it was not: overloaded",
+    "group g: command op 2 was applied at 6, though its caller heard that it was not: timeout",
+  ]);
+});
+
+test("a voter that deletes what it holds is a violation, one that was taken out or is not in yet is none", () => {
+  const found: string[] = [];
+  const oracle = new GroupOracle("g", (message) => found.push(message));
+  const core = {
+    ...{ self: { id: "a#1" }, currentTerm: 1, votedFor: null, role: { type: "leader" } },
+    ...{ commitIndex: 0, lastApplied: 0, snapshot: null, log: createLog(0, 0, []) },
+    memberships: [] as { index: number; membership: Membership }[],
+  };
+  const appends = (index: number, voters: readonly string[]): void => {
+    core.memberships.push({ index, membership: { ...emptyMembership, voters } });
+    oracle.look(core as unknown as Core);
+  };
+  appends(0, ["a#1", "b#1"]);
+  oracle.deletes("c#1");
+  assert.deepEqual(found, []);
+  oracle.deletes("b#1");
+  assert.deepEqual(found.splice(0), ["group g: b#1 deleted all that it holds, and is a voter"]);
+  // Whoever is told first that the change is committed is the one that goes.
+  appends(1, ["a#1"]);
+  oracle.deletes("b#1");
+  appends(2, ["a#1", "c#1"]);
+  oracle.deletes("c#1");
+  assert.deepEqual(found, []);
 });

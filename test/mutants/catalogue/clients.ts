@@ -68,7 +68,7 @@ const sessions: readonly Mutant[] = [
     file: "src/value/applier.ts",
     find: "if (earlier !== null) return earlier;",
     replace: "void earlier;",
-    catchers: [sessionTests],
+    catchers: [sessionTests, simulator()],
   },
   {
     id: "failed-reply-keeps-the-new-value",
@@ -215,7 +215,7 @@ const callers: readonly Mutant[] = [
     file: "src/client/fate.ts",
     find: `return call.ambiguous ? "maybe" : said;`,
     replace: "return said;",
-    catchers: [unit("test/client/retry.test")],
+    catchers: [unit("test/client/retry.test"), simulator()],
   },
   {
     id: "retry-under-a-new-sequence",
