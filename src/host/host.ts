@@ -258,9 +258,8 @@ export class Host {
     links.dropGroup(group);
     const why = error?.message ?? `member ${group.member.id} was closed`;
     this.#accepted.dropGroup(group, error?.code ?? "closed", why);
-    // What came back, or was taken in before the host closed, others count on: it is for the next start, as after a kill.
-    const stays = group.isRestored || (this.#closing && isNamed(group));
-    const isGivenUp = this.#context.opening.has(group.name) && !stays;
+    // On one that came back, or was taken in already, others count: it is for the next start, as after a kill.
+    const isGivenUp = this.#context.opening.has(group.name) && !isNamed(group);
     if (error?.code === "removed" || !storage.durable || isGivenUp) {
       if (group.member.groupId !== null) storage.deleteGroup(group.name);
       this.#context.turns.storageTouched();

@@ -29,8 +29,6 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly self: MemberInfo;
   readonly definition: AnyDefinedValue;
   readonly member: Member;
-  /** It came back with what the storage holds of it. */
-  readonly isRestored: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly storage: Storage;
@@ -78,7 +76,6 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
     this.self = options.self;
     this.definition = options.definition;
     this.joinedThrough = options.joinedThrough;
-    this.isRestored = options.start.type === "restore";
     this.clock = context.clock;
     this.leaderSeenMs = context.clock.nowMs();
     this.random = context.random;

@@ -97,4 +97,23 @@ describe("a host that closes while it opens a durable group", () => {
     assert.equal(await cluster.run(foo.command("inc", 2)), 7);
     await cluster.close();
   });
+
+  test("keeps what a newcomer holds that ends by itself when it votes already", async () => {
+    const joins = { join: ["foo:1"] };
+    await start("foo", 1);
+    const foo = await cluster.run(open("foo", "create"));
+    await start("bar", 1);
+    const opening = open("bar", joins);
+    const voters = () => cluster.host("foo").memberOf("counter")!.membership.voters;
+    await cluster.until("bar votes", () => voters().length === 2);
+    const newcomer = cluster.host("bar").memberOf("counter")!;
+    newcomer.stop();
+    await assert.rejects(cluster.run(opening), { code: "closed" });
+    await cluster.stop("bar");
+    await start("bar", 1);
+    const bar = await cluster.run(open("bar", joins));
+    assert.equal(bar.id, newcomer.id);
+    assert.equal(await cluster.run(foo.command("inc", 2)), 2);
+    await cluster.close();
+  });
 });
