@@ -239,6 +239,8 @@ async function askWhetherMissed(context: HostContext, group: HostedGroup): Promi
   if (hosts.length === 0) return;
   const status = await askStatus(context, group, hosts, true);
   if (status.groupId !== member.groupId || status.role !== "leader") return;
+  // One that stood still leads on in a term that is over, and knows nothing of what others have done since.
+  if (status.term < member.replica.core.currentTerm) return;
   const known = status.members.find(({ id }) => id === member.id);
   if (known !== undefined) {
     if (known.address !== context.address) await tellAddress(context, group);

@@ -215,6 +215,15 @@ const membership: readonly Mutant[] = [
     catchers: [unit("test/host/hostile.test"), simulator("--durable false")],
   },
   {
+    id: "former-leader-ends-a-learner",
+    hazards: [17],
+    bug: "a learner takes itself for removed because a leader of a former term, which stood still, does not know it",
+    file: "src/host/out-of-touch.ts",
+    find: "if (status.term < member.replica.core.currentTerm) return;",
+    replace: "",
+    catchers: [unit("test/host/given-up.test")],
+  },
+  {
     id: "moved-member-says-nothing",
     hazards: [],
     bug: "a member that came back at another address does not tell its group",
