@@ -127,6 +127,8 @@ export type ReplicaInit = {
   readonly nowMs: Millis;
   /** Milliseconds since 1970, for the first entries of a new group. */
   readonly timeMs: number;
+  /** Far from those of other lives of this member: see the core's. */
+  readonly firstReadBatch: number;
   /** Freeze what pure handlers are given: for development. */
   readonly freeze: boolean;
   readonly start: ReplicaStart;
@@ -176,7 +178,7 @@ export function createReplica(init: ReplicaInit, out: ReplicaEffect[]): Replica 
       snapshot: durable?.snapshot ?? null,
       entries: durable?.entries ?? [],
       config,
-      firstReadBatch: Math.max(1, Math.floor(init.timeMs) * 1024),
+      firstReadBatch: init.firstReadBatch,
       restarted: start.type === "restore",
     },
     out as CoreEffect[],

@@ -69,7 +69,7 @@ export type CoreInit = {
   /**
    * Reads that wait here are asked of the leader in batches with numbers from here on. An answer to a
    * batch of an earlier life of this member must not be taken for one of this life, so lives
-   * begin far apart: the wall clock's milliseconds times a thousand will do.
+   * begin far apart (hazard 40).
    */
   readonly firstReadBatch: number;
   /** It came back with its storage, and may have promised patience to a leader (hazard 46). */

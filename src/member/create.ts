@@ -62,6 +62,7 @@ export function createMemberState(options: MemberOptions): MemberState {
     self,
     nowMs: clock.nowMs(),
     timeMs: clock.wallMs(),
+    firstReadBatch: firstReadBatchOf(services),
     freeze: options.freeze,
     start: options.start,
   };
@@ -69,4 +70,13 @@ export function createMemberState(options: MemberOptions): MemberState {
   state.role = state.replica.core.role.type;
   if (state.restored) state.committed = state.replica.core.membership;
   return state as MemberState;
+}
+
+/** As many numbers as a member may begin at, with room above for all that it will ask. */
+const readBatches = 2 ** 52;
+
+/** Two lives begin apart although the wall clock was set back between them, or starts at the same time with every boot. */
+function firstReadBatchOf({ clock, random }: MemberServices): number {
+  const byChance = Math.floor(random.next() * readBatches);
+  return 1 + ((Math.floor(clock.wallMs()) * 1024 + byChance) % readBatches);
 }

@@ -294,7 +294,16 @@ test("a pure value that is not usable is refused at birth", () => {
   assert.throws(
     () =>
       createReplica(
-        { definition, codec, self, nowMs: 0, timeMs: 0, freeze: true, start: { type: "join" } },
+        {
+          definition,
+          codec,
+          self,
+          nowMs: 0,
+          timeMs: 0,
+          firstReadBatch: 1,
+          freeze: true,
+          start: { type: "join" },
+        },
         [],
       ),
     (error: unknown) => error instanceof RaftError && error.code === "invalidValue",

@@ -101,7 +101,16 @@ export class Replicas {
   #start(id: string, definition: AnyDefinedValue, start: ReplicaStart, disk: Disk): Node {
     const out: ReplicaEffect[] = [];
     const self = { id, address: `${id}:1` };
-    const init = { definition, codec, self, nowMs: this.nowMs, timeMs: 1000, freeze: true, start };
+    const init = {
+      definition,
+      codec,
+      self,
+      nowMs: this.nowMs,
+      timeMs: 1000,
+      firstReadBatch: 1,
+      freeze: true,
+      start,
+    };
     const replica = createReplica(init, out);
     const node: Node = { id, definition, replica, disk, inbox: [], seen: [], diverged: [] };
     this.nodes.set(id, node);

@@ -128,4 +128,13 @@ export const reads: readonly Mutant[] = [
     replace: "",
     catchers: [scenario("lease-ends-with-a-stall")],
   },
+  {
+    id: "lives-told-apart-by-the-clock-alone",
+    hazards: [40],
+    bug: "two lives of a member that begin at the same time of the wall clock number their reads alike",
+    file: "src/member/create.ts",
+    find: "const byChance = Math.floor(random.next() * readBatches);",
+    replace: "const byChance = Math.floor(0 * random.next());",
+    catchers: [unit("test/host/second-life.test")],
+  },
 ];
