@@ -235,6 +235,12 @@ export interface Storage {
 
 export interface SnapshotSink {
   write(data: Uint8Array): void;
+  /**
+   * Optional. False: of what was written so much still waits in memory that no more ought to come for now; `then` is
+   * called once, later, when it may go on. What is written all the same is taken. Not called after the end of
+   * the sink or the failure of the storage.
+   */
+  takesMore?(then: () => void): boolean;
   /** `snapshot.sizeBytes` and `.checksum` describe what was written. */
   commit(snapshot: SnapshotMeta): void;
   abort(): void;

@@ -12,7 +12,7 @@ import {
   continueTaking,
   forgetTaking,
   hasSnapshotWork,
-  isPulling,
+  mayPull,
   type Pulled,
   readArrived,
   snapshotSaved,
@@ -90,7 +90,12 @@ function loadInstalled(state: MemberState, snapshot: SnapshotMeta): void {
  */
 export function snapshotsGoOn(state: MemberState): void {
   const { snapshots } = state;
-  if (isPulling(snapshots)) piecesPulled(state, continueTaking(snapshots));
+  if (mayPull(snapshots)) {
+    piecesPulled(
+      state,
+      continueTaking(snapshots, () => state.services.wake()),
+    );
+  }
   if (snapshots.loading !== null) {
     const event = continueLoading(snapshots);
     if (event !== null) post(state, event, 0);

@@ -28,6 +28,8 @@ type Taking = {
   checksum: number;
   /** Not null: all pieces are written and storage is making it durable. */
   meta: SnapshotMeta | null;
+  /** Storage has enough for now, and says when it may go on. */
+  waiting: boolean;
 };
 
 export type Snapshots = {
@@ -62,27 +64,37 @@ export function beginTaking(snapshots: Snapshots, effect: Started): void {
     sizeBytes: 0,
     checksum: 0,
     meta: null,
+    waiting: false,
   };
 }
 
 /** Something is left for `finishTurn`, which can go on with it now. */
 export function hasSnapshotWork(snapshots: Snapshots): boolean {
   const { arriving, loading } = snapshots;
-  return isPulling(snapshots) || loading !== null || (arriving !== null && isReadable(arriving));
+  return mayPull(snapshots) || loading !== null || (arriving !== null && isReadable(arriving));
 }
 
 /** True while pieces wait to be pulled. */
-export function isPulling(snapshots: Snapshots): boolean {
+function isPulling(snapshots: Snapshots): boolean {
   return snapshots.taking !== null && snapshots.taking.meta === null;
 }
 
-/** Pulls pieces until the budget is spent. Only while `isPulling`. */
-export function continueTaking(snapshots: Snapshots): Pulled {
+/** `isPulling`, and storage takes them. */
+export function mayPull(snapshots: Snapshots): boolean {
+  return isPulling(snapshots) && !snapshots.taking!.waiting;
+}
+
+/**
+ * Pulls pieces until the budget is spent, or storage has enough for now: a disk that is slower than the encoding, or
+ * hangs, would have whole values wait in memory. It calls `wake` then. Only while `mayPull`.
+ */
+export function continueTaking(snapshots: Snapshots, wake: () => void): Pulled {
   const { taking, clock } = snapshots;
   assert(taking !== null && taking.meta === null, "no snapshot is being encoded");
   const { effect, sink } = taking;
   const untilMs = effect.immediate ? Infinity : clock.nowMs() + budgetMs;
   for (;;) {
+    if (!effect.immediate && !takesMore(snapshots, taking, wake)) return { type: "paused" };
     let piece: IteratorResult<Uint8Array>;
     try {
       piece = effect.pieces.next();
@@ -98,6 +110,18 @@ export function continueTaking(snapshots: Snapshots): Pulled {
   taking.meta = effect.finish(taking.sizeBytes, taking.checksum);
   sink.commit(taking.meta);
   return { type: "handedOver" };
+}
+
+function takesMore(snapshots: Snapshots, taking: Taking, wake: () => void): boolean {
+  const { sink } = taking;
+  if (sink.takesMore === undefined) return true;
+  taking.waiting = true;
+  const may = sink.takesMore(() => {
+    taking.waiting = false;
+    if (snapshots.taking === taking) wake();
+  });
+  if (may) taking.waiting = false;
+  return may;
 }
 
 export type Saved =

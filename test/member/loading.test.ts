@@ -64,6 +64,64 @@ describe("a snapshot of a large value that is being taken", () => {
     return lab;
   }
 
+  test("waits while storage takes no more, and costs no turns meanwhile", async () => {
+    const lab = await leadingLab();
+    slowDown(lab);
+    const { beginSnapshot } = lab.storage;
+    let then: (() => void) | null = null;
+    let written = 0;
+    let waits = 0;
+    lab.storage.beginSnapshot = (group) => {
+      const sink = beginSnapshot.call(lab.storage, group);
+      const write = (data: Uint8Array): void => {
+        assert.equal(then, null, "it was told to wait");
+        written += data.length;
+        sink.write(data);
+      };
+      const takesMore = (go: () => void): boolean => {
+        assert.equal(then, null, "it asks once");
+        if (written > 0) then = go;
+        return then === null;
+      };
+      return { ...sink, write, takesMore };
+    };
+    lab.admin(3, "snapshot", null);
+    lab.settle();
+    for (let rounds = 0; lab.repliesTo(3).length === 0; rounds++) {
+      assert.ok(rounds < 1000, "it comes to an end");
+      lab.laterTurns();
+      if (then === null) continue;
+      const { later } = lab;
+      lab.turn();
+      assert.equal(lab.later, later, "no further turn is asked for");
+      const go: () => void = then;
+      then = null;
+      waits += 1;
+      written = 0;
+      go();
+      lab.settle();
+    }
+    assert.equal(lab.repliesTo(3)[0]!.status, "ok");
+    assert.ok(waits > 2, `${waits} waits`);
+  });
+
+  test("is not gone on with by storage that has room when it has ended", async () => {
+    const lab = await leadingLab();
+    const { beginSnapshot } = lab.storage;
+    const waiting: (() => void)[] = [];
+    lab.storage.beginSnapshot = (group) => {
+      const sink = beginSnapshot.call(lab.storage, group);
+      return { ...sink, takesMore: (then) => waiting.push(then) === 0 };
+    };
+    lab.admin(3, "snapshot", null);
+    lab.settle();
+    lab.member.stop();
+    for (const then of waiting) then();
+    lab.settle();
+    assert.equal(waiting.length, 1);
+    assert.equal(lab.repliesTo(3)[0]!.status, "closed");
+  });
+
   test("ends with the member: who asked for it hears that it was closed", async () => {
     const lab = await takingLab();
     lab.member.stop();

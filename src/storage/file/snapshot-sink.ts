@@ -1,6 +1,7 @@
 /** A member's own snapshot on its way to the disk, and what belongs to its group beside it. */
 import type { SnapshotMeta } from "../../core/types.js";
 import type { GroupName, SnapshotSink } from "../../ports.js";
+import type { Backlog } from "./backlog.js";
 import type { Lane } from "./lane.js";
 import { type SnapshotPlace, type SnapshotWriter, createSnapshot } from "./snapshot-writer.js";
 import type { SnapshotReceived } from "./snapshot-received.js";
@@ -25,9 +26,12 @@ export type GroupSnapshots = {
 
 /** What a sink asks of the store; its steps are taken in order, in the lane of its group. */
 export interface SinkStore {
+  /** Shared by all groups: they write one after the other. */
+  readonly backlog: Backlog;
   /** Rejects with `diskFull` where there is no room for one as large as the last, not twice in a row. */
   expectRoom(group: GroupSnapshots): Promise<void>;
-  sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>): void;
+  /** `heldBytes` of the backlog are done with behind it. */
+  sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>, heldBytes?: number): void;
   finishSink(group: GroupSnapshots, sink: Sink, meta: SnapshotMeta): void;
   removeTemporary(name: string): Promise<void>;
 }
@@ -54,8 +58,18 @@ export class Sink implements SnapshotSink {
 
   write(data: Uint8Array): void {
     if (this.#ended) return;
-    this.#store.sinkStep(this.#group, this, async () => {
+    this.#store.backlog.added(data.length);
+    const work = async (): Promise<void> => {
       await this.writer!.append(data);
+    };
+    this.#store.sinkStep(this.#group, this, work, data.length);
+  }
+
+  /** One that has failed takes all: the end of it is answered behind that. */
+  takesMore(then: () => void): boolean {
+    if (this.failed) return true;
+    return this.#store.backlog.takesMore(() => {
+      if (!this.#ended) then();
     });
   }
 

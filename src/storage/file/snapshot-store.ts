@@ -6,6 +6,7 @@
 import type { LogIndex, SnapshotMeta } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
+import { Backlog } from "./backlog.js";
 import { isDiskFull, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { type GroupState, termAt } from "./group-state.js";
@@ -39,6 +40,7 @@ export interface SnapshotServices {
 const roomPauseMs = 1000;
 
 export class SnapshotStore implements SinkStore {
+  readonly backlog = new Backlog();
   readonly #services: SnapshotServices;
   // Each may keep one of the platform's four threads busy. Writing waits for reading, never the reverse.
   readonly #writeGate = new Gate(1);
@@ -162,11 +164,15 @@ export class SnapshotStore implements SinkStore {
   }
 
   /** A step of a sink: a full disk costs this snapshot, any other failure the storage. */
-  sinkStep(group: GroupSnapshots, sink: Sink, work: () => Promise<void>): void {
+  sinkStep(
+    group: GroupSnapshots,
+    sink: Sink,
+    work: () => Promise<void>,
+    heldBytes: number = 0,
+  ): void {
     this.#run(group.writing, "writing a snapshot", async () => {
-      if (sink.failed) return;
       try {
-        await work();
+        if (!sink.failed) await work();
       } catch (error) {
         if (!isDiskFull(error)) throw error;
         sink.failed = true;
@@ -174,6 +180,8 @@ export class SnapshotStore implements SinkStore {
         this.#services.handlers.onWarning(
           `no space left for a snapshot of group "${group.name}": its log is kept instead`,
         );
+      } finally {
+        this.backlog.taken(heldBytes);
       }
     });
   }
