@@ -149,7 +149,7 @@ export interface StorageHandlers {
   onSnapshotChunkWritten(group: GroupName, index: LogIndex, term: Term, sizeBytes: number): void;
   /**
    * `commit` of a sink or `installSnapshot` has ended. `ok` false: the bytes did not match the meta, a newer
-   * snapshot is there, or there was no room; what was there before stays.
+   * snapshot is there, there was no room, or no file could be opened; what was there before stays.
    */
   onSnapshotSaved(group: GroupName, snapshot: SnapshotMeta, ok: boolean): void;
   /**

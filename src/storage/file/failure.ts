@@ -11,6 +11,11 @@ export function isDiskFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT" || code === "diskFull";
 }
 
+/** Of an attempt to open a file, also one to be made: nothing was written yet, and it may go well the next time. */
+export function isOutOfFiles(error: unknown): boolean {
+  return ["EMFILE", "ENFILE"].includes(systemCode(error));
+}
+
 export function isMissing(error: unknown): boolean {
   return systemCode(error) === "ENOENT";
 }
@@ -22,7 +27,7 @@ export function passOverMissing(error: unknown): void {
 
 /** Of an attempt to open a file for reading: it may go well the next time, and says nothing of the disk. */
 export function isRefusedForNow(error: unknown): boolean {
-  return ["EMFILE", "ENFILE", "EACCES"].includes(systemCode(error));
+  return isOutOfFiles(error) || systemCode(error) === "EACCES";
 }
 
 const remedies: Readonly<Record<string, string>> = Object.freeze({

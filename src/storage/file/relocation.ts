@@ -7,7 +7,7 @@ import { ByteReader } from "../../codec/bytes.js";
 import { wideEntryBytes } from "../../codec/entries.js";
 import { unpackAll } from "../../packed-entries.js";
 import { PlaceSeeds, checksum } from "./checksum.js";
-import { isMissing, storageError } from "./failure.js";
+import { isMissing, isOutOfFiles, storageError } from "./failure.js";
 import type { File, FileSystem } from "./fs.js";
 import { type GroupState, bytesIn, termAt } from "./group-state.js";
 import { segmentName } from "./names.js";
@@ -119,8 +119,8 @@ export class Relocation {
   }
 
   /**
-   * The entries of each group that are needed from `segment`, in order. Null if the segment is gone, and if one of
-   * them is not intact there: to write the others again and remove the segment would remove the only trace of it.
+   * The entries of each group that are needed from `segment`, in order. Null if the segment is gone or cannot be opened
+   * for now, and if one of them is not intact there: to write the others again and remove the segment would remove the only trace of it.
    */
   async #entriesOf({ segment, sizeBytes }: Segment): Promise<Map<number, Entry[]> | null> {
     const { fs, dir, directoryId, wal } = this.#services;
@@ -130,6 +130,8 @@ export class Relocation {
     } catch (error) {
       // A compaction meanwhile has freed it.
       if (isMissing(error) && wal.segments.used[0]!.segment > segment) return null;
+      // The next segment that is begun asks again.
+      if (isOutOfFiles(error)) return null;
       throw error;
     }
     let found: Found;

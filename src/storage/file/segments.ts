@@ -192,6 +192,7 @@ export class Segments {
     const path = `${this.#dir}/${segmentName(segment)}`;
     const temporary = path + temporarySuffix;
     const file = await this.#fs.open(temporary, "create");
+    let name = temporary;
     try {
       const zeros = new Uint8Array(Math.min(pieceBytes, sizeBytes));
       for (let at = 0; at < sizeBytes;) {
@@ -204,11 +205,12 @@ export class Segments {
         at += bytes;
       }
       await this.#fs.rename(temporary, path);
+      name = path;
       await this.#fs.syncDirectory(this.#dir);
       return file;
     } catch (error) {
       await file.close();
-      await this.#fs.remove(temporary).catch((failure: unknown) => {
+      await this.#fs.remove(name).catch((failure: unknown) => {
         if (!isMissing(failure)) throw failure;
       });
       throw error;

@@ -3,7 +3,7 @@
  * Call one at a time.
  */
 import type { LogIndex, SnapshotMeta } from "../../core/types.js";
-import { isDiskFull } from "./failure.js";
+import { isDiskFull, isOutOfFiles } from "./failure.js";
 import { partialName } from "./names.js";
 import { isSameSnapshot } from "./snapshot-file.js";
 import {
@@ -37,6 +37,8 @@ export class SnapshotReceived {
   #partial: string | null;
   /** There was no room, and that was warned of. */
   #lacksRoom = false;
+  /** Too many files were open for it, and that was warned of. */
+  #lacksFiles = false;
 
   constructor(group: number, partial: string | null, services: SnapshotReceivedServices) {
     this.#group = group;
@@ -86,6 +88,7 @@ export class SnapshotReceived {
       await this.#services.rename(incoming.name, name);
       this.#incoming = null;
       this.#lacksRoom = false;
+      this.#lacksFiles = false;
       return true;
     });
     return done ?? false;
@@ -95,8 +98,13 @@ export class SnapshotReceived {
     try {
       return await work();
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      await this.#giveUp(meta);
+      if (isDiskFull(error)) {
+        await this.#giveUp(meta);
+      } else {
+        if (!isOutOfFiles(error)) throw error;
+        this.warnOfFiles();
+        await this.discard();
+      }
       return null;
     }
   }
@@ -123,6 +131,15 @@ export class SnapshotReceived {
     this.#incoming = { meta, writer: resumed ?? (await createSnapshot(place)), name };
     this.#partial = null;
     return true;
+  }
+
+  /** Of what is offered again and again until files can be opened. Warns once, until one was taken in. */
+  warnOfFiles(): void {
+    if (!this.#lacksFiles) {
+      const why = "too many open files for the snapshot that the leader sends";
+      this.#services.warn(`${why}: this member goes on once there are fewer`);
+    }
+    this.#lacksFiles = true;
   }
 
   /** There is no room. Warns once, until one was taken in. */

@@ -7,7 +7,7 @@ import type { LogIndex, SnapshotMeta } from "../../core/types.js";
 import { RaftError } from "../../errors.js";
 import type { GroupName, SnapshotSink, StorageHandlers } from "../../ports.js";
 import { Backlog } from "./backlog.js";
-import { isDiskFull, passOverMissing, storageError } from "./failure.js";
+import { isDiskFull, isOutOfFiles, passOverMissing, storageError } from "./failure.js";
 import type { FileSystem } from "./fs.js";
 import { type GroupState, termAt } from "./group-state.js";
 import { Gate, Lane } from "./lane.js";
@@ -163,7 +163,7 @@ export class SnapshotStore implements SinkStore {
     lane.run(work).catch((error: unknown) => this.#services.fail(storageError(error, doing)));
   }
 
-  /** A step of a sink: a full disk costs this snapshot, any other failure the storage. */
+  /** A step of a sink: a full disk, or too many open files, cost this snapshot, any other failure the storage. */
   sinkStep(
     group: GroupSnapshots,
     sink: Sink,
@@ -174,11 +174,12 @@ export class SnapshotStore implements SinkStore {
       try {
         if (!sink.failed) await work();
       } catch (error) {
-        if (!isDiskFull(error)) throw error;
+        if (!isDiskFull(error) && !isOutOfFiles(error)) throw error;
         sink.failed = true;
         await sink.discard();
+        const why = isDiskFull(error) ? "no space left" : "too many open files";
         this.#services.handlers.onWarning(
-          `no space left for a snapshot of group "${group.name}": its log is kept instead`,
+          `${why} for a snapshot of group "${group.name}": its log is kept instead`,
         );
       } finally {
         this.backlog.taken(heldBytes);
@@ -219,7 +220,15 @@ export class SnapshotStore implements SinkStore {
   async #install(group: GroupSnapshots, meta: SnapshotMeta): Promise<void> {
     const { fs, dir } = this.#services;
     const name = snapshotName(group.number, meta);
-    await fs.syncDirectory(dir);
+    try {
+      await fs.syncDirectory(dir);
+    } catch (error) {
+      // It has no name that lasts, and will get none: only what is the current one already keeps it.
+      const isCurrent =
+        group.current !== null && snapshotName(group.number, group.current) === name;
+      if (isOutOfFiles(error) && !isCurrent) await this.#remove(name);
+      throw error;
+    }
     if (!(await this.#services.record(group.number, meta))) {
       // Not removed yet: it may have the name of the current one, and the deletion may never be durable.
       if (group.deleted) group.unnamed = name;
@@ -286,7 +295,12 @@ export class SnapshotStore implements SinkStore {
       }
       const isWanted = group.received.isWhole(meta) && !this.#isOutdated(group, meta);
       if (isWanted && (await group.received.finish(meta, snapshotName(number, meta)))) {
-        return this.#install(group, meta);
+        try {
+          return await this.#install(group, meta);
+        } catch (error) {
+          if (!isOutOfFiles(error)) throw error;
+          group.received.warnOfFiles();
+        }
       }
       await group.received.discard();
       this.#answerSaved(group, meta, false);

@@ -11,7 +11,7 @@ import { Batch } from "./batch.js";
 import { type Section, encodeBlockHeader, headerBytesFor } from "./block.js";
 import { PlaceSeeds, checksum } from "./checksum.js";
 import type { LogEnd } from "./copy.js";
-import { storageError } from "./failure.js";
+import { isOutOfFiles, storageError } from "./failure.js";
 import type { GroupState } from "./group-state.js";
 import { type Mark, type MarkFile, TrailingMark } from "./mark.js";
 import { segmentName } from "./names.js";
@@ -277,7 +277,8 @@ export class Wal {
     begun?.catch((error: unknown) => {
       if (this.#segments.isClosing) return;
       const failure = storageError(error, "preparing a segment");
-      if (failure.code === "diskFull") this.#events.unprepared(failure);
+      // There is time left until it is needed.
+      if (failure.code === "diskFull" || isOutOfFiles(error)) this.#events.unprepared(failure);
       else this.fail(failure);
     });
   }

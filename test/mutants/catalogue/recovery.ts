@@ -203,8 +203,8 @@ const snapshotFiles: readonly Mutant[] = [
     hazards: [82],
     bug: "a snapshot for which there is no room ends the storage",
     file: "src/storage/file/snapshot-store.ts",
-    find: "if (!isDiskFull(error)) throw error;",
-    replace: "throw error;",
+    find: "if (!isDiskFull(error) && !isOutOfFiles(error)) throw error;",
+    replace: "if (!isOutOfFiles(error)) throw error;",
     catchers: [fullDisk],
   },
   {
@@ -212,8 +212,8 @@ const snapshotFiles: readonly Mutant[] = [
     hazards: [82],
     bug: "a leader's snapshot for which there is no room ends the storage of all groups",
     file: "src/storage/file/snapshot-received.ts",
-    find: "if (!isDiskFull(error)) throw error;",
-    replace: "throw error;",
+    find: "if (isDiskFull(error)) {",
+    replace: "if (isDiskFull(error)) throw error;\n      if (isDiskFull(error)) {",
     catchers: [fullDisk],
   },
   {
