@@ -273,7 +273,26 @@ export async function scanSegment(
     offset = found;
   }
   if (scanned.used) judgeHeader(scan, scanned, headerIsBlank);
+  else if (header !== null && !isOwn(scan, header)) suspectStrange(scan, segment);
   else if (!headerIsBlank) beginAtHeader(scan, segment);
+}
+
+function isOwn(scan: Scan, header: SegmentHeader): boolean {
+  return Buffer.compare(header.directoryId, scan.directoryId) === 0;
+}
+
+/**
+ * An intact header of another directory, and no block of this one behind it: no write of this directory was cut
+ * short there. Its blocks cannot be read with the identity that lies beside them, and must not be cut off with it.
+ */
+function suspectStrange(scan: Scan, segment: number): void {
+  if (scan.pending.at(-1)?.segment === segment) scan.pending.pop();
+  const message =
+    `${segmentName(segment)} is of another directory than the file identity: ` +
+    "take away the one that does not belong here (doctor makes a lost identity anew)";
+  report(scan, "damage", { segment, offset: 0, message });
+  suspectAll(scan.replay, message);
+  if (scan.replay.groups.size === 0) scan.replay.lostGroups ??= message;
 }
 
 /** Of an unused segment the header was to be written together with the first block. */
@@ -290,8 +309,7 @@ function pushBad(scan: Scan, segment: number, offset: number, usedEnd: number): 
 
 function judgeHeader(scan: Scan, scanned: ScannedSegment, blank: boolean): void {
   const { segment, header } = scanned;
-  const own = header !== null && Buffer.compare(header.directoryId, scan.directoryId) === 0;
-  if (own && header.segment === segment) return;
+  if (header !== null && isOwn(scan, header) && header.segment === segment) return;
   const message = `${segmentName(segment)}: its header is ${blank ? "blank" : "not intact"}, its blocks are`;
   report(scan, "oddity", { segment, offset: 0, message });
 }
