@@ -4,7 +4,7 @@
  * All payloads that one turn of the user hands to a connection leave in one write at the end of that
  * turn. A stranger's bytes never get further than the framing: they end their own connection.
  */
-import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { connect as connectTcp, createServer, type Server, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import type { TLSSocket } from "node:tls";
 import { getHeapStatistics } from "node:v8";
@@ -262,7 +262,7 @@ class TcpListener implements Listener {
     });
     server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
       const reason = refusalOf(error, socket);
-      const remote = remoteOf(socket);
+      const remote = remoteOf(rawOf(socket));
       if (told.admits(`${withoutPort(remote)} ${reason}`)) {
         logger?.warn({ remote }, `TLS handshake refused: ${reason}`);
       }
@@ -315,6 +315,15 @@ class TcpListener implements Listener {
       `full: ${maxConnections} connections are served, more are turned away (maxConnections)`,
     );
   }
+}
+
+/**
+ * What the handshake ran on. When Node refuses a certificate it has closed that already: then it alone remembers
+ * whose it was, since `#expectHandshake` asked it.
+ */
+function rawOf(socket: TLSSocket): Socket {
+  const { _parent: raw } = socket as TLSSocket & { readonly _parent?: unknown };
+  return raw instanceof Socket ? raw : socket;
 }
 
 function remoteOf(socket: Socket): string {

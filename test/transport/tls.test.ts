@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Socket } from "node:net";
 import { describe, test, type TestContext } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { RaftError, type RaftErrorCode } from "../../src/errors.js";
 import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
@@ -62,6 +63,27 @@ describe("mutual TLS", () => {
     assert.match(error.message, /does not accept this side's certificate|reset it/);
     assert.match(await warned, /^TLS handshake refused: its certificate is not signed by tls\.ca/);
     assert.equal(server.peers.length, 0);
+  });
+
+  test("whose certificate was refused is told, of each host by itself", async (t) => {
+    const told: { readonly remote: unknown; readonly message: string }[] = [];
+    const warn: Logger["warn"] = (context, message) =>
+      void told.push({ remote: (context as { readonly remote: unknown }).remote, message });
+    const server = await listen(
+      t,
+      createTcpTransport({ tls: mutual, logger: { ...silentLogger, warn } }),
+    );
+    const impostor = stranger.issue("foo.test");
+    for (const localAddress of ["127.0.0.2", "127.0.0.3"]) {
+      const [host, port] = server.address.split(":");
+      const to = { host, port: Number(port), localAddress, rejectUnauthorized: false };
+      const socket = connectTls({ ...to, ...impostor });
+      socket.on("error", () => undefined);
+      await new Promise((resolve) => socket.once("close", resolve));
+    }
+    for (const { message } of told) assert.match(message, /its certificate is not signed/);
+    const hosts = told.map(({ remote }) => String(remote).replace(/:\d+$/, ""));
+    assert.deepEqual(hosts, ["127.0.0.2", "127.0.0.3"]);
   });
 
   test("a server with a certificate of another authority is refused", async (t) => {
