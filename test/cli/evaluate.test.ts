@@ -46,6 +46,8 @@ describe("a line at the prompt", () => {
     assert.ok(!isOpen("'(' + \"[\" + `{` // ("));
     assert.ok(!isOpen("'\\'(' "));
     assert.ok(!isOpen("a)"));
+    assert.ok(isOpen("1 + // one\n(2"), "a comment ends with its line");
+    assert.ok(!isOpen("['a\n]"), "and so does a string that nobody closes");
   });
 
   test("gives what it throws as a result, be it by rejection or by syntax", async () => {

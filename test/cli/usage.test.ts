@@ -5,7 +5,9 @@ import {
   addressList,
   checkAddress,
   jsonText,
+  optionalText,
   readInput,
+  requiredText,
   UsageError,
   type Verb,
   verbHelp,
@@ -41,6 +43,7 @@ describe("options", () => {
     assert.equal(input.json, true);
     assert.equal(input.help, false);
     assert.equal(readInput(verb, ["-h"]).help, true);
+    assert.equal(readInput(verb, ["a", "b", "--help"]).help, true, "whatever else is wrong");
   });
 
   test("are refused by name when nobody knows them, or they lack or have a value against the rule", () => {
@@ -65,6 +68,23 @@ describe("options", () => {
     );
     const input = readInput(verb, ["--fast", "--", "-1"]);
     assert.deepEqual([input.positionals, input.options["fast"]], [["-1"], true]);
+  });
+
+  test("have a value, or are left out", () => {
+    assert.equal(optionalText(readInput(verb, ["--from", "a:1"]), "from"), "a:1");
+    assert.equal(optionalText(readInput(verb, []), "from"), null);
+    refused(() => optionalText(readInput(verb, ["--from="]), "from"), /--from is empty/);
+    refused(
+      () => requiredText(verb, readInput(verb, ["--from="]), "from"),
+      /--from ADDR is missing/,
+    );
+  });
+
+  test("that all verbs have are explained in a verb's own words, if it has some", () => {
+    const own = { ...verb.options, "timeout-ms": { value: "N", help: "a minute if not given" } };
+    const help = verbHelp({ ...verb, options: own });
+    assert.match(help, /--timeout-ms N +a minute if not given\n/);
+    assert.equal(help.match(/--timeout-ms/g)?.length, 1);
   });
 
   test("are explained by the help, each with its own line", () => {

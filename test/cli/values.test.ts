@@ -64,9 +64,13 @@ describe("kv", () => {
     assert.equal(cas(null, { a: [1, { b: 2 }] }), true);
     assert.equal(cas({ a: [1, { b: 3 }] }, 3), false);
     assert.equal(cas({ a: [1] }, 3), false);
+    assert.equal(cas({ a: [1, { b: 2 }], c: 3 }, 3), false, "with a field more");
+    assert.equal(cas({ a: [1, { c: undefined }] }, 3), false);
     assert.equal(cas({ a: [1, { b: 2 }] }, []), true);
     assert.equal(cas({}, 3), false, "an empty object is no empty array");
-    assert.equal(cas([], "x"), true);
+    assert.equal(cas([], { a: undefined }), true);
+    assert.equal(cas({ b: 1 }, 3), false, "a field that holds nothing is none that is not there");
+    assert.equal(cas({ a: undefined }, "x"), true);
     assert.equal(cas("x", null), true);
     assert.equal(map.size, 0, "to set a key to null is to delete it");
   });
