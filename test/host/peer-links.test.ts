@@ -1,83 +1,9 @@
 /** One host's connection to another by itself: when it is made, rested, and let go. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { VirtualClock } from "../../src/clock/virtual.js";
-import { EntriesCache } from "../../src/codec/entries.js";
-import { protocolVersion, type Frame } from "../../src/codec/types.js";
-import { decodeFrame, encodeFrame } from "../../src/codec/wire.js";
-import type { HostContext } from "../../src/host/context.js";
-import type { HostedGroup } from "../../src/host/hosted-group.js";
 import { defaultHostLimits } from "../../src/host/limits.js";
-import { type PeerChannel, PeerLink } from "../../src/host/peer-links.js";
-import { counter, createLogBook } from "./cluster.js";
-
-const message = { type: "timeoutNow", term: 1 } as const;
-const welcome: Frame = { type: "welcome", protocol: protocolVersion, hostId: "far" };
-
-class Line {
-  readonly clock = new VirtualClock();
-  readonly sent: Frame[] = [];
-  dials = 0;
-  closes = 0;
-  destroyed: string | null = null;
-  /** How often a member was told that its peer is gone. */
-  losses = 0;
-  queuedBytes = 0;
-  connection: { queuedBytes: number } | null = null;
-  readonly book = createLogBook();
-  readonly link: PeerLink;
-  readonly group: HostedGroup;
-
-  constructor() {
-    const dial = () => {
-      this.dials += 1;
-      const send = (payload: Uint8Array): void => void this.sent.push(decodeFrame(payload));
-      const close = (): void => void (this.closes += 1);
-      const destroy = (why: string): void => void (this.destroyed = why);
-      const { queuedBytes } = this;
-      const connection = { remote: "far:1", queuedBytes, send, close, destroy };
-      this.connection = connection;
-      return connection;
-    };
-    const context = {
-      ...{ id: "near", address: "near:1", clock: this.clock, logger: this.book.logger },
-      ...{ limits: defaultHostLimits, entriesCache: new EntriesCache() },
-      ...{ random: { next: () => 1 }, rateLimit: { admits: () => true }, transport: { dial } },
-      turns: { payloadArrived: () => undefined, afterEnd: () => undefined },
-    } as unknown as HostContext;
-    const peerDisconnected = (): void => void (this.losses += 1);
-    const member = { id: "near#1", groupId: "id", peerDisconnected };
-    const group = { name: "g", member, definition: counter, peers: [], ended: null };
-    this.group = group as unknown as HostedGroup;
-    this.link = new PeerLink(context, "far:1");
-  }
-
-  open(): PeerChannel {
-    return this.link.addChannel(this.group, "far#1");
-  }
-
-  hear(frame: Frame): void {
-    this.link.onPayload(encodeFrame(frame));
-  }
-
-  breakOff(): void {
-    this.link.onClose(null);
-  }
-
-  count(type: Frame["type"]): number {
-    return this.sent.filter((frame) => frame.type === type).length;
-  }
-
-  /** Sends every 10 ms until `isDone`; how long that took. */
-  sendUntil(channel: PeerChannel, isDone: () => boolean): number {
-    const began = this.clock.nowMs();
-    while (!isDone() && this.clock.nowMs() - began < 60_000) {
-      this.clock.advance(10);
-      this.link.send(channel, message);
-    }
-    return this.clock.nowMs() - began;
-  }
-}
+import type { PeerChannel } from "../../src/host/peer-links.js";
+import { Line, message, welcome } from "./line.js";
 
 describe("a channel that is refused", () => {
   function rests(line: Line, channel: PeerChannel, count: number): number[] {

@@ -7,6 +7,7 @@ import { codec } from "./catalogue/codec.js";
 import { connections } from "./catalogue/connections.js";
 import { directories } from "./catalogue/directories.js";
 import { hosts } from "./catalogue/hosts.js";
+import { links } from "./catalogue/links.js";
 import { idle } from "./catalogue/idle.js";
 import { elections } from "./catalogue/elections.js";
 import { memberships } from "./catalogue/membership.js";
@@ -30,6 +31,7 @@ export const catalogue: readonly Mutant[] = [
   ...clients,
   ...connections,
   ...hosts,
+  ...links,
   ...idle,
   ...transport,
   ...codec,
