@@ -108,7 +108,24 @@ export function show(given: unknown): string {
   if (typeof given === "string") return JSON.stringify(given.slice(0, 80));
   if (typeof given === "function") return "a function";
   if (given === null || typeof given !== "object") return String(given).slice(0, 80);
-  return Array.isArray(given) ? "an array" : "an object";
+  if (Array.isArray(given)) return "an array";
+  const kind = kindOf(given);
+  return `${/^[AEIOU]/i.test(kind) ? "an" : "a"} ${kind === "Object" ? "object" : kind}`;
+}
+
+/** `Object`, `Map`, `Date`, `Promise`, ... */
+function kindOf(given: object): string {
+  return Object.prototype.toString.call(given).slice("[object ".length, -1).slice(0, 80);
+}
+
+/**
+ * Whether this may be what callers give as options: arrays, maps, dates, promises that nobody awaited and
+ * the like have no names to look at, and would pass for none.
+ */
+export function isOptions(given: unknown): given is object {
+  if (typeof given !== "object" || given === null) return false;
+  const kind = kindOf(given);
+  return kind === "Object" || kind === "Module";
 }
 
 /** One that is none of `names`: a misspelt field or option would be as good as none, and show under load. */

@@ -4,7 +4,7 @@ import { takeBackup } from "./client/backup.js";
 import { createGroupClient } from "./client/client.js";
 import { checkGroup, checkHosts, checkNames, checkTimeout, signalOf } from "./client/options.js";
 import { createCborCodec } from "./codec/values.js";
-import { RaftError, show } from "./errors.js";
+import { isOptions, RaftError, show } from "./errors.js";
 import {
   checkAddress,
   checkDefinition,
@@ -314,7 +314,7 @@ const optionNames = {
 
 /** A misspelt `group` or `repair` would be as good as none. */
 function checkOptions(options: unknown, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     throw new RaftError("invalidArgument", "options: expected an object, see the example");
   }
   checkNames(options, names);

@@ -27,6 +27,7 @@ import { subscribe } from "./subscribe.js";
 import {
   callOptionNames,
   checkCallOptions,
+  checkConfigChange,
   checkId,
   defaultMaxOutstanding,
   defaultTimeoutMs,
@@ -192,7 +193,8 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     return this.admin("status", null, options) as Promise<GroupStatus>;
   }
 
-  changeConfig(change: GroupConfigChange, options?: CallOptions): Promise<GroupConfig> {
+  async changeConfig(change: GroupConfigChange, options?: CallOptions): Promise<GroupConfig> {
+    checkConfigChange(change);
     return this.admin("changeConfig", change, options) as Promise<GroupConfig>;
   }
 

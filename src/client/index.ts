@@ -1,6 +1,7 @@
 /** Clients over TCP, for processes that are no members: `connect` and `connectAdmin`. */
 import { createSystemClock, createSystemRandom } from "../clock/system.js";
 import { createCborCodec } from "../codec/values.js";
+import { isOptions } from "../errors.js";
 import { guarded } from "../logging.js";
 import type { Clock, Codec, Logger, Random, Transport } from "../ports.js";
 import { parseAddress } from "../transport/tcp-address.js";
@@ -130,7 +131,7 @@ function open<D extends AnyDefinedValue>(
   definition: D | null,
   options: ConnectOptions,
 ): GroupClient<D> & AdminCalls {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     throw invalid("options", 'must be an object such as { group: "queue", hosts: [...] }');
   }
   checkNames(options, optionNames);

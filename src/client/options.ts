@@ -1,5 +1,5 @@
 /** Checks of what callers hand in: every refusal is `invalidArgument` and names the field. */
-import { RaftError, show, unknownName } from "../errors.js";
+import { isOptions, RaftError, show, unknownName } from "../errors.js";
 import { callOptionNames as argumentOptionNames } from "../value/define.js";
 import type { CallOptions } from "./types.js";
 
@@ -105,10 +105,29 @@ export const callOptionNames = {
 
 /** A misspelt `timeoutMs` or `id` would be as good as none, and show when it is needed. */
 export function checkCallOptions(options: unknown, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     throw invalid("options", `must be an object such as { timeoutMs: 2000 }, got ${show(options)}`);
   }
   checkNames(options, names);
+}
+
+/**
+ * The leader checks the rest, and knows which settings there are. What has no encoding would be refused
+ * without a name, and what is no number of an object that is none would be lost in it.
+ */
+export function checkConfigChange(change: unknown): void {
+  if (!isOptions(change)) {
+    const example = "{ heartbeatMs: 200, electionTimeoutMs: 1000 }";
+    throw badConfig("config", `expected an object such as ${example}`, change);
+  }
+  for (const [name, setting] of Object.entries(change) as [string, unknown][]) {
+    if (setting === undefined || typeof setting === "number") continue;
+    throw badConfig(`config.${name}`, "expected a number", setting);
+  }
+}
+
+function badConfig(field: string, expected: string, given: unknown): RaftError {
+  return new RaftError("invalidConfig", `${field}: ${expected}, got ${show(given)}`);
 }
 
 export function invalid(field: string, problem: string): RaftError {

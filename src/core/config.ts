@@ -1,5 +1,5 @@
 /** Defaults and validation of a group's configuration. */
-import { RaftError, show } from "../errors.js";
+import { isOptions, RaftError, show } from "../errors.js";
 import type { GroupConfig, GroupConfigChange } from "./types.js";
 
 const KiB = 1024;
@@ -64,8 +64,11 @@ export function validateGroupConfig(
   change: GroupConfigChange,
   base: GroupConfig = defaultGroupConfig,
 ): GroupConfig {
-  if (typeof change !== "object" || change === null || Array.isArray(change)) {
-    refuse("config: expected an object such as { heartbeatMs: 200, electionTimeoutMs: 1000 }");
+  if (!isOptions(change)) {
+    refuse(
+      "config: expected an object such as { heartbeatMs: 200, electionTimeoutMs: 1000 }, " +
+        `got ${show(change)}`,
+    );
   }
   const merged: Record<string, number> = { ...base };
   for (const [name, given] of Object.entries(change) as [string, unknown][]) {

@@ -28,7 +28,7 @@ export async function beginBirth(
   options: GroupOptions,
 ): Promise<Birth> {
   const { start, config } = options;
-  const checked = validateGroupConfig(config ?? {});
+  const checked = validateGroupConfig(config === undefined ? {} : config);
   const found = await findStored(context, name, definition, options);
   const blank = found === undefined || isBlank(found);
   const { random, storage, recovered } = context;

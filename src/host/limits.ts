@@ -1,6 +1,6 @@
 /** What a host keeps waiting at most, and how patient it is with connections. */
 import { defaultMaxOutstanding } from "../client/options.js";
-import { RaftError } from "../errors.js";
+import { isOptions, RaftError, show } from "../errors.js";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -92,8 +92,11 @@ export function transportLimits(limits: HostLimits): {
 export function checkLimits(given: Partial<HostLimits> | undefined): HostLimits {
   const limits: Record<string, number> = { ...defaultHostLimits };
   if (given === undefined) return defaultHostLimits;
-  if (typeof given !== "object" || given === null) {
-    throw new RaftError("invalidArgument", "limits: expected an object of numbers");
+  if (!isOptions(given)) {
+    throw new RaftError(
+      "invalidArgument",
+      `limits: expected an object of numbers, got ${show(given)}`,
+    );
   }
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
     if (!Object.hasOwn(defaultHostLimits, name)) {
@@ -105,7 +108,7 @@ export function checkLimits(given: Partial<HostLimits> | undefined): HostLimits 
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least) {
       throw new RaftError(
         "invalidArgument",
-        `limits.${name}: expected a whole number of ${least} or more`,
+        `limits.${name}: expected a whole number of ${least} or more, got ${show(value)}`,
       );
     }
     limits[name] = value;

@@ -1,7 +1,7 @@
 /** What `startHost` and `host.group` are given, checked by name. */
 import type { GroupConfigChange } from "../core/types.js";
 import { isGroupName, missingMethod } from "../client/options.js";
-import { RaftError, show, unknownName } from "../errors.js";
+import { isOptions, RaftError, show, unknownName } from "../errors.js";
 import type { GroupHooks } from "../member/types.js";
 import type { Clock, Codec, Logger, Random, Storage, Transport } from "../ports.js";
 import { isDefinedValue } from "../value/define.js";
@@ -118,7 +118,7 @@ const groupOptionNames: readonly string[] = Object.keys({
 } satisfies Record<keyof GroupOptions, true>);
 
 export function checkHostOptions(options: unknown): asserts options is HostOptions {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     refuse(`options: expected an object such as { id: "foo", listen: "127.0.0.1:7101" }`);
   }
   checkNames(options, hostOptionNames);
@@ -172,7 +172,7 @@ export function checkDefinition(definition: unknown): asserts definition is AnyD
 }
 
 export function checkGroupOptions(options: unknown): asserts options is GroupOptions {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     refuse(`options: expected an object such as { start: "create" }, got ${show(options)}`);
   }
   checkNames(options, groupOptionNames);
@@ -213,7 +213,7 @@ function checkOnDamage(onDamage: unknown, start: GroupStart): void {
 }
 
 function checkHooks(hooks: unknown): void {
-  if (typeof hooks !== "object" || hooks === null) {
+  if (!isOptions(hooks)) {
     refuse(`hooks: expected an object of functions, got ${show(hooks)}`);
   }
   for (const [name, hook] of Object.entries(hooks as object)) {

@@ -4,7 +4,7 @@
  * Operations are carried out in the order in which they were made; those behind an `append` wait
  * for its `flush` like it.
  */
-import { assert, RaftError, show, unknownName } from "../errors.js";
+import { assert, isOptions, RaftError, show, unknownName } from "../errors.js";
 import type { LogIndex, SnapshotMeta } from "../core/types.js";
 import type {
   GroupIdentity,
@@ -62,7 +62,7 @@ const optionNames: readonly string[] = Object.freeze(["durable", "keepsLog"]);
 
 /** A misspelt option would be as good as none, and anything but false would keep the log. */
 function checkOptions(options: unknown): void {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     const why = `expected an object such as { durable: true }, got ${show(options)}`;
     throw new RaftError("invalidArgument", `memoryStorage: options: ${why}`);
   }

@@ -1,6 +1,6 @@
 /** What the TCP transport allows, in bytes, in count and in time. */
 import { defaultMaxFrameBytes } from "../codec/frame.js";
-import { RaftError, show } from "../errors.js";
+import { isOptions, RaftError, show } from "../errors.js";
 
 export type TcpLimits = {
   /** A larger payload is neither sent nor taken. Default 40 MiB. */
@@ -49,7 +49,7 @@ const defaults: TcpLimits = Object.freeze({
 /** Fills in the defaults. Throws RaftError `invalidArgument` that names the limit. */
 export function completeLimits(given: Partial<TcpLimits>): TcpLimits {
   const limits: Record<keyof TcpLimits, number> = { ...defaults };
-  if (typeof given !== "object" || (given as unknown) === null) {
+  if (!isOptions(given)) {
     throw new RaftError(
       "invalidArgument",
       `limits: expected an object of numbers, got ${show(given)}`,

@@ -8,7 +8,7 @@ import { connect as connectTcp, createServer, type Server, Socket } from "node:n
 import { performance } from "node:perf_hooks";
 import type { TLSSocket } from "node:tls";
 import { getHeapStatistics } from "node:v8";
-import { RaftError, show, unknownName } from "../errors.js";
+import { isOptions, RaftError, show, unknownName } from "../errors.js";
 import { guarded, RateLimit, withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers, Listener, Logger, Transport } from "../ports.js";
 import { platformChecksum } from "./checksum.js";
@@ -54,7 +54,7 @@ const optionNames: readonly string[] = Object.freeze(["tls", "limits", "logger"]
 /** A misspelt `tls` would be as good as none: then nothing is encrypted. */
 function checkOptions(options: unknown): void {
   const what = "of the TCP transport";
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     const why = `expected an object such as { tls }, got ${show(options)}`;
     throw new RaftError("invalidArgument", `options ${what}: ${why}`);
   }

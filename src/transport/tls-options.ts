@@ -1,6 +1,6 @@
 /** Mutual TLS: who dials and who listens show each other a certificate. */
 import type { SecureContextOptions, TlsOptions as NodeTls } from "node:tls";
-import { messageOf, RaftError, show, unknownName } from "../errors.js";
+import { messageOf, isOptions, RaftError, show, unknownName } from "../errors.js";
 import { nodeTls } from "./node-tls.js";
 import type { TcpLimits } from "./tcp-limits.js";
 
@@ -57,7 +57,7 @@ const checks: Readonly<Record<keyof TlsOptions, Check>> = Object.freeze({
 
 /** A misspelt `ca` would be as good as none: then every authority that Node knows is trusted. */
 function checkFields(tls: unknown): void {
-  if (typeof tls !== "object" || tls === null || Array.isArray(tls)) {
+  if (!isOptions(tls)) {
     throw refused("tls", `must be an object such as { key, cert, ca }, got ${show(tls)}`);
   }
   const names = Object.keys(checks);

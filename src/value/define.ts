@@ -2,7 +2,7 @@
  * `defineValue`: from handlers to a checked, frozen definition; and the rule that tells a call's
  * argument from its options.
  */
-import { RaftError, show, unknownName } from "../errors.js";
+import { isOptions, RaftError, show, unknownName } from "../errors.js";
 import type {
   AnyDefinedValue,
   Commands,
@@ -200,7 +200,7 @@ export function splitArgs<Options extends OptionShape = OptionShape>(
     options = arg;
     arg = undefined;
   }
-  if (options !== undefined && (typeof options !== "object" || options === null)) {
+  if (options !== undefined && !isOptions(options)) {
     throw new RaftError(
       "invalidArgument",
       `options of ${kind} "${name}" must be an object, got ${show(options)}`,

@@ -47,7 +47,7 @@ describe("startHost refuses", () => {
       "a limit of zero",
       { limits: { maxConnections: 0 } },
       "invalidArgument",
-      /limits\.maxConnections: expected a whole number/,
+      /limits\.maxConnections: expected a whole number of 1 or more, got 0$/,
     ],
     [
       "a longest pause below the shortest",

@@ -22,10 +22,7 @@ describe("defineValue", () => {
     [{ initial: 0 }, /^value "counter": initial must be a function, got 0/],
     [{ commands: { inc: 1 } }, /^value "counter": commands.inc must be a function, got 1/],
     [{ commands: [] }, /^value "counter": commands must be a plain object of .*, got an array/],
-    [
-      { queries: new Map() },
-      /^value "counter": queries must be a plain object of .*, got an object/,
-    ],
+    [{ queries: new Map() }, /^value "counter": queries must be a plain object of .*, got a Map/],
     [{ queries: { "a-b": () => 0 } }, /^value "counter": queries.a-b must be named/],
     [{ command: () => 0 }, /^value "counter": command and query are one form/],
     [{ codec: {} }, /^value "counter": codec.encode must be a function, got undefined/],

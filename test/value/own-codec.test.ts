@@ -36,8 +36,8 @@ test("a codec whose encode returns no bytes is refused before anything is founde
   const bad: (readonly [unknown, RegExp])[] = [
     ["[1]", /codec\.encode must return a Uint8Array, got "\[1\]"/],
     [undefined, /got undefined/],
-    [Promise.resolve(new Uint8Array(1)), /got an object/],
-    [new ArrayBuffer(3), /got an object/],
+    [Promise.resolve(new Uint8Array(1)), /got a Promise/],
+    [new ArrayBuffer(3), /got an ArrayBuffer/],
   ];
   for (const [bytes, message] of bad) {
     const own = bringing({ encode: () => bytes, decode: () => 0 });

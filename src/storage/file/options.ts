@@ -1,5 +1,5 @@
 /** What can be set about a data directory, and what is set otherwise. */
-import { RaftError, show, unknownName } from "../../errors.js";
+import { isOptions, RaftError, show, unknownName } from "../../errors.js";
 import type { FileSystem } from "./fs.js";
 
 export type FileStorageOptions = {
@@ -54,7 +54,7 @@ const optionNames: readonly string[] = Object.keys({
 
 /** A misspelt option would be as good as none. */
 function checkNames(options: unknown): void {
-  if (typeof options !== "object" || options === null) {
+  if (!isOptions(options)) {
     const why = "fileStorage: options must be an object such as { maxLogBytes: 2 ** 30 }";
     throw new RaftError("invalidArgument", why);
   }
