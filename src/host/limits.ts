@@ -8,7 +8,8 @@ const MiB = 1024 * KiB;
 export type HostLimits = {
   /**
    * Bytes that wait for one member's next turn, its queries that wait for an answer, and frames of clients that
-   * wait for their turn on the whole host: so many each. Beyond, callers hear `overloaded`. Default 64 MiB.
+   * wait for their turn on the whole host: so many each. Beyond, callers hear `overloaded`, and what
+   * other members send is dropped: their longest messages, as the group's config has them, have to fit. At least 4 KiB, default 64 MiB.
    */
   readonly maxInboxBytes: number;
   /**
@@ -29,7 +30,7 @@ export type HostLimits = {
    * sleeps. Less latency for up to as much of the processor with each round. Default 250.
    */
   readonly maxAwakeUs: number;
-  /** Bytes that a client may leave unread before its connection is broken; a frame counts as 512 or more. Default 64 MiB. */
+  /** Bytes that a client may leave unread before its connection is broken; a frame counts as 512 or more. At least 4 KiB, default 64 MiB. */
   readonly maxClientQueueBytes: number;
   /**
    * Bytes that wait for one peer host, where a frame counts as 512 or more; beyond, messages to it are
@@ -37,7 +38,7 @@ export type HostLimits = {
    */
   readonly maxPeerQueueBytes: number;
   /**
-   * Largest frame sent, by default 40 MiB; a single reply over it becomes `encodeFailed`. Raised, it has to be raised on all
+   * Largest frame sent, at least 4 KiB, by default 40 MiB; a single reply over it becomes `encodeFailed`. Raised, it has to be raised on all
    * hosts, and clients need a `transport` that takes as much: `createTcpTransport({ limits: { maxFrameBytes } })`.
    */
   readonly maxFrameBytes: number;
@@ -66,6 +67,17 @@ export const defaultHostLimits: HostLimits = Object.freeze({
   minDialPauseMs: 20,
   maxDialPauseMs: 1000,
 });
+
+/**
+ * Below these a host would start and nobody would get into its groups: a request to join does not fit, or
+ * neither does its answer, or whoever asks is cut off for not having read it yet.
+ */
+const least: Partial<HostLimits> = {
+  maxAwakeUs: 0,
+  maxInboxBytes: 4 * KiB,
+  maxFrameBytes: 4 * KiB,
+  maxClientQueueBytes: 4 * KiB,
+};
 
 /** Connections that are being refused, and those of other hosts (`spareForPeers`). */
 const spareConnections = 256;
@@ -104,11 +116,11 @@ export function checkLimits(given: Partial<HostLimits> | undefined): HostLimits 
       throw new RaftError("invalidArgument", `limits.${name}: no such limit; known are ${known}`);
     }
     if (value === undefined) continue;
-    const least = name === "maxAwakeUs" ? 0 : 1;
-    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least) {
+    const from = least[name as keyof HostLimits] ?? 1;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < from) {
       throw new RaftError(
         "invalidArgument",
-        `limits.${name}: expected a whole number of ${least} or more, got ${show(value)}`,
+        `limits.${name}: expected a whole number of ${from} or more, got ${show(value)}`,
       );
     }
     limits[name] = value;
