@@ -102,10 +102,27 @@ function stuckError(group: HostedGroup, patienceMs: number): RaftError {
   const { member, name } = group;
   return new RaftError(
     "timeout",
-    `member ${member.id} of group "${name}" got no further for ${patienceMs} ms: no leader has ` +
-      `contacted it; can the members reach its address?`,
+    `member ${member.id} of group "${name}" got no further for ${patienceMs} ms: ${whyStuck(group)}`,
     { applied: "maybe" },
   );
+}
+
+/** As far as it can be told from here: why storage takes nothing is in the log. */
+function whyStuck({ member }: HostedGroup): string {
+  const { currentTerm, incoming } = member.replica.core;
+  const leader = member.leader ?? "a leader";
+  if (incoming !== null) {
+    const { heldBytes, meta } = incoming;
+    return (
+      `${leader} sends it a snapshot of ${meta.sizeBytes} bytes, of which ${heldBytes} are stored; ` +
+      `has its storage room for the rest? the host's log says more`
+    );
+  }
+  // What a newcomer knows of terms it has from a leader.
+  if (currentTerm === 0) {
+    return "no leader has contacted it; can the members reach its address?";
+  }
+  return `${leader} has contacted it, but nothing that names it has come; the logs of both hosts may say why`;
 }
 
 function warnOfSilence(

@@ -3,21 +3,22 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { VirtualClock } from "../../src/clock/virtual.js";
 import type { HostContext } from "../../src/host/context.js";
-import type { Membership } from "../../src/core/types.js";
+import type { Membership, SnapshotMeta } from "../../src/core/types.js";
 import type { HostedGroup } from "../../src/host/hosted-group.js";
 import { silentLogger } from "../../src/host/options.js";
 import { becomeReady } from "../../src/host/ready.js";
 import { RaftError } from "../../src/errors.js";
 import type { ReplySink } from "../../src/member/types.js";
 import { counter, Lab } from "../member/harness.js";
-import { microtasks } from "./cluster.js";
+import { createMemoryStorage } from "../../src/storage/memory.js";
+import { Cluster, counter as shared, microtasks } from "./cluster.js";
 
 /** A member of a group that has three others, or is one of these. */
 async function waiting(id: string) {
   const lab = new Lab(counter);
   await lab.restore();
   const { membership, replica } = lab.member;
-  const core = { ...replica.core };
+  const core = { ...replica.core, currentTerm: 0 as typeof replica.core.currentTerm };
   const asked: ReplySink[] = [];
   const barrier = (sink: ReplySink): void => void asked.push(sink);
   const member = { id, membership, replica: { core }, barrier, leader: null };
@@ -60,6 +61,26 @@ describe("a newcomer", () => {
     assert.deepEqual([failure().code, failure().applied], ["timeout", "maybe"]);
     assert.match(failure().message, /d#1 of group "g" got no further for 1000 ms: no leader has/);
     assert.equal(watchers.size, 0);
+  });
+
+  test("that has no room for its leader's snapshot says so, and not that nobody has contacted it", async () => {
+    const { failure, core, pass } = await waiting("d#1");
+    core.currentTerm = 3;
+    const meta = { sizeBytes: 5000 } as SnapshotMeta;
+    core.incoming = { meta, requestedBytes: 1000, heldBytes: 0, installing: false };
+    await pass(1100);
+    assert.equal(failure().code, "timeout");
+    assert.match(
+      failure().message,
+      /sends it a snapshot of 5000 bytes, of which 0 are stored; has/,
+    );
+  });
+
+  test("that a leader has contacted does not say that none has", async () => {
+    const { failure, core, pass } = await waiting("d#1");
+    core.currentTerm = 3;
+    await pass(1100);
+    assert.match(failure().message, /for 1000 ms: a leader has contacted it, but/);
   });
 
   test("goes on for as long as it gets on", async () => {
@@ -119,4 +140,24 @@ describe("a newcomer", () => {
     assert.equal(failure().code, "closed");
     assert.equal(watchers.size, 0);
   });
+});
+
+test("a newcomer whose storage takes nothing of the leader's snapshot is told so", async () => {
+  const cluster = new Cluster();
+  await cluster.start("foo");
+  const create = { start: "create", config: { trailingLogBytes: 0 } } as const;
+  const foo = await cluster.run(cluster.host("foo").group("g", shared, create));
+  await cluster.run(foo.command("inc", 1));
+  await cluster.run(foo.snapshot());
+  const storage = createMemoryStorage();
+  // As file storage where there is no room for it: it answers once there is.
+  storage.writeSnapshotChunk = () => undefined;
+  await cluster.start("bar", { storage });
+  const joining = cluster.host("bar").group("g", shared, { start: { join: ["foo:1"] } });
+  await assert.rejects(cluster.run(joining), {
+    code: "timeout",
+    message:
+      /: foo#[a-z0-9]+ sends it a snapshot of \d+ bytes, of which 0 are stored; has its storage/,
+  });
+  await cluster.close();
 });
