@@ -14,7 +14,7 @@ import {
   surveyDirectory,
 } from "./inspect.js";
 import type { MarkFile } from "./mark.js";
-import { formatVersion, identityName, markName } from "./names.js";
+import { formatVersion, identityName, markName, temporarySuffix } from "./names.js";
 import { isDamaged, readyLog, readyMark } from "./repair.js";
 import type { OpenSegment } from "./segments.js";
 
@@ -103,7 +103,8 @@ function problemsOf(survey: Survey): Problem[] {
     });
   }
   if (log === null) return problems;
-  const damaged = isDamaged(log);
+  // Then nothing is mended, and what nothing refers to may be what is left of something that is gone.
+  const damaged = isDamaged(log) || log.lost !== null;
   for (const { type, file, offset, message } of log.scan.findings) {
     problems.push({ file, offset, message, ...adviceOn(type, damaged) });
   }
@@ -133,7 +134,9 @@ function problemsOf(survey: Survey): Problem[] {
       file: markName,
       offset: 0,
       message: "a slot of the mark does not match its checksum",
-      advice: "the log itself says how far it was synced; repair writes the mark again",
+      advice: damaged
+        ? "the log itself says how far it was synced"
+        : "the log itself says how far it was synced; repair writes the mark again",
       repairable: !damaged,
     });
   }
@@ -142,7 +145,7 @@ function problemsOf(survey: Survey): Problem[] {
       file,
       offset: 0,
       message: `${file}: nothing refers to it`,
-      advice: "left behind when the process ended; opening and repair remove it",
+      advice: adviceOnOrphan(file, log.lost !== null, damaged),
       repairable: !damaged,
     });
   }
@@ -158,7 +161,9 @@ function adviceOn(
       return {
         advice:
           "the write under way when the process or the power went; nobody was promised it; " +
-          "opening and repair cut it off",
+          (damaged
+            ? "it stays as it is, like the rest of a damaged log"
+            : "opening and repair cut it off"),
         repairable: !damaged,
       };
     case "oddity":
@@ -169,6 +174,16 @@ function adviceOn(
         repairable: false,
       };
   }
+}
+
+function adviceOnOrphan(file: string, lost: boolean, damaged: boolean): string {
+  if (!damaged) return "left behind when the process ended; opening and repair remove it";
+  if (!file.endsWith(temporarySuffix)) {
+    return "what names it may be in what the log has lost; opening and repair leave it as it is";
+  }
+  return lost
+    ? "left behind when the process ended; it stays as it is"
+    : "left behind when the process ended; opening removes it";
 }
 
 async function repair(fs: FileSystem, dir: string, survey: Survey): Promise<void> {
