@@ -43,3 +43,43 @@ test("of a damaged log the doctor does not say that a snapshot is removed, which
   );
   assert.equal(disk.names().filter(isSnapshot).length, 1);
 });
+
+test("a snapshot of another directory is told of and left, whereas one's own leftover goes", async () => {
+  const old = await built();
+  const disk = new FakeDisk();
+  const fresh = await Opened.open("/data", { ...options, fs: disk });
+  fresh.storage.createGroup(identityOf("a"));
+  await fresh.stored("a", fresh.store("a", entriesOf(1, 3)));
+  await fresh.close();
+  const [snapshot] = old.names().filter(isSnapshot);
+  disk.setFile(snapshot!, old.file(snapshot!));
+  const part = snapshot!.replace(/1-250-1-([0-9a-f]+)\.snap$/, "7-99-1-$1.part");
+  disk.setFile(part, old.file(snapshot!));
+  const own = snapshot!.replace("-250-", "-240-");
+  const bytes = new Uint8Array(old.file(snapshot!));
+  bytes.fill(0, 0, 64);
+  disk.setFile(own, bytes);
+  const { problems, inspection } = await doctorDirectory("/data", { fs: disk });
+  assert.deepEqual(
+    problems.map(({ file, repairable }) => [`/data/${file}`, repairable]).sort(),
+    [
+      [own, true],
+      [snapshot, false],
+      [part, false],
+    ].sort(),
+  );
+  assert.equal(inspection.health, "good");
+  const warned: string[] = [];
+  for (let start = 1; start <= 2; start++) {
+    const opened = await Opened.open("/data", { ...options, fs: disk });
+    assert.equal(opened.group("a")!.entries.length, 3);
+    await settle(disk);
+    warned.push(...opened.warnings().filter((line) => line.includes("of another data directory")));
+    await opened.close();
+  }
+  assert.equal(warned.length, 4);
+  assert.deepEqual(
+    [snapshot!, part, own].map((name) => disk.names().includes(name)),
+    [true, true, false],
+  );
+});

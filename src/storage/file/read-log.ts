@@ -14,6 +14,7 @@ import {
 } from "./names.js";
 import { type FinishedGroup, finishGroup } from "./replay.js";
 import { type Scan, createScan, finishScan, scanSegment } from "./scan.js";
+import { decodeSnapshotHeader, snapshotHeaderBytes } from "./snapshot-file.js";
 import { openSnapshot } from "./snapshot-reader.js";
 
 export type ReadLog = {
@@ -74,7 +75,14 @@ export async function readLog(
   );
   await verifySnapshots(fs, dir, groups, scan);
   const partials = partialsAmong(names, groups);
-  const orphans = orphansAmong(names, groups, partials);
+  const orphans: string[] = [];
+  for (const file of orphansAmong(names, groups, partials)) {
+    const path = `${dir}/${file}`;
+    const strange = await attempt(`reading ${path}`, () => isStranger(fs, path, directoryId));
+    if (!strange) orphans.push(file);
+    else
+      scan.findings.push({ type: "oddity", file, offset: 0, message: `${file}: ${strangerWhy}` });
+  }
   return { foundMark, scan, groups, orphans, partials, lost: whatIsLost(scan) };
 }
 
@@ -142,6 +150,20 @@ function partialsAmong(
     }
   }
   return partials;
+}
+
+const strangerWhy = "of another data directory; it is left as it is, and nothing here uses it";
+
+/** Somebody copied it here: it is no leftover of ours, and may be the only one that there is. */
+async function isStranger(fs: FileSystem, path: string, directoryId: Uint8Array): Promise<boolean> {
+  if (path.endsWith(temporarySuffix)) return false;
+  const file = await fs.open(path, "read");
+  try {
+    const header = decodeSnapshotHeader(await file.read(0, snapshotHeaderBytes));
+    return header !== null && Buffer.compare(header.directoryId, directoryId) !== 0;
+  } finally {
+    await file.close();
+  }
 }
 
 function orphansAmong(
