@@ -10,6 +10,7 @@ import type { Clock, Codec, Logger, Random, Storage } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
+import { Forgetful } from "./forgetful.js";
 import type { PeerChannel } from "./peer-links.js";
 import type { TurnFlusher, TurnTaker } from "./turns.js";
 import { Vigil } from "./vigil.js";
@@ -61,6 +62,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
   readonly #onEnded: (group: HostedGroup, error: RaftError | null) => void;
   /** Not the host's: a quiet core's time lags behind, and then a busy one's answers look new to it. */
   readonly #vigil: Vigil;
+  readonly #forgetful = new Forgetful();
   #hintWanted = false;
   /** Of the last message to a follower. */
   #round = 0;
@@ -111,7 +113,10 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
 
   /** From a peer. */
   receive(from: MemberId, message: Message, sizeBytes: number): void {
-    if (message.type === "appendEntriesReply") this.#vigil.answered(message.sentAtMs);
+    if (message.type === "appendEntriesReply") {
+      this.#vigil.answered(message.sentAtMs);
+      this.#forgetful.note(this.#context, this, from, message);
+    }
     this.member.receive(from, message, sizeBytes);
   }
 
