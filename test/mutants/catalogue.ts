@@ -10,6 +10,7 @@ import { hosts } from "./catalogue/hosts.js";
 import { links } from "./catalogue/links.js";
 import { idle } from "./catalogue/idle.js";
 import { elections } from "./catalogue/elections.js";
+import { learners } from "./catalogue/learners.js";
 import { memberships } from "./catalogue/membership.js";
 import { recovery } from "./catalogue/recovery.js";
 import { reads } from "./catalogue/reads.js";
@@ -25,6 +26,7 @@ export const catalogue: readonly Mutant[] = [
   ...reads,
   ...snapshots,
   ...memberships,
+  ...learners,
   ...storage,
   ...recovery,
   ...directories,

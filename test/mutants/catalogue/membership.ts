@@ -251,6 +251,33 @@ const membership: readonly Mutant[] = [
       'const next = (change.type === "move" ? null : mayChange(core, role)) ?? changed(core, role, change);',
     catchers: [scenario("moved-member")],
   },
+  {
+    id: "own-joining-ends-a-leader",
+    hazards: [64],
+    bug: "a leader that applies after a restart how it joined the group steps down",
+    file: "src/core/commit.ts",
+    find: `role.type === "leader" && entry.index === core.membershipIndex`,
+    replace: `role.type === "leader"`,
+    catchers: [scenario("leader-applies-its-own-joining")],
+  },
+  {
+    id: "removal-of-the-past",
+    hazards: [61],
+    bug: "a member that was taken out and added again ends when it hears of both",
+    file: "src/core/commit.ts",
+    find: "!isMember(membership, self.id) && entry.index === core.membershipIndex",
+    replace: "!isMember(membership, self.id)",
+    catchers: [scenario("added-again-while-away")],
+  },
+  {
+    id: "added-again-and-let-go",
+    hazards: [],
+    bug: "a leader lets a member go that it had taken out and has added again",
+    file: "src/core/commit.ts",
+    find: "known.departsAt = null",
+    replace: "void known",
+    catchers: [scenario("added-again-while-away")],
+  },
 ];
 
 const transfer: readonly Mutant[] = [
@@ -334,6 +361,33 @@ const transfer: readonly Mutant[] = [
     find: "if (member.unresponsive !== false || !isConnected(group, member.id)) continue;",
     replace: "if (!isConnected(group, member.id)) continue;",
     catchers: [unit("test/host/membership.test")],
+  },
+  {
+    id: "first-transfer-forgotten",
+    hazards: [],
+    bug: "whose transfer another one takes the place of waits for ever",
+    file: "src/core/transfer.ts",
+    find: `endTransfer(core, role, "pendingLeaderChange", out);\n  role.transfer =`,
+    replace: "role.transfer =",
+    catchers: [scenario("transfer-to-another-target")],
+  },
+  {
+    id: "end-of-a-transfer-guessed",
+    hazards: [72],
+    bug: "a leader that was deposed says that the transfer it began has certainly failed",
+    file: "src/core/transfer.ts",
+    find: `"newLeaderUnresponsive", "maybe"`,
+    replace: `"newLeaderUnresponsive", "no"`,
+    catchers: [scenario("transfer-of-a-deposed-leader")],
+  },
+  {
+    id: "transfer-leaves-entries-behind",
+    hazards: [71],
+    bug: "the target of a transfer campaigns before it holds what is not committed yet",
+    file: "src/core/transfer.ts",
+    find: "peer.matchIndex !== lastIndex(core.log)",
+    replace: "peer.matchIndex < core.commitIndex",
+    catchers: [scenario("transfer-takes-everything-along")],
   },
 ];
 

@@ -137,4 +137,13 @@ export const reads: readonly Mutant[] = [
     replace: "const byChance = Math.floor(0 * random.next());",
     catchers: [unit("test/host/second-life.test")],
   },
+  {
+    id: "lease-grows-with-the-timeout",
+    hazards: [43],
+    bug: "a lease is as long as a timeout that not everybody was asked for",
+    file: "src/core/leader.ts",
+    find: "Math.min(role.leasePatienceMs, promiseMs)",
+    replace: "promiseMs",
+    catchers: [scenario("lease-of-a-longer-timeout")],
+  },
 ];
