@@ -146,4 +146,13 @@ export const reads: readonly Mutant[] = [
     replace: "promiseMs",
     catchers: [scenario("lease-of-a-longer-timeout")],
   },
+  {
+    id: "refused-index-is-an-answer",
+    hazards: [39],
+    bug: "a read is answered at once when the member that was asked does not lead any more",
+    file: "src/core/reads.ts",
+    find: "if (message.readIndex > 0) {",
+    replace: "if (message.readIndex >= 0) {",
+    catchers: [scenario("read-that-was-refused")],
+  },
 ];
