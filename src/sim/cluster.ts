@@ -12,6 +12,7 @@ import { Machine, type GroupPlan } from "./machine.js";
 import { SimNetwork } from "./network.js";
 import type { AppliedCall } from "./observe.js";
 import { GroupOracle } from "./oracles.js";
+import { Rollout } from "./rollout.js";
 import { SentMessages } from "./sent-messages.js";
 import { SimClient, type AnyClient, type ClientSettings } from "./sim-client.js";
 import { settleMostly, type World } from "./world.js";
@@ -40,6 +41,8 @@ export class SimCluster {
   readonly plans: readonly GroupPlan[];
   readonly oracles: ReadonlyMap<string, GroupOracle>;
   readonly clients: SimClient[] = [];
+  /** Which machines have which version of the value. */
+  readonly rollout: Rollout;
   /** Puts another client in the place of one that died; set while the workload runs. */
   replaceClient: ((dead: SimClient) => void) | null = null;
   readonly #codec: Codec = createCborCodec();
@@ -68,8 +71,10 @@ export class SimCluster {
           plans,
           others: () => this.#addressesBut(name),
           onApplied: (machine, group, call) => this.#applied(machine, group, call),
+          onOutdated: (machine, why) => this.rollout.outdated(machine, why),
         }),
     );
+    this.rollout = new Rollout(this);
     for (const { disk } of this.machines) {
       if (disk !== null)
         disk.onDelete = (group, member) => this.oracles.get(group)!.deletes(member);
@@ -170,7 +175,9 @@ export class SimCluster {
       network: this.network,
       name,
       group: group.name,
-      definition: group.definition,
+      definition:
+        this.#clientNumber % 2 === 0 ? group.definition : (group.older ?? group.definition),
+      rollout: this.rollout,
       hosts: this.names,
       settings,
       ownIds,
@@ -224,7 +231,7 @@ export class SimCluster {
         const { core } = member.replica;
         const { voters, learners, outgoing } = core.membership;
         return (
-          `  ${machine.name} ${state} ${name}: ${member.id} ${core.role.type} term ${core.currentTerm} ` +
+          `  ${machine.name} ${state} ${name}: ${member.id} version ${member.replica.applier.definition.version} ${core.role.type} term ${core.currentTerm} ` +
           `applied ${core.lastApplied} committed ${core.commitIndex} ` +
           `last ${lastIndex(core.log)} handle ${machine.handles.has(name)} ` +
           `voters ${voters.join(" ")} learners ${learners.map((learner) => learner.id).join(" ")} ` +
@@ -235,9 +242,13 @@ export class SimCluster {
     return lines.join("\n");
   }
 
-  /** Hash of the value as each live member has it. */
+  /** Hash of the value as each live member has it, in the newest version's shape. */
   valueHash(group: string, member: Member): string {
-    return hashBytes(this.#codecOf(group).encode(member.replica.applier.value));
+    const { value, definition } = member.replica.applier;
+    const newest = this.plans.find(({ name }) => name === group)!.definition;
+    const { version } = definition;
+    const shaped = version < newest.version ? newest.upgrade!(value, version) : value;
+    return hashBytes(this.#codecOf(group).encode(shaped));
   }
 
   #look(): void {

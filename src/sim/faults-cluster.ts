@@ -11,6 +11,7 @@ export const clusterFaults: readonly FaultKind[] = [
   { name: "snapshot", everyTimeouts: 2, strike: snapshot },
   { name: "config", everyTimeouts: 5, strike: changeConfig },
   { name: "client-churn", everyTimeouts: 4, strike: clientChurn },
+  { name: "upgrade", everyTimeouts: 8, always: true, strike: upgrade },
   { name: "diverge", everyTimeouts: 3, strike: diverge },
 ];
 
@@ -91,6 +92,11 @@ function changeConfig(strike: Strike): boolean {
   ]);
   ask(strike, cluster.operator(plan).changeConfig(change, { timeoutMs: 2000 }));
   return true;
+}
+
+/** Machines come back one after the other with the newer version of the value, also when the storm is over. */
+function upgrade({ cluster, random, electionTimeoutMs }: Strike): boolean {
+  return cluster.rollout.begin(random, electionTimeoutMs);
 }
 
 /** A client dies with its calls under way; another takes its place. */

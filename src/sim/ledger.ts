@@ -7,23 +7,23 @@ import { defineValue } from "../value/define.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { SeededRandom } from "../clock/virtual.js";
 import { pick } from "./world.js";
-import type { Workload } from "./workload.js";
+import type { UpgradedWorkload } from "./workload.js";
 
-type Line = { readonly count: number; readonly last: number };
+export type Line = { readonly count: number; readonly last: number };
 export type Ledger = Readonly<Record<string, Line>>;
-type Write = { readonly key: string; readonly op: number };
+export type Write = { readonly key: string; readonly op: number };
 
-const empty: Line = Object.freeze({ count: 0, last: 0 });
+export const empty: Line = Object.freeze({ count: 0, last: 0 });
 
 function lineOf(ledger: Ledger, key: string): Line {
   return ledger[key] ?? empty;
 }
 
-function refuseOdd(op: number): void {
+export function refuseOdd(op: number): void {
   if (op % 2 === 1) throw new Error("odd numbers are refused");
 }
 
-const partition = (_name: string, arg: unknown): string | null =>
+export const partition = (_name: string, arg: unknown): string | null =>
   typeof arg === "string" ? arg : (arg as Write).key;
 
 /** Handlers that change nothing. */
@@ -81,9 +81,15 @@ export const mutableLedger = defineValue({
 });
 
 /** Reads and writes of a few keys, so that clients meet. */
-export function ledgerWorkload(keys: number): Workload {
+export function ledgerWorkload(keys: number): UpgradedWorkload {
   let op = 0;
   return {
+    nextOfNewer: (random: SeededRandom) => {
+      const key = `k${random.below(keys)}`;
+      if (random.next() < 0.3) return { kind: "query", name: "seals", arg: key };
+      op += 1;
+      return { kind: "command", name: "seal", arg: { key, op } };
+    },
     next: (random: SeededRandom) => {
       const key = `k${random.below(keys)}`;
       const dice = random.next();

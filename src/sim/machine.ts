@@ -24,7 +24,10 @@ import type { World } from "./world.js";
 
 export type GroupPlan = {
   readonly name: string;
+  /** The newest version there is. */
   readonly definition: AnyDefinedValue;
+  /** The version with which machines begin; none: the same. */
+  readonly older?: AnyDefinedValue | undefined;
   readonly config: Partial<GroupConfig>;
 };
 
@@ -37,6 +40,8 @@ export type MachineOptions = {
   /** Where others may be asked to be let in. */
   readonly others: () => readonly string[];
   readonly onApplied: (machine: Machine, group: string, call: AppliedCall) => void;
+  /** Its version of the value cannot read what another one has written. */
+  readonly onOutdated: (machine: Machine, why: string) => void;
 };
 
 type Handle = GroupClient<AnyDefinedValue>;
@@ -57,6 +62,8 @@ export class Machine {
   readonly heard = new Map<string, Heard>();
   /** Should be a member; false: the supervisor lets it be. */
   wanted = true;
+  /** Its processes have the newer version of the value; changed only while there is none. */
+  newer = false;
   /** Clocks of this machine run at this rate. */
   clockRate = 1;
   wallJumpMs = 0;
@@ -106,6 +113,16 @@ export class Machine {
     this.host = null;
     this.handles.clear();
     void host.close().then(() => (process.alive ? this.#run(process, false) : undefined));
+    return true;
+  }
+
+  /** As by SIGTERM: its host closes in good order, then the process ends; false: it has none that is open. */
+  end(): boolean {
+    const { host, process } = this;
+    if (host === null || process === null || !process.alive || process.paused) return false;
+    this.host = null;
+    this.handles.clear();
+    void host.close().then(() => process.kill());
     return true;
   }
 
@@ -188,7 +205,8 @@ export class Machine {
     plan: GroupPlan,
     create: boolean,
   ): Promise<void> {
-    const definition = observeValue(plan.definition, (call) =>
+    const chosen = this.newer ? plan.definition : (plan.older ?? plan.definition);
+    const definition = observeValue(chosen, (call) =>
       this.#options.onApplied(this, plan.name, call),
     );
     let begin = create;
@@ -219,6 +237,8 @@ export class Machine {
     world.trace.note(world.nowMs(), process.name, () => `not a member: ${String(cause)}`);
     if (!(cause instanceof RaftError)) {
       world.fail(new Error(`host ${process.name} rejected with ${String(cause)}`, { cause }));
+    } else if (cause.code === "storageMismatch" && process.alive && this.host === host) {
+      this.#options.onOutdated(this, cause.message);
     } else if (cause.code === "closed" && process.alive && this.host === host) {
       // A member of durable storage that has ended comes back with a new process only.
       this.kill();

@@ -24,6 +24,8 @@ export type FaultKind = {
   readonly name: string;
   /** Mean pause between two strikes, in election timeouts. */
   readonly everyTimeouts: number;
+  /** Rages in every storm, whatever else does: it takes long, and is to meet everything. */
+  readonly always?: true;
   /** Does the damage; false if there was nothing to damage now. */
   readonly strike: (strike: Strike) => boolean;
 };
@@ -68,6 +70,7 @@ export class Nemesis {
   stop(): void {
     this.#endStorm();
     this.phase = "over";
+    this.#cluster.rollout.stop();
     this.#heal();
   }
 
@@ -84,7 +87,7 @@ export class Nemesis {
     const order = shuffled(this.#phases, faultKinds);
     const chosen = this.#phases.next() < 0.15 ? order : order.slice(0, few * 2);
     for (const { kind, random } of this.#kinds) {
-      if (chosen.includes(kind)) this.#rage(kind, random, this.#storm);
+      if (kind.always === true || chosen.includes(kind)) this.#rage(kind, random, this.#storm);
     }
     this.#then(between(this.#phases, 5, 40), () => {
       this.#endStorm();

@@ -13,7 +13,8 @@ import type { SimNetwork } from "./network.js";
 import { type CallOutcome, hasThrown, isInDoubt } from "./outcome.js";
 import { insist } from "./own-ids.js";
 import { SimProcess } from "./process.js";
-import type { Workload, WorkloadCall } from "./workload.js";
+import type { Rollout } from "./rollout.js";
+import type { UpgradedWorkload, Workload, WorkloadCall } from "./workload.js";
 import { between, pick, type World } from "./world.js";
 
 export type AnyClient = GroupClient<AnyDefinedValue> & AdminCalls;
@@ -35,6 +36,8 @@ export type SimClientOptions = {
   readonly name: string;
   readonly group: string;
   readonly definition: AnyDefinedValue;
+  /** Says when calls may be made that only the newer version has. */
+  readonly rollout: Rollout;
   readonly hosts: readonly string[];
   readonly settings: ClientSettings;
   /** So many of its commands, 0 to 1, bear an id of its own, if they can be told from each other. */
@@ -49,6 +52,9 @@ export type SimClientOptions = {
 const mistakes: readonly RaftErrorCode[] = [
   ...(["unknownCommand", "unknownQuery", "invalidArgument", "encodeFailed"] as const),
 ];
+
+/** Of calls that a client who knows them makes. */
+const newerShare = 0.2;
 
 export class SimClient {
   readonly process: SimProcess;
@@ -111,6 +117,11 @@ export class SimClient {
     recorder: HistoryRecorder,
     counts: ClientCounts,
   ): Promise<WorkloadCall["kind"] | null> {
+    const early = this.#earlyCall(workload);
+    if (early !== null) {
+      await this.#callEarly(early, workload);
+      return null;
+    }
     const next = this.#next(client, workload);
     if (next === null) return null;
     const { kind, name, arg } = next;
@@ -156,8 +167,8 @@ export class SimClient {
   /** One try among several, which may be given up before it is answered. */
   async #attempt(next: WorkloadCall, id: string): Promise<CallOutcome> {
     const random = this.#random;
-    const { process, api } =
-      random.next() < 0.5 ? this : pick(random, [this, ...this.#options.others()]);
+    const others = this.#options.others().filter((other) => other.#knows(next));
+    const { process, api } = random.next() < 0.5 ? this : pick(random, [this, ...others]);
     const timeoutMs = Math.ceil(this.#timeoutMs() * between(random, 0.1, 0.5));
     const aborting = new AbortController();
     const dice = random.next();
@@ -179,6 +190,10 @@ export class SimClient {
     return outcome;
   }
 
+  #knows({ name }: WorkloadCall): boolean {
+    return Object.hasOwn(this.#options.definition.commands, name);
+  }
+
   #timeoutMs(): number {
     const { minTimeoutMs, maxTimeoutMs } = this.#settings;
     return Math.round(between(this.#random, minTimeoutMs, maxTimeoutMs));
@@ -188,6 +203,7 @@ export class SimClient {
     api: AnyClient,
     next: WorkloadCall,
     options: { readonly timeoutMs: number; readonly id?: string; readonly signal?: AbortSignal },
+    isEarly = false,
   ): Promise<CallOutcome> {
     const { kind, name, arg } = next;
     const methods = api as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
@@ -196,15 +212,46 @@ export class SimClient {
     try {
       return { type: "ok", reply: await methods[method]!(name, ...rest) };
     } catch (cause) {
-      this.#expectRefusal(cause, next);
+      this.#expectRefusal(cause, next, isEarly);
       return cause instanceof RaftError ? { type: "refused", error: cause } : { type: "lost" };
     }
+  }
+
+  #knowsNewer(workload: Workload): workload is UpgradedWorkload {
+    const { rollout, definition } = this.#options;
+    const knows = rollout.complete && definition.compatibleVersions.length > 0;
+    return knows && "nextOfNewer" in workload && this.#random.next() < newerShare;
+  }
+
+  /** What no member knows yet; null: not now. */
+  #earlyCall(workload: Workload): WorkloadCall | null {
+    const { rollout, definition } = this.#options;
+    if (!rollout.untouched || definition.compatibleVersions.length === 0) return null;
+    if (!("nextOfNewer" in workload) || this.#random.next() >= newerShare / 4) return null;
+    return (workload as UpgradedWorkload).nextOfNewer(this.#random);
+  }
+
+  /** It is refused, with nothing done and nothing logged that the newer version would do later. */
+  async #callEarly(next: WorkloadCall, workload: Workload): Promise<void> {
+    const { rollout, onRefused } = this.#options;
+    const { world } = this.process;
+    const { kind, name, arg } = next;
+    const ended = rollout.beginEarly(this.process);
+    const outcome = await this.#call(this.api, next, { timeoutMs: this.#timeoutMs() }, true);
+    ended();
+    const what = `${kind} "${name}", which no member knows,`;
+    if (outcome.type === "ok") return world.fail(new Error(`${what} was answered`));
+    const identity = kind === "command" ? (workload.identify?.(name, arg) ?? null) : null;
+    if (identity !== null) onRefused(identity, "no member knew it");
+    world.countFault("early");
   }
 
   /** Null: there is none, and the run has failed for that. */
   #next(client: number, workload: Workload): WorkloadCall | null {
     try {
-      const call: unknown = workload.next(this.#random, client);
+      const call: unknown = this.#knowsNewer(workload)
+        ? workload.nextOfNewer(this.#random)
+        : workload.next(this.#random, client);
       checkWorkloadCall(call);
       return call;
     } catch (cause) {
@@ -214,9 +261,9 @@ export class SimClient {
   }
 
   /** Whatever goes wrong, callers hear a RaftError, and never of a defect. */
-  #expectRefusal(cause: unknown, { kind, name }: WorkloadCall): void {
+  #expectRefusal(cause: unknown, { kind, name }: WorkloadCall, isEarly: boolean): void {
     if (cause instanceof RaftError && cause.code !== "internal" && cause.code !== "divergence") {
-      if (!mistakes.includes(cause.code)) return;
+      if (isEarly || !mistakes.includes(cause.code)) return;
       const why = `workload: ${kind} ${JSON.stringify(name)}: ${cause.code}: ${cause.message}`;
       this.process.world.fail(new RaftError("invalidArgument", why, { cause }));
       return;

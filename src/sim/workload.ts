@@ -18,3 +18,9 @@ export type Workload = {
    */
   identify?(name: string, arg: unknown): string | number | null;
 };
+
+/** Of a value of which there is a newer version. */
+export type UpgradedWorkload = Workload & {
+  /** A call that only the newer version has. */
+  nextOfNewer(random: SeededRandom): WorkloadCall;
+};
