@@ -2,6 +2,7 @@
 import { messageOf, type RaftErrorCode } from "../errors.js";
 import type { SnapshotMeta } from "../core/types.js";
 import { allArrived } from "../value/byte-stream.js";
+import { checkReadable } from "../value/snapshot.js";
 import { beginArriving, type Chunk, isSameSnapshot, takeChunk } from "./arriving.js";
 import { replyError } from "./replies.js";
 import { readSnapshot } from "../replica.js";
@@ -45,8 +46,12 @@ function answerSnapshot(state: MemberState, request: number, snapshot: SnapshotM
   waiter.sink.reply(waiter.request, "ok", "maybe", index, body);
 }
 
-/** A chunk of a leader's snapshot goes to storage: it is read as well, if the codec can. */
+/**
+ * A chunk of a leader's snapshot goes to storage: it is read as well, if the codec can. Throws where this version of the
+ * value cannot read it: installed, it would take the place of what this version has, and could be opened by it no more.
+ */
 export function chunkGiven({ replica, snapshots }: MemberState, chunk: Chunk): void {
+  checkReadable(replica.applier.definition, chunk.snapshot);
   if (replica.applier.codec.decodeArriving === undefined) return;
   const { snapshot } = chunk;
   snapshots.arriving = takeChunk(snapshots.arriving, chunk, () =>

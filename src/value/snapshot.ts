@@ -120,7 +120,7 @@ export function* decodeSnapshot(
   meta: SnapshotMeta,
   arriving: ArrivingBytes,
 ): Generator<undefined, DecodedSnapshot> {
-  checkVersion(definition, meta.valueVersion);
+  checkReadable(definition, meta);
   let read: DecodedSnapshot;
   try {
     const { sessions, hash, valueAt } = yield* readHead(meta, arriving);
@@ -217,7 +217,11 @@ export function restoreSnapshot(
   adoptSnapshot(applier, meta, slice.value);
 }
 
-function checkVersion(definition: AnyDefinedValue, from: number): void {
+/** Refuses as `decodeSnapshot` does, of what there is to refuse before any of its bytes are there. */
+export function checkReadable(
+  definition: AnyDefinedValue,
+  { valueVersion: from }: Pick<SnapshotMeta, "valueVersion">,
+): void {
   const { name, version, upgrade, compatibleVersions } = definition;
   if (from === version || compatibleVersions.includes(from)) return;
   if (from > version) {
