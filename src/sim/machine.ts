@@ -257,6 +257,10 @@ export class Machine {
       error: (fields: object, message: string) => {
         note("error")(fields, message);
         const cause = (fields as { readonly err?: unknown }).err;
+        // A member that was sent what it cannot read says so here; on its directory it would begin as before.
+        if (cause instanceof RaftError && cause.code === "storageMismatch") {
+          world.after(0, () => process.alive && this.#options.onOutdated(this, message));
+        }
         const unexplained = /found itself broken|defect|diverge/i.test(message);
         if (unexplained) world.fail(new Error(`${process.name}: ${message}`, { cause }));
       },
