@@ -6,6 +6,8 @@ import { clients } from "./catalogue/clients.js";
 import { codec } from "./catalogue/codec.js";
 import { connections } from "./catalogue/connections.js";
 import { directories } from "./catalogue/directories.js";
+import { ends } from "./catalogue/ends.js";
+import { files } from "./catalogue/files.js";
 import { hosts } from "./catalogue/hosts.js";
 import { links } from "./catalogue/links.js";
 import { idle } from "./catalogue/idle.js";
@@ -30,11 +32,13 @@ export const catalogue: readonly Mutant[] = [
   ...storage,
   ...recovery,
   ...directories,
+  ...files,
   ...clients,
   ...connections,
   ...hosts,
   ...links,
   ...idle,
   ...transport,
+  ...ends,
   ...codec,
 ];

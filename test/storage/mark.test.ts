@@ -337,3 +337,44 @@ test("a log that was cut within a block is damaged for every group: nobody knows
   await again.close();
   await opened.close();
 });
+
+function usedEnd(disk: FakeDisk): number {
+  return disk.file("/data/wal-00000001.log").findLastIndex((byte) => byte !== 0) + 1;
+}
+
+test("the mark says no more that the log was closed in order, for certain, before the log goes on", async () => {
+  const disk = new FakeDisk();
+  await (await begin(disk, never)).close();
+  const opened = await reopen(disk);
+  const from = usedEnd(disk);
+  await storeOneByOne(opened, 2, 2);
+  const image = disk.crashImage(lost, true);
+  // Taken for closed in order behind the first, the log would be whole without what is not to be read.
+  const bytes = image.file("/data/wal-00000001.log");
+  bytes[from + 4]! ^= 1;
+  image.setFile("/data/wal-00000001.log", bytes);
+  const again = await reopen(image);
+  assert.match(again.group("queue")!.damage!, /^wal-00000001\.log/);
+  await again.close();
+  await opened.close();
+});
+
+test("what is known of groups is what is written of them: a lost block costs none that was created later", async () => {
+  const disk = new FakeDisk();
+  const opened = await begin(disk, never);
+  const from = usedEnd(disk);
+  const ticket = opened.store("queue", entriesOf(2, 1));
+  // While that is being written.
+  opened.storage.createGroup(identityOf("later"));
+  await opened.stored("queue", ticket);
+  await opened.stored("later", opened.store("later", entriesOf(1, 1)));
+  const image = disk.killImage();
+  const bytes = image.file("/data/wal-00000001.log");
+  bytes[from + 4]! ^= 1;
+  image.setFile("/data/wal-00000001.log", bytes);
+  const again = await reopen(image);
+  assert.match(again.group("queue")!.damage!, /^wal-00000001\.log/);
+  assert.deepEqual(again.group("later")!.entries.length, 1);
+  await again.close();
+  await opened.close();
+});

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspectDirectory } from "../../src/storage/file/inspect.js";
-import { FakeDisk, isLog, settle, systemError } from "./fake-disk.js";
+import { FakeDisk, isLog, lost, settle, systemError } from "./fake-disk.js";
 import { Opened, entryOf, entriesOf, errorsOf, identityOf, noise, withQueue } from "./support.js";
 
 const names = (disk: FakeDisk): string[] => disk.names().filter((name) => name.endsWith(".log"));
@@ -117,6 +117,7 @@ test("a prepared segment that a large batch finds too small goes", async () => {
     ],
   );
   await opened.close();
+  assert.equal(disk.openFiles, 0);
 });
 
 test("a log that was closed in order is known for it with a prepared segment behind it, and not written again", async () => {
@@ -176,3 +177,42 @@ for (const [what, keptBytes, health] of [
     await again.close();
   });
 }
+
+test("each piece of a segment is synced before the next, and its name before the log goes on in it", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  const path = "/data/wal-00000002.log";
+  for (let index = 4; disk.names().at(-1) !== path || disk.file(path)[0] === 0; index += 5) {
+    await opened.stored("queue", opened.store("queue", entriesOf(index, 5)));
+  }
+  const begun = disk.operations.findIndex((one) => one.path === `${path}.tmp`);
+  const steps = disk.operations.slice(begun).flatMap((one) => {
+    const isOfIt = one.path.startsWith(path) || one.type === "syncDirectory";
+    return isOfIt ? [`${one.type}${one.path.endsWith(".tmp") ? " of zeros" : ""}`] : [];
+  });
+  const piece = ["write of zeros", "sync of zeros"];
+  assert.deepEqual(steps.slice(0, steps.indexOf("write") + 2), [
+    "create of zeros",
+    ...piece,
+    "rename",
+    "syncDirectory",
+    "write",
+    "sync",
+  ]);
+  await opened.close();
+});
+
+test("what was acknowledged on a later segment is there when the power goes, its name included", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  let last = 3;
+  while (names(disk).length < 4) {
+    await opened.stored("queue", opened.store("queue", entriesOf(last + 1, 5)));
+    last += 5;
+  }
+  const again = await Opened.open("/data", { fs: disk.crashImage(lost, false) });
+  assert.equal(again.group("queue")!.damage, null);
+  assert.equal(again.group("queue")!.entries.at(-1)!.index, last);
+  await again.close();
+  await opened.close();
+});

@@ -282,3 +282,40 @@ test("a snapshot that is taken anew where the log begins right behind it leaves 
   assert.deepEqual([entries[0]?.index, entries.length, damage], [6, 6, null]);
   await again.close();
 });
+
+test("a snapshot that cannot be opened for now is told of once, and again when it happens again", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.snapshot("queue", 10, 1, noise(1000));
+  for (const round of [1, 2]) {
+    disk.onOpen = (path) => {
+      if (path.includes("/snapshot-")) throw systemError("EMFILE");
+    };
+    for (let times = 0; times < 3; times++) await read(opened, 10, 0);
+    const answer = opened.answers.findLast(({ type }) => type === "read");
+    assert.ok(answer?.type === "read" && answer.data === "later");
+    assert.equal(opened.warnings().length, round);
+    assert.match(opened.warnings().at(-1)!, /EMFILE.*it is tried again$/);
+    disk.onOpen = null;
+    assert.ok(await read(opened, 10, 0));
+  }
+  await opened.close();
+});
+
+test("one that is found damaged takes the place of none that is still read", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await opened.snapshot("queue", 10, 1, noise(300_000));
+  assert.ok(await read(opened, 10, 0));
+  await opened.snapshot("queue", 11, 1, noise(300_000, 2));
+  assert.ok(await read(opened, 10, 100_000));
+  const path = disk.names().find((name) => name.includes("snapshot-1-11-"))!;
+  const bytes = disk.file(path);
+  bytes[1000]! ^= 1;
+  disk.setFile(path, bytes);
+  assert.equal(await read(opened, 11, 0), false);
+  await opened.snapshot("queue", 12, 1, noise(10));
+  assert.ok(await read(opened, 10, 200_000));
+  await opened.close();
+  assert.equal(disk.openFiles, 0);
+});

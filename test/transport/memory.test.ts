@@ -91,4 +91,33 @@ describe("the memory network", () => {
     const remotes = server.peers.slice(1).map(({ connection }) => connection!.remote);
     assert.notEqual(remotes[0], remotes[1]);
   });
+
+  test("a listener that is closed twice leaves the next one at its address alone", async () => {
+    const clock = new VirtualClock();
+    const network = new MemoryNetwork({ clock });
+    const former = await PeerServer.listen(network.transport("foo"), "foo:1");
+    await former.close();
+    const server = await PeerServer.listen(network.transport("foo"), "foo:1");
+    await former.close();
+    const dialler = Peer.dial(network.transport("bar"), "foo:1");
+    clock.runSoon();
+    assert.deepEqual([dialler.opens, server.peers.length], [1, 1]);
+  });
+
+  test("what is sent when there is room again, and then closed behind, arrives", async () => {
+    const { clock, network, server, dialler } = await world();
+    const { connection } = dialler;
+    dialler.onNote = (what) => {
+      if (what !== "drain") return;
+      connection!.send(patterned(7));
+      connection!.close();
+    };
+    const large = patterned(network.highWaterBytes + 1);
+    connection!.send(large);
+    clock.runSoon();
+    const accepted = server.peers[0]!;
+    assert.deepEqual(accepted.payloads, [large, patterned(7)]);
+    assert.deepEqual([dialler.drains, dialler.error, accepted.error], [1, null, null]);
+    assert.deepEqual([dialler.closes, accepted.closes], [1, 1]);
+  });
 });

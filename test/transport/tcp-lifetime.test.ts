@@ -182,22 +182,27 @@ test("close ends by closeTimeoutMs, whatever deadline there was before", async (
   assert.match((await early.closed())!.message, /closed with \d+ bytes unsent/);
 });
 
-test("onDrain comes once what waits is down to the low mark, and not only when all has left", async (t) => {
-  const limits = { highWaterBytes: mebibyte, lowWaterBytes: 10 };
-  const server = await PeerServer.listen(createTcpTransport(), "127.0.0.1:0");
-  t.after(() => server.close());
-  const dialler = Peer.dial(createTcpTransport({ limits }), server.address);
-  t.after(() => dialler.connection!.destroy("the test is over"));
-  let waited = -1;
-  dialler.onNote = (what) => {
-    if (what === "drain") waited = dialler.connection!.queuedBytes;
-  };
-  // The first of them is a write of its own.
-  dialler.connection!.send(patterned(mebibyte));
-  dialler.connection!.send(patterned(10));
-  await dialler.until("it has drained", () => dialler.drains > 0);
-  assert.equal(waited, 10);
-});
+for (const [rest, expected] of [
+  [10, 10],
+  [11, 0],
+] as const) {
+  test(`onDrain comes once what waits is down to the low mark of 10 bytes: ${rest} behind a large one`, async (t) => {
+    const limits = { highWaterBytes: mebibyte, lowWaterBytes: 10 };
+    const server = await PeerServer.listen(createTcpTransport(), "127.0.0.1:0");
+    t.after(() => server.close());
+    const dialler = Peer.dial(createTcpTransport({ limits }), server.address);
+    t.after(() => dialler.connection!.destroy("the test is over"));
+    let waited = -1;
+    dialler.onNote = (what) => {
+      if (what === "drain") waited = dialler.connection!.queuedBytes;
+    };
+    // The first of them is a write of its own.
+    dialler.connection!.send(patterned(mebibyte));
+    dialler.connection!.send(patterned(rest));
+    await dialler.until("it has drained", () => dialler.drains > 0);
+    assert.equal(waited, expected);
+  });
+}
 
 test("who goes while it is still owed something leaves no orderly end, however it goes", async (t) => {
   for (const go of [rawReset, (socket: Socket) => void socket.end()]) {

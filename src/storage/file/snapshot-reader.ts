@@ -103,8 +103,8 @@ export async function openSnapshot(
     const header = decodeSnapshotHeader(await file.read(0, snapshotHeaderBytes));
     if (header === null) throw corrupt(path, 0, "its header is not intact");
     const endAt = fileBytes - snapshotEndBytes;
-    const end = endAt < 0 ? null : decodeSnapshotEnd(await file.read(endAt, snapshotEndBytes));
-    if (end === null) throw corrupt(path, Math.max(endAt, 0), "its end is missing or not intact");
+    const end = decodeSnapshotEnd(await file.read(endAt, snapshotEndBytes));
+    if (end === null) throw corrupt(path, endAt, "its end is missing or not intact");
     const metaAt = endAt - end.metaBytes;
     const meta =
       metaAt < 0 ? null : decodeMeta(await file.read(metaAt, end.metaBytes), end.metaCrc);
