@@ -193,4 +193,22 @@ describe("entries as bytes", () => {
     cache.clear();
     assert.notEqual(cache.partsOf(list), whole);
   });
+
+  test("a cache keeps the last four runs", () => {
+    const cache = new EntriesCache();
+    const runs = [1, 2, 3, 4, 5].map((index) => [command({ index })]);
+    const [first, ...others] = runs.map((run) => cache.partsOf(run));
+    for (const [at, parts] of others.entries()) assert.equal(cache.partsOf(runs[at + 1]!), parts);
+    assert.notEqual(cache.partsOf(runs[0]!), first);
+  });
+
+  test("read in columns too, a time that is no number is refused", () => {
+    for (const timeMs of [NaN, Infinity, -Infinity]) {
+      const bytes = bytesOf([command({ timeMs })]);
+      assert.equal(
+        refusal(() => readInColumns(bytes, 1)),
+        "malformed bytes: entry timeMs is not a finite number",
+      );
+    }
+  });
 });

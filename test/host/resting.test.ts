@@ -78,3 +78,21 @@ test("a leader whose peer cannot be told so any more gets its turn", () => {
   resting.fireTimers(100, 0);
   assert.deepEqual([leader.beats, leader.awake], [[], [100]]);
 });
+
+test("a leader that cannot repeat itself to one of its peers does not come on the list", () => {
+  const resting = start();
+  const rest = { core: {}, peers: [{ id: "far" }, { id: "gone" }] } as unknown as Rest;
+  const repeatingTo = (id: string) => (id === "gone" ? null : { link: {} });
+  const group = { repeatingTo } as unknown as HostedGroup;
+  assert.equal(resting.takes(group, rest, 100, 100), false);
+  assert.equal(resting.earliestMs, Infinity);
+});
+
+test("a leader that is not at rest any more says nothing of before", () => {
+  const resting = start();
+  const leader = new Leader();
+  leader.rest(resting, 100, 100);
+  leader.wake();
+  resting.fireTimers(100, 0);
+  assert.deepEqual([leader.beats, leader.awake], [[], [100]]);
+});

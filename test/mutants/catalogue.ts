@@ -8,6 +8,7 @@ import { connections } from "./catalogue/connections.js";
 import { directories } from "./catalogue/directories.js";
 import { ends } from "./catalogue/ends.js";
 import { files } from "./catalogue/files.js";
+import { handOvers } from "./catalogue/hand-overs.js";
 import { hosts } from "./catalogue/hosts.js";
 import { links } from "./catalogue/links.js";
 import { idle } from "./catalogue/idle.js";
@@ -41,4 +42,5 @@ export const catalogue: readonly Mutant[] = [
   ...transport,
   ...ends,
   ...codec,
+  ...handOvers,
 ];
