@@ -252,6 +252,15 @@ describe("what is no stream of frames", () => {
     );
   });
 
+  test("what has the length of a farewell and another sum is no farewell but damage", () => {
+    const { reader, payloads } = reading();
+    const broken = makeFarewell();
+    broken[7] = 0;
+    refusal(() => reader.push(concat(streamOf(few), broken)));
+    assert.deepEqual(payloads, few);
+    assert.equal(reader.dismissed, false);
+  });
+
   test("after a refusal nothing more is read", () => {
     const { reader, payloads } = reading();
     refusal(() => reader.push(patterned(100)));

@@ -236,10 +236,12 @@ test("a seed that is none, a misspelt option and no options are refused by name"
     code: "invalidArgument",
     message: /^settings\.machine: no such setting; there are machines, durable, /,
   });
-  await assert.rejects(simulate({ ...unset, settings: { machines: 2.5 } }), {
-    code: "invalidArgument",
-    message: "machines: expected 1 to 7, got 2.5",
-  });
+  for (const machines of [0, 2.5, 8]) {
+    await assert.rejects(simulate({ ...unset, settings: { machines } }), {
+      code: "invalidArgument",
+      message: `machines: expected 1 to 7, got ${machines}`,
+    });
+  }
   for (const name of ["groups", "clients", "keys"]) {
     await assert.rejects(simulate({ ...unset, settings: { [name]: 0 } }), {
       code: "invalidArgument",

@@ -7,6 +7,7 @@ import { Peer, PeerServer, patterned } from "../../src/contract/peer.js";
 import { silentLogger } from "../../src/host/options.js";
 import type { Logger, Transport } from "../../src/ports.js";
 import type { TcpShared } from "../../src/transport/tcp-connection.js";
+import { reasonOf } from "../../src/transport/tcp-errors.js";
 import { createTcpTransport } from "../../src/transport/tcp.js";
 import { makeAuthority } from "../tools/certificates.js";
 import { rawClosed, rawConnect } from "../tools/raw.js";
@@ -78,4 +79,12 @@ test("what is written and what is read counts as traffic", async (t) => {
   for (const bytes of [written(), read()]) {
     assert.ok(bytes >= 10_000 && bytes < 11_000, `${bytes} bytes`);
   }
+});
+
+test("where several addresses of one name were tried, the reason is that of the first", () => {
+  const failed = (code: string): Error => Object.assign(new Error(`connect ${code}`), { code });
+  const all = new AggregateError([failed("ECONNREFUSED"), failed("ENETUNREACH")], "");
+  assert.equal(reasonOf(all), reasonOf(failed("ECONNREFUSED")));
+  assert.notEqual(reasonOf(all), reasonOf(failed("ENETUNREACH")));
+  assert.equal(reasonOf(new AggregateError([], "none of them")), "none of them");
 });

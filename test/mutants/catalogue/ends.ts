@@ -70,6 +70,15 @@ export const ends: readonly Mutant[] = [
     catchers: [tcpEnds],
   },
   {
+    id: "aggregate-error-has-no-reason",
+    hazards: [],
+    bug: "of a host with several addresses, none of which answers, nobody is told why",
+    file: "src/transport/tcp-errors.ts",
+    find: "error instanceof AggregateError && error.errors[0] instanceof Error",
+    replace: "false",
+    catchers: [tcpEnds],
+  },
+  {
     id: "closed-twice-closes-the-next",
     hazards: [],
     bug: "in memory, a listener that is closed twice takes the next one at its address away",

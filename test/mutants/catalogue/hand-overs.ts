@@ -4,6 +4,7 @@ import { type Mutant, unit } from "../types.js";
 const handOver = unit("test/host/hand-over.test");
 const resting = unit("test/host/resting.test");
 const entries = unit("test/codec/entries.test");
+const frame = unit("test/codec/frame.test");
 
 export const handOvers: readonly Mutant[] = [
   {
@@ -68,6 +69,15 @@ export const handOvers: readonly Mutant[] = [
     find: "if (this.#runs.length >= 4) this",
     replace: "if (false) this",
     catchers: [entries],
+  },
+  {
+    id: "damage-taken-for-a-farewell",
+    hazards: [],
+    bug: "a damaged length ends a connection in order, as if its other side had said goodbye",
+    file: "src/codec/frame.ts",
+    find: "length === farewellMark && sum === farewellMark",
+    replace: "length === farewellMark",
+    catchers: [frame],
   },
   {
     id: "no-time-in-columns",
