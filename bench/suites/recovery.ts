@@ -180,8 +180,7 @@ async function measureSnapshots(dir: string, rounds: number): Promise<SnapshotRe
   try {
     await client.command("fill", mapEntries);
     // To fill the map is a stall of its own, on all members: leadership may move, and must settle.
-    await Promise.all(members.map((member) => hasApplied(member, client)));
-    const before = await client.status();
+    const before = await settle(members, client);
     const { address } = before.members.find(({ id }) => id === before.leader)!;
     const leader = members.find((member) => member.address === address)!;
     const stallWithoutMs = await quietStall(leader, client);
@@ -222,15 +221,24 @@ function tellSnapshots({ rounds, ...result }: SnapshotResult): void {
 const quietMs = 3000;
 const lookEveryMs = 20;
 
-/** Resolves when the member has all entries of the map, and a leader. */
-async function hasApplied(member: Worker, client: ArchiveClient): Promise<void> {
+/** Resolves when all members have applied what is committed now, and follow one leader of one term. */
+async function settle(members: readonly Worker[], client: ArchiveClient): Promise<GroupStatus> {
+  await client.query("size");
+  const { commitIndex } = await client.status();
   for (;;) {
-    const options = { host: member.address, timeoutMs: callTimeoutMs };
-    const seen = (await client.admin("status", null, options)) as GroupStatus;
-    const { leader } = await client.status();
-    if (seen.lastApplied === seen.commitIndex && leader !== null && seen.leader === leader) return;
+    const seen = await Promise.all(members.map((member) => statusAt(member, client)));
+    const { leader, term } = seen[0]!;
+    const settled = seen.every(
+      (one) => one.lastApplied >= commitIndex && one.term === term && one.leader === leader,
+    );
+    if (settled && leader !== null) return client.status();
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
+}
+
+async function statusAt({ address }: Worker, client: ArchiveClient): Promise<GroupStatus> {
+  const options = { host: address, timeoutMs: callTimeoutMs };
+  return (await client.admin("status", null, options)) as GroupStatus;
 }
 
 async function quietStall(leader: Worker, client: ArchiveClient): Promise<number> {
