@@ -47,8 +47,8 @@ export async function idleMember() {
   }
 }
 
-/** A thousand groups on three hosts: what they add to a host without any. */
-export async function idleGroups() {
+/** A thousand groups on three hosts: what they add to a host without any. While they come to rest, `meanwhile` is done. */
+export async function idleGroups<T>(meanwhile: () => Promise<T>) {
   const hosts = await Promise.all(
     [1, 2, 3].map((number) => startWorker("./ours/groups-host.js", ["--id", `host${number}`])),
   );
@@ -60,7 +60,7 @@ export async function idleGroups() {
       await ask(host, { type: "open", count: groups, join }, "opened");
     }
     const openedMs = performance.now() - since;
-    await wait(restMs);
+    const [done] = await Promise.all([meanwhile(), wait(restMs)]);
     const percents = await idlePercent(hosts, watchGroupsMs);
     await wait(restMs);
     const full = await Promise.all(hosts.map(usageOf));
@@ -79,7 +79,7 @@ export async function idleGroups() {
         `${list(result.addedRssBytes.map((bytes) => bytes / 1e6))} MB of rss added, ` +
         `${list(result.addedRetainedBytes.map((bytes) => bytes / 1e6))} MB held`,
     );
-    return result;
+    return { done, idleGroups: result };
   } finally {
     await stopWorkers(hosts);
   }

@@ -20,7 +20,7 @@ export type ScaleResult = {
   readonly ratios: readonly Ratio[];
   readonly retained: Retained;
   readonly idleMember: Awaited<ReturnType<typeof idleMember>>;
-  readonly idleGroups: Awaited<ReturnType<typeof idleGroups>>;
+  readonly idleGroups: Awaited<ReturnType<typeof idleGroups>>["idleGroups"];
   readonly importCost: ReturnType<typeof importCost>;
 };
 
@@ -33,12 +33,14 @@ const sessions = 100_000;
 
 export async function scaleSuite(rounds: number, commands: number): Promise<ScaleResult> {
   const ratios = [await valueSize(rounds), await liveSessions(rounds), await moreMembers(rounds)];
+  const held = await retained(commands);
+  const idle = await idleGroups(idleMember);
   return {
     suite: "scale",
     ratios,
-    retained: await retained(commands),
-    idleMember: await idleMember(),
-    idleGroups: await idleGroups(),
+    retained: held,
+    idleMember: idle.done,
+    idleGroups: idle.idleGroups,
     importCost: importCost(),
   };
 }
