@@ -23,16 +23,28 @@ export type Queries<V> = Record<string, (value: V, arg: any) => unknown>;
 
 /** Refuses the handlers of a table that return a promise; what returns `any` or `unknown` is looked at when it is called. */
 export type Synchronous<H> = {
-  readonly [K in keyof H]: H[K] extends (...args: any[]) => PromiseLike<any>
-    ? (...args: any[]) => "a handler is synchronous: it returns no promise"
+  readonly [K in keyof H]: H[K] extends (...args: any[]) => infer Answer
+    ? RefusedIfPromised<H[K], Answer>
     : unknown;
 };
 
 /** The same of one handler, by what it returns. */
-export type SynchronousAnswer<Answer> =
-  Answer extends PromiseLike<any>
-    ? (...args: any[]) => "a handler is synchronous: it returns no promise"
-    : unknown;
+export type SynchronousAnswer<Answer> = RefusedIfPromised<Answer, Answer>;
+
+/**
+ * A type parameter of the caller's own, as in `function mapOf<T>() { return defineValue(...) }`, may become a promise:
+ * asked whether it is one, the compiler puts the answer off, and takes no handler meanwhile. So it is asked whether it
+ * is one and not `any`, which it tries for the parameter: that is no at once. `Asked` is there so that it is asked of
+ * each handler, and not of all of them when this is declared.
+ */
+type RefusedIfPromised<Asked, Answer> = [
+  Asked,
+  { is: IsPromise<Answer>; isAny: IsAny<Answer> },
+] extends [unknown, { is: true; isAny: false }]
+  ? (...args: any[]) => "a handler is synchronous: it returns no promise"
+  : unknown;
+type IsPromise<T> = [T] extends [PromiseLike<any>] ? true : false;
+type IsAny<T> = [0] extends [1 & T] ? true : false;
 
 type Handler = (...args: any[]) => unknown;
 /* eslint-enable @typescript-eslint/no-explicit-any */
