@@ -221,7 +221,7 @@ export class Turns {
     this.#later = [];
     const inputs = this.#inputs;
     this.#inputs = [];
-    for (const input of inputs) input.flushTurn();
+    this.#flushAll(inputs);
     for (const taker of later) this.wake(taker);
     this.#settle();
     this.#checkTimers(nowMs);
@@ -254,7 +254,13 @@ export class Turns {
     } catch (error) {
       this.#onDefect(error);
     }
-    for (const taker of unfinished) taker.finishTurn();
+    for (const taker of unfinished) {
+      try {
+        taker.finishTurn();
+      } catch (error) {
+        this.#onDefect(error);
+      }
+    }
     this.#settle();
     this.#flush();
   }
@@ -267,7 +273,11 @@ export class Turns {
       this.#woken = [];
       for (const taker of woken) {
         taker.woken = false;
-        taker.turn();
+        try {
+          taker.turn();
+        } catch (error) {
+          this.#onDefect(error);
+        }
       }
       if (this.#storageTouched) {
         this.#storageTouched = false;
@@ -301,7 +311,11 @@ export class Turns {
     }
     for (const taker of firing) {
       if (taker.place < 0) continue;
-      taker.fireTimers(nowMs, lateMs);
+      try {
+        taker.fireTimers(nowMs, lateMs);
+      } catch (error) {
+        this.#onDefect(error);
+      }
       // Unless it has told of another one itself.
       if (taker.place >= 0 && this.#due[taker.place]! <= nowMs) {
         this.deadlineSet(taker, taker.earliestMs);
@@ -324,11 +338,22 @@ export class Turns {
       const flushers = this.#flushers;
       if (flushers.length === 0) break;
       this.#flushers = [];
-      for (const flusher of flushers) flusher.flushTurn();
+      this.#flushAll(flushers);
     }
     const outputs = this.#outputs;
     this.#outputs = [];
-    for (const output of outputs) output.flushTurn();
+    this.#flushAll(outputs);
+  }
+
+  /** Where one throws the others have their turn all the same: each is called for once, and would wait for ever. */
+  #flushAll(flushers: readonly TurnFlusher[]): void {
+    for (const flusher of flushers) {
+      try {
+        flusher.flushTurn();
+      } catch (error) {
+        this.#onDefect(error);
+      }
+    }
   }
 
   #arm(): void {

@@ -213,6 +213,42 @@ describe("the turns of a host", () => {
     assert.equal(turnsTaken, 2);
   });
 
+  test("are had by everybody, whoever throws in them, and one defect is told of as one", () => {
+    const defects: string[] = [];
+    const done: string[] = [];
+    const { loop, turns } = start([], { onDefect: (error) => void defects.push(String(error)) });
+    const broken = (what: string) => (): never => {
+      throw new Error(what);
+    };
+    const [first, second] = [new Taker(100), new Taker(100)];
+    first.turn = broken("turn");
+    first.finishTurn = broken("finish");
+    first.fireTimers = broken("timer");
+    second.turn = () => void done.push("turn");
+    second.finishTurn = () => void done.push("finish");
+    for (const taker of [first, second]) turns.add(taker);
+    for (let turn = 1; turn <= 2; turn++) {
+      for (const taker of [first, second]) {
+        turns.wake(taker);
+        turns.finishLater(taker);
+      }
+      for (const when of ["atStart", "atEnd", "afterEnd"] as const) {
+        turns[when]({ flushTurn: broken(when) });
+        turns[when]({ flushTurn: () => void done.push(when) });
+      }
+      loop.round();
+      assert.deepEqual(done.splice(0), ["atStart", "turn", "atEnd", "afterEnd", "finish"]);
+      const told = ["atStart", "turn", "atEnd", "afterEnd", "finish"].map(
+        (what) => `Error: ${what}`,
+      );
+      assert.deepEqual(defects.splice(0), told);
+    }
+    loop.now = 101;
+    loop.round();
+    assert.deepEqual(second.fired, [1]);
+    assert.deepEqual(defects, ["Error: timer"]);
+  });
+
   test("tell of a stall also when what came meanwhile has moved all deadlines, and then rest", () => {
     const { loop, turns, taker } = start();
     loop.now = 1100;

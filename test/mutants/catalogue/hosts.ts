@@ -132,4 +132,22 @@ export const hosts: readonly Mutant[] = [
     replace: "size === 0 ||",
     catchers: [bodyTests],
   },
+  {
+    id: "one-throw-takes-what-others-send",
+    hazards: [],
+    bug: "what others were to send in a turn in which somebody threw is never sent, and nor is what comes after it",
+    file: "src/host/turns.ts",
+    find: "        flusher.flushTurn();\n      } catch (error) {\n        this.#onDefect(error);",
+    replace: "        flusher.flushTurn();\n      } catch (error) {\n        throw error;",
+    catchers: [unit("test/host/turns.test")],
+  },
+  {
+    id: "one-throw-takes-the-turns-of-others",
+    hazards: [],
+    bug: "members that were to have a turn in which another one threw never have one again",
+    file: "src/host/turns.ts",
+    find: "          taker.turn();\n        } catch (error) {\n          this.#onDefect(error);",
+    replace: "          taker.turn();\n        } catch (error) {\n          throw error;",
+    catchers: [unit("test/host/turns.test")],
+  },
 ];
