@@ -68,7 +68,13 @@ class LocalEnd implements Connection, TurnFlusher {
     this.queuedBytes = 0;
     for (const payload of payloads) {
       if (other.#ended || other.#closing) break;
-      other.handlers?.onPayload(payload);
+      try {
+        other.handlers?.onPayload(payload);
+      } catch (error) {
+        // What follows it is lost: who waits for an answer has to hear that there will be none.
+        other.destroy();
+        throw error;
+      }
     }
     if (!this.#closing) return;
     this.#ended = true;

@@ -54,6 +54,21 @@ describe("both ends of a local connection", () => {
     assert.deepEqual(pair.turn(), ["host hears 1"]);
   });
 
+  test("are closed when one of them throws at what it hears", () => {
+    for (const end of ["host", "caller"] as const) {
+      const pair = new Pair();
+      pair.turn();
+      pair.onPayload = () => assert.fail("a defect");
+      const other = end === "host" ? pair.caller : pair.host;
+      for (const payload of [bytes(1), bytes(2)]) other.send(payload);
+      assert.throws(() => pair.turn(), /a defect/);
+      assert.deepEqual(
+        pair.turn().sort(),
+        ["caller is closed", "host is closed", `${end} hears 1`].sort(),
+      );
+    }
+  });
+
   test("are told what waits, until it is delivered", () => {
     const pair = new Pair();
     pair.turn();

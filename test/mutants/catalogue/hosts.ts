@@ -150,4 +150,13 @@ export const hosts: readonly Mutant[] = [
     replace: "          taker.turn();\n        } catch (error) {\n          throw error;",
     catchers: [unit("test/host/turns.test")],
   },
+  {
+    id: "throws-and-stays-connected",
+    hazards: [],
+    bug: "a handle whose connection within the process lost an answer waits for it until its deadline",
+    file: "src/host/local.ts",
+    find: "other.destroy();\n        throw error;",
+    replace: "throw error;",
+    catchers: [unit("test/host/local.test")],
+  },
 ];
