@@ -18,7 +18,10 @@ export function replyError(
 
 /** Why this member refuses, with what it knows that helps. */
 export function refusalText(state: MemberState, code: RefusalCode): string {
-  const who = `member ${state.self.id} of group "${state.group}"`;
+  const { storageFailure } = state;
+  const self = `member ${state.self.id} of group "${state.group}"`;
+  // Most callers see nothing of this host but its answers: its log is elsewhere.
+  const who = storageFailure === null ? self : `${self}, whose storage failed (${storageFailure}),`;
   switch (code) {
     case "notLeader":
       return state.leader === null

@@ -36,6 +36,8 @@ export type Reply = {
   readonly applied: "no" | "maybe";
   readonly index: number;
   readonly value: unknown;
+  /** The words of a refusal. */
+  readonly text: string;
 };
 
 const voters = ["a#1", "b#1", "c#1"];
@@ -85,7 +87,8 @@ export class Lab {
   readonly sink: ReplySink = {
     reply: (request, status, applied, index, body) => {
       const value = status === "ok" && body.length > 0 ? codec.decode(body) : null;
-      this.replies.push({ request, status, applied, index, value });
+      const text = status === "ok" ? "" : Buffer.from(body).toString();
+      this.replies.push({ request, status, applied, index, value, text });
     },
   };
   member!: Member;

@@ -318,8 +318,12 @@ describe("storage that fails", () => {
     lab.settle();
     assert.notEqual(lab.member.role, "leader");
     lab.command(10, session, 1, "inc", 1);
+    lab.query(11, "get");
     lab.settle();
     assert.equal(lab.repliesTo(10)[0]?.applied, "no");
+    for (const request of [10, 11]) {
+      assert.match(lab.repliesTo(request)[0]!.text, /whose storage failed \(no space left\), /);
+    }
     const failure = { type: "storage", message: "no space left" } as const;
     assert.deepEqual(
       lab.events.filter(({ type }) => type === "storage"),

@@ -295,6 +295,15 @@ export const storage: readonly Mutant[] = [
     catchers: [unit("test/member/member.test"), simulator("--durable true")],
   },
   {
+    id: "storage-failure-is-no-reason",
+    hazards: [],
+    bug: "callers of a member whose storage failed are not told why it refuses them",
+    file: "src/member/replies.ts",
+    find: "storageFailure === null ? self",
+    replace: "true ? self",
+    catchers: [unit("test/member/member.test")],
+  },
+  {
     id: "slow-writes-stay-in-the-event-loop",
     hazards: [94],
     bug: "writes to a slow disk go on holding up the event loop",
