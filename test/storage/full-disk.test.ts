@@ -182,7 +182,7 @@ test("leaders' snapshots that come at once do not take the log's room together",
   await opened.close();
 });
 
-for (const failing of ["write", "sync", "rename"]) {
+for (const failing of ["write", "sync", "rename", "syncDirectory"]) {
   test(`a leader's snapshot whose end finds no room (${failing}) is begun anew`, async () => {
     const disk = new FakeDisk();
     const opened = await withQueue(disk);
@@ -191,13 +191,16 @@ for (const failing of ["write", "sync", "rename"]) {
     const meta = metaOf(100, 3, data);
     assert.ok(await offer(opened, meta, data));
     disk.before = ({ type, path }) => {
-      if (type === failing && path.includes("snapshot")) throw systemError("ENOSPC");
+      const isOfIt = path.includes("snapshot") || failing === "syncDirectory";
+      if (type === failing && isOfIt) throw systemError("ENOSPC");
     };
     opened.storage.installSnapshot("queue", meta);
     await opened.until((answer) => answer.type === "saved" || answer.type === "failed");
     assert.deepEqual(errorsOf(opened), []);
     assert.ok(opened.answers.some((answer) => answer.type === "saved" && !answer.ok));
     assert.ok(disk.names().every((name) => !name.includes("snapshot")));
+    const told = opened.warnings().filter((warning) => warning.includes("no space left"));
+    assert.equal(told.length, 1, told.join());
     disk.before = null;
     assert.ok(await offer(opened, meta, data));
     opened.storage.installSnapshot("queue", meta);
@@ -206,6 +209,60 @@ for (const failing of ["write", "sync", "rename"]) {
     assert.equal(disk.openFiles, 0);
   });
 }
+
+test("a snapshot for whose name there is no room leaves no file on the full disk", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await settle(disk);
+  await opened.snapshot("queue", 1, 1, noise(300));
+  const before = disk.names();
+  disk.before = ({ type }) => {
+    if (type === "syncDirectory") throw systemError("ENOSPC");
+  };
+  await opened.snapshot("queue", 2, 1, noise(400));
+  await settle(disk);
+  assert.deepEqual(disk.names(), before);
+  disk.before = null;
+  await opened.snapshot("queue", 3, 1, noise(500));
+  assert.deepEqual(errorsOf(opened), []);
+  assert.deepEqual(savedOf(opened), ["1 saved", "2 not saved", "3 saved"]);
+  await opened.close();
+});
+
+function savedOf({ answers }: Opened): string[] {
+  return answers.flatMap((answer) =>
+    answer.type === "saved" ? [`${answer.index} ${answer.ok ? "saved" : "not saved"}`] : [],
+  );
+}
+
+test("where a full disk has no room to remove a file either, a snapshot counts all the same", async () => {
+  const disk = new FakeDisk();
+  const opened = await withQueue(disk);
+  await settle(disk);
+  await opened.snapshot("queue", 1, 1, noise(300));
+  disk.before = ({ type }) => {
+    if (type === "remove") throw systemError("ENOSPC");
+  };
+  await opened.snapshot("queue", 2, 1, noise(400));
+  disk.before = null;
+  const data = noise(300_000);
+  const meta = metaOf(100, 3, data);
+  assert.ok(await offer(opened, meta, data));
+  disk.before = ({ type }) => {
+    if (type === "remove") throw systemError("EDQUOT");
+  };
+  opened.storage.installSnapshot("queue", meta);
+  await opened.until((answer) => answer.type === "saved" && answer.index === 100);
+  disk.before = null;
+  assert.deepEqual(errorsOf(opened), []);
+  assert.deepEqual(savedOf(opened), ["1 saved", "2 saved", "100 saved"]);
+  assert.deepEqual(opened.warnings(), []);
+  await opened.close();
+  const again = await Opened.open("/data", { ...options, fs: disk });
+  assert.equal(again.group("queue")!.snapshot!.index, 100);
+  assert.equal(disk.names().filter((name) => name.includes("snapshot")).length, 1);
+  await again.close();
+});
 
 test("a part for whose rest there is no room when storage is closed costs that part alone", async () => {
   const disk = new FakeDisk();

@@ -4,6 +4,7 @@ import nodeFs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, beforeEach, mock, test } from "node:test";
+import { attempt } from "../../src/storage/file/failure.js";
 import { type File, nodeFileSystem } from "../../src/storage/file/fs.js";
 import { removeDirectory, temporaryDirectory } from "./support.js";
 
@@ -115,3 +116,23 @@ test("a directory that cannot be made where its parent is there is refused, not 
   });
   await assert.rejects(nodeFileSystem.makeDirectory(path), { code: "ENOENT" });
 });
+
+const onLinux = process.platform === "linux" ? {} : { skip: "/proc is Linux's" };
+
+test("of a file system that counts no blocks nobody knows how much is free", onLinux, async () => {
+  assert.equal(await nodeFileSystem.freeBytes("/proc"), Infinity);
+  assert.ok((await nodeFileSystem.freeBytes(dir)) > 0);
+});
+
+test(
+  "of a file system that cannot sync a directory the failure says what to do",
+  onLinux,
+  async () => {
+    const syncing = attempt("opening /data", () => nodeFileSystem.syncDirectory("/proc"));
+    await assert.rejects(syncing, {
+      code: "storageFailed",
+      message:
+        /^opening \/data: EINVAL.*; this file system cannot make .* durable: use one that can/,
+    });
+  },
+);

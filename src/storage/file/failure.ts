@@ -39,6 +39,17 @@ const remedies: Readonly<Record<string, string>> = Object.freeze({
   ENFILE: "raise the system's limit of open files",
 });
 
+const cannotSync = ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+
+function remedyFor(error: unknown): string | undefined {
+  const code = systemCode(error);
+  const { syscall } = (error ?? {}) as { readonly syscall?: unknown };
+  if (cannotSync.includes(code) && (syscall === "fsync" || syscall === "fdatasync")) {
+    return "this file system cannot make files and their names durable: use one that can, on a local disk";
+  }
+  return remedies[code];
+}
+
 /** `doing` says what failed, in the form "writing wal-00000001.log". */
 export function storageError(error: unknown, doing: string): RaftError {
   if (error instanceof RaftError) return error;
@@ -48,7 +59,7 @@ export function storageError(error: unknown, doing: string): RaftError {
   const reason = messageOf(error);
   const full = isDiskFull(error);
   const code: RaftErrorCode = full ? "diskFull" : "storageFailed";
-  const remedy = full ? "free some space and start again" : remedies[systemCode(error)];
+  const remedy = full ? "free some space and start again" : remedyFor(error);
   const message = `${doing}: ${reason}${remedy === undefined ? "" : `; ${remedy}`}`;
   return new RaftError(code, message, { cause: error });
 }

@@ -34,7 +34,7 @@ export interface FileSystem {
   remove(path: string): Promise<void>;
   /** Makes created, renamed and removed names durable. */
   syncDirectory(path: string): Promise<void>;
-  /** Bytes that an unprivileged process may still write. */
+  /** Bytes that an unprivileged process may still write; rejects, or Infinity, where that cannot be said. */
   freeBytes(path: string): Promise<number>;
   /** Rejects with RaftError `storageLocked` while another process, or another opener here, holds it. */
   lock(directory: string, holder: LockHolder): Promise<Lock>;
@@ -214,7 +214,8 @@ export const nodeFileSystem: FileSystem = Object.freeze({
   syncDirectory,
   freeBytes: async (path: string) => {
     const stats = await nodeFs.promises.statfs(path);
-    return stats.bavail * stats.bsize;
+    // Without blocks at all it does not count them: a tmpfs without a limit, and many that are no disk.
+    return stats.blocks === 0 ? Infinity : stats.bavail * stats.bsize;
   },
   lock: lockDirectory,
   lockHolder: lockHolderOf,

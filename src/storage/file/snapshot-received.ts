@@ -142,10 +142,15 @@ export class SnapshotReceived {
     this.#lacksFiles = true;
   }
 
-  /** There is no room. Warns once, until one was taken in. */
-  async #giveUp({ sizeBytes }: SnapshotMeta): Promise<void> {
+  /** There is no room. */
+  async #giveUp(meta: SnapshotMeta): Promise<void> {
     await this.discard();
     await this.removePartial();
+    this.warnOfRoom(meta);
+  }
+
+  /** Warns once, until one was taken in. */
+  warnOfRoom({ sizeBytes }: SnapshotMeta): void {
     if (!this.#lacksRoom) {
       this.#services.warn(
         `no space left for the snapshot of ${sizeBytes} bytes that the leader sends: this member goes on ` +

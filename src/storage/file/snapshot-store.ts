@@ -226,7 +226,7 @@ export class SnapshotStore implements SinkStore {
       // It has no name that lasts, and will get none: only what is the current one already keeps it.
       const isCurrent =
         group.current !== null && snapshotName(group.number, group.current) === name;
-      if (isOutOfFiles(error) && !isCurrent) await this.#remove(name);
+      if ((isOutOfFiles(error) || isDiskFull(error)) && !isCurrent) await this.#remove(name);
       throw error;
     }
     if (!(await this.#services.record(group.number, meta))) {
@@ -238,8 +238,13 @@ export class SnapshotStore implements SinkStore {
     group.current = meta;
     await group.reading.run(() => group.sent.turn());
     const old = before === null ? name : snapshotName(group.number, before);
-    if (old !== name) await this.#remove(old);
-    await group.received.outdate(meta.index);
+    try {
+      if (old !== name) await this.#remove(old);
+      await group.received.outdate(meta.index);
+    } catch (error) {
+      // Some file systems that are full have no room to remove a file either: the next opening does it.
+      if (!isDiskFull(error)) throw error;
+    }
     this.#services.spaceUsed();
     this.#answerSaved(group, meta, true);
   }
@@ -298,8 +303,9 @@ export class SnapshotStore implements SinkStore {
         try {
           return await this.#install(group, meta);
         } catch (error) {
-          if (!isOutOfFiles(error)) throw error;
-          group.received.warnOfFiles();
+          if (isDiskFull(error)) group.received.warnOfRoom(meta);
+          else if (isOutOfFiles(error)) group.received.warnOfFiles();
+          else throw error;
         }
       }
       await group.received.discard();

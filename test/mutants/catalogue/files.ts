@@ -8,6 +8,8 @@ const preparedRoom = unit("test/storage/prepared-room.test");
 const newDirectory = unit("test/storage/new-directory.test");
 const sent = unit("test/storage/sent-snapshots.test");
 const space = unit("test/storage/space.test");
+const fullDisk = unit("test/storage/full-disk.test");
+const nodeFile = unit("test/storage/node-file.test");
 const lane = unit("test/storage/lane.test");
 
 export const files: readonly Mutant[] = [
@@ -271,5 +273,41 @@ export const files: readonly Mutant[] = [
     find: "this.#tail = result.catch(() => undefined);",
     replace: "this.#tail = result;",
     catchers: [lane],
+  },
+  {
+    id: "uncounted-disk-is-full",
+    hazards: [],
+    bug: "a file system that counts no blocks is taken for a full one, where no snapshot of a leader has room",
+    file: "src/storage/file/fs.ts",
+    find: "return stats.blocks === 0 ? Infinity : stats.bavail * stats.bsize;",
+    replace: "return stats.bavail * stats.bsize;",
+    catchers: [nodeFile],
+  },
+  {
+    id: "unnamed-snapshot-fills-the-disk",
+    hazards: [82],
+    bug: "a snapshot for whose name a full disk has no room stays there, and takes what is left",
+    file: "src/storage/file/snapshot-store.ts",
+    find: "if ((isOutOfFiles(error) || isDiskFull(error)) && !isCurrent)",
+    replace: "if (isOutOfFiles(error) && !isCurrent)",
+    catchers: [fullDisk],
+  },
+  {
+    id: "name-without-room-ends-the-storage",
+    hazards: [82],
+    bug: "a leader's snapshot for whose name there is no room ends the member",
+    file: "src/storage/file/snapshot-store.ts",
+    find: "if (isDiskFull(error)) group.received.warnOfRoom(meta);\n          else if",
+    replace: "if",
+    catchers: [fullDisk],
+  },
+  {
+    id: "removal-without-room-unsays-a-snapshot",
+    hazards: [82],
+    bug: "a snapshot that the log names is said not to be saved, as the former one could not be removed",
+    file: "src/storage/file/snapshot-store.ts",
+    find: "      // Some file systems that are full have no room to remove a file either: the next opening does it.\n      if (!isDiskFull(error)) throw error;",
+    replace: "      throw error;",
+    catchers: [fullDisk],
   },
 ];
