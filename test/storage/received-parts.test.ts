@@ -1,7 +1,7 @@
 /** What was received of a snapshot when the process ended: each group goes on with its own. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeDisk } from "./fake-disk.js";
+import { FakeDisk, lost } from "./fake-disk.js";
 import { Opened, identityOf, largeSegments, metaOf, noise, withGroup } from "./support.js";
 
 const data = noise(1_000_000);
@@ -50,4 +50,26 @@ test("two groups go on where they were, and what is older than a group's snapsho
     left.filter((name) => name.includes("snapshot-2-")),
   );
   await third.close();
+});
+
+test("what a sync that failed has left of a part in memory only is on the disk before it is gone on with", async () => {
+  const disk = new FakeDisk();
+  const opened = await withGroup(disk);
+  await receive(opened, "queue", 40);
+  await opened.close();
+  const part = disk.names().find((name) => name.endsWith(".part"))!;
+  disk.forgetUnsynced(part);
+  const again = await Opened.open("/data", { ...largeSegments, fs: disk });
+  const meta = metaOf(40, 2, data);
+  for (let held = 0; held < data.length;) {
+    held = await again.chunk(meta, held, data.subarray(held, held + 600_000));
+  }
+  again.storage.installSnapshot("queue", meta);
+  await again.until(({ type }) => type === "saved");
+  const image = disk.crashImage(lost, true);
+  const third = await Opened.open("/data", { ...largeSegments, fs: image });
+  assert.equal(third.group("queue")!.damage, null);
+  assert.ok(Buffer.concat(await third.storage.loadSnapshot("queue")).equals(data));
+  await third.close();
+  await again.close();
 });

@@ -224,6 +224,17 @@ describe("a damaged group", () => {
   });
 });
 
+test("the names of a copy's files are on the disk before it gets its own", async () => {
+  const disk = await damagedDisk();
+  const opened = await open(disk);
+  const before = disk.operations.length;
+  await opened.storage.setAside!("bad");
+  const steps = disk.operations.slice(before).filter(({ path }) => path.startsWith("/data.set"));
+  const { type, path } = steps.at(steps.findIndex((step) => step.type === "rename") - 1)!;
+  assert.deepEqual([type, path], ["syncDirectory", "/data.set-aside-unfinished"]);
+  await opened.close();
+});
+
 test("a crash at any operation leaves the group as damaged as it was, or set aside with a whole copy", async () => {
   const original = await damagedDisk();
   const log = original.file("/data/wal-00000001.log");

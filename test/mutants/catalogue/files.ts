@@ -10,6 +10,9 @@ const sent = unit("test/storage/sent-snapshots.test");
 const space = unit("test/storage/space.test");
 const fullDisk = unit("test/storage/full-disk.test");
 const nodeFile = unit("test/storage/node-file.test");
+const groupState = unit("test/storage/group-state.test");
+const receivedParts = unit("test/storage/received-parts.test");
+const aside = unit("test/storage/set-aside.test");
 const lane = unit("test/storage/lane.test");
 
 export const files: readonly Mutant[] = [
@@ -309,5 +312,41 @@ export const files: readonly Mutant[] = [
     find: "      // Some file systems that are full have no room to remove a file either: the next opening does it.\n      if (!isDiskFull(error)) throw error;",
     replace: "      throw error;",
     catchers: [fullDisk],
+  },
+  {
+    id: "moved-entries-take-those-before",
+    hazards: [],
+    bug: "a segment is removed of which only the later entries were written again",
+    file: "src/storage/file/group-state.ts",
+    find: "    pushPlace(places, clip(place, place.first, moved.first - 1));\n",
+    replace: "",
+    catchers: [groupState],
+  },
+  {
+    id: "moved-entries-take-those-behind",
+    hazards: [],
+    bug: "a segment is removed of which only the first portion of entries was written again",
+    file: "src/storage/file/group-state.ts",
+    find: "    pushPlace(places, clip(place, moved.last + 1, place.last));\n",
+    replace: "",
+    catchers: [groupState],
+  },
+  {
+    id: "part-believed-after-a-failed-sync",
+    hazards: [55, 77],
+    bug: "the power goes, and a snapshot lacks what an earlier process had received of it and failed to sync",
+    file: "src/storage/file/snapshot-writer.ts",
+    find: "    await file.write(at, [bytes]);\n",
+    replace: "",
+    catchers: [receivedParts],
+  },
+  {
+    id: "copy-without-its-names",
+    hazards: [],
+    bug: "the power goes, and the copy of a damaged group that the log has forgotten is an empty directory",
+    file: "src/storage/file/copy.ts",
+    find: "    await fs.syncDirectory(unfinished);\n",
+    replace: "",
+    catchers: [aside],
   },
 ];
