@@ -18,6 +18,7 @@ import { memberships } from "./catalogue/membership.js";
 import { recovery } from "./catalogue/recovery.js";
 import { reads } from "./catalogue/reads.js";
 import { replication } from "./catalogue/replication.js";
+import { sessionBooks } from "./catalogue/sessions.js";
 import { snapshots } from "./catalogue/snapshots.js";
 import { storage } from "./catalogue/storage.js";
 import { transport } from "./catalogue/transport.js";
@@ -35,6 +36,7 @@ export const catalogue: readonly Mutant[] = [
   ...directories,
   ...files,
   ...clients,
+  ...sessionBooks,
   ...connections,
   ...hosts,
   ...links,
