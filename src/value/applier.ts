@@ -5,7 +5,7 @@
  * from the entry on the leader as well (never the caller's own object), the only clock is the
  * entry's, and everything that can go wrong with one command is an outcome and not an exception.
  */
-import type { Entry, GroupConfig, LogIndex, Membership, Term } from "../core/types.js";
+import type { Entry, GroupConfig, LogIndex, Membership } from "../core/types.js";
 import { assert, broken, disarm, messageOf, RaftError } from "../errors.js";
 import type { Codec } from "../ports.js";
 import {
@@ -60,9 +60,6 @@ export type Applier = {
   sessions: Sessions;
   hashes: ReplyHashes;
   lastApplied: LogIndex;
-  /** Of the entry at `lastApplied`. */
-  lastTerm: Term;
-  lastTimeMs: number;
 };
 
 /**
@@ -84,8 +81,6 @@ export function createApplier(
     sessions: createSessions(config),
     hashes: createReplyHashes(0, 0),
     lastApplied: 0,
-    lastTerm: 0,
-    lastTimeMs: 0,
   };
   setValue(applier, initialValue(definition, codec));
   return applier;
@@ -139,8 +134,6 @@ export function applyEntry(applier: Applier, entry: Entry): Outcome | null {
   }
   const outcome = outcomeOfEntry(applier, entry);
   applier.lastApplied = entry.index;
-  applier.lastTerm = entry.term;
-  applier.lastTimeMs = entry.timeMs;
   addOutcome(applier.hashes, entry.index, outcome);
   return outcome;
 }

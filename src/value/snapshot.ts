@@ -201,8 +201,6 @@ export function adoptSnapshot(
   applier.sessions = sessions;
   applier.hashes = createReplyHashes(meta.index, hash);
   applier.lastApplied = meta.index;
-  applier.lastTerm = meta.term;
-  applier.lastTimeMs = meta.timeMs;
 }
 
 /** Both at once. Refuses as `decodeSnapshot` does, and leaves the applier as it is. */

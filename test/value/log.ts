@@ -122,8 +122,8 @@ export function pull(pieces: Iterator<Uint8Array>): Uint8Array[] {
 export function metaOf(applier: Applier, change: Partial<SnapshotMeta> = {}): SnapshotMeta {
   return {
     index: applier.lastApplied,
-    term: applier.lastTerm,
-    timeMs: applier.lastTimeMs,
+    term: 1,
+    timeMs: 0,
     membership: { voters: [], outgoing: [], learners: [], members: [] },
     membershipIndex: 0,
     config: { ...defaultGroupConfig, ...applier.sessions.limits },
