@@ -188,12 +188,16 @@ function answer(
 export function serveFollowerReads(core: Core, out: Out): void {
   const { reads } = core;
   if (reads.collecting.length > 0) askLeader(core, out);
-  const oldest = reads.asked[0];
-  if (oldest === undefined || core.nowMs - oldest.sinceMs < core.config.electionTimeoutMs) return;
-  reads.asked.shift();
-  for (const request of oldest.requests) {
-    out.push({ type: "refused", request, code: "unavailable", applied: "no" });
+  // All at once: an idle member has a turn a heartbeat, and was perhaps asked in a hundred.
+  while (reads.asked.length > 0 && isOverdue(core, reads.asked[0]!.sinceMs)) {
+    for (const request of reads.asked.shift()!.requests) {
+      out.push({ type: "refused", request, code: "unavailable", applied: "no" });
+    }
   }
+}
+
+function isOverdue({ nowMs, config }: Core, sinceMs: Millis): boolean {
+  return nowMs - sinceMs >= config.electionTimeoutMs;
 }
 
 /** Reads whose index is known wait until it is applied, also if this member leads meanwhile. */

@@ -147,6 +147,15 @@ export const reads: readonly Mutant[] = [
     catchers: [scenario("lease-of-a-longer-timeout")],
   },
   {
+    id: "one-batch-given-up-a-turn",
+    hazards: [39],
+    bug: "reads that the leader never answered are given up one batch a heartbeat, the last of many much later",
+    file: "src/core/reads.ts",
+    find: "while (reads.asked.length > 0 && ",
+    replace: "if (reads.asked.length > 0 && ",
+    catchers: [scenario("reads-asked-in-vain")],
+  },
+  {
     id: "refused-index-is-an-answer",
     hazards: [39],
     bug: "a read is answered at once when the member that was asked does not lead any more",
