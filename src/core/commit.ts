@@ -192,8 +192,8 @@ export function adaptPeers(core: Core, role: LeaderRole): void {
   }
 }
 
-/** The newest membership is committed, joint no longer: forced removals that it took over are done. */
-function dropForcedRemovals(core: Core, membership: Membership): void {
+/** The newest membership is committed: forced removals that it took over are done. */
+export function dropForcedRemovals(core: Core, membership: Membership): void {
   if (core.forcedRemovals.length === 0) return;
   const named = core.forcedRemovals.filter((id) => isMember(membership, id));
   if (named.length === core.forcedRemovals.length) return;

@@ -6,6 +6,7 @@
  * - snapshotInstalled      -> onInstalled: value and log now begin there
  */
 import { assert } from "../errors.js";
+import { dropForcedRemovals } from "./commit.js";
 import { isHardStateStored, restartAfterSnapshot } from "./disk.js";
 import { acceptLeader } from "./follower.js";
 import { resetLog, termAt } from "./log.js";
@@ -130,6 +131,8 @@ export function onInstalled(
   core.configIndex = meta.index;
   // The membership in force is the snapshot's, then the log's suffix, and nothing older (hazard 52).
   resetMemberships(core, { index: meta.membershipIndex, membership: meta.membership });
+  // Nor does one that was forced out here count as out once the group lets it in again.
+  dropForcedRemovals(core, meta.membership);
   adjustFollowerType(core, out);
   tellMembership(core, core.membershipIndex <= core.commitIndex, out);
   out.push({ type: "configChanged", config: meta.config, index: meta.index });

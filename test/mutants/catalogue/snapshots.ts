@@ -277,4 +277,13 @@ export const snapshots: readonly Mutant[] = [
     replace: "isAwaited && commitIndex",
     catchers: [unit("test/member/arriving.test")],
   },
+  {
+    id: "forced-removal-outlives-a-snapshot",
+    hazards: [],
+    bug: "who was forced out here is taken out again after the group removed it and let it in, if a snapshot told of that",
+    file: "src/core/receive-snapshot.ts",
+    find: "dropForcedRemovals(core, meta.membership);",
+    replace: "",
+    catchers: [scenario("forced-removal-ends-with-a-snapshot")],
+  },
 ];
