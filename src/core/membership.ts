@@ -178,7 +178,8 @@ function followCatchUp(core: Core, peer: Peer): void {
  */
 function seemsAlive(core: Core, role: LeaderRole, id: MemberId | null): boolean {
   const peer = id === null ? null : findPeer(role, id);
-  return peer !== null && isResponsive(core, peer);
+  // Scenario: successor-waits-for-its-leader
+  return id === core.self.id || (peer !== null && isResponsive(core, peer));
 }
 
 /** The dead predecessor leaves in the same change (decision 4). */

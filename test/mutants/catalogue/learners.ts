@@ -56,4 +56,13 @@ export const learners: readonly Mutant[] = [
     replace: "",
     catchers: [scenario("learner-removed-after-a-restart")],
   },
+  {
+    id: "leader-gives-way-to-its-successor",
+    hazards: [],
+    bug: "a leader that came back makes a voter of its own successor and is removed by that",
+    file: "src/core/membership.ts",
+    find: "successor-waits-for-its-leader\n  return id === core.self.id || ",
+    replace: "successor-waits-for-its-leader\n  return ",
+    catchers: [scenario("successor-waits-for-its-leader")],
+  },
 ];
