@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       rounds: { type: "string", default: "3" },
-      seconds: { type: "string", default: "1" },
+      seconds: { type: "string", default: "0.8" },
       outstanding: { type: "string", default: "1,16,64,256,1024" },
       commands: { type: "string", default: "1000000" },
       report: { type: "boolean", default: false },
