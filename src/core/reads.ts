@@ -8,12 +8,14 @@
  *                             gathered); askLeader elsewhere; answerWaiting everywhere
  */
 import { hasCommittedInTerm } from "./commit.js";
+import { specialEntries } from "./log.js";
 import { findPeer } from "./progress.js";
 import { quorumValue } from "./quorum.js";
 import { isSoleVoter } from "./memberships.js";
 import type { Core, LeaderRole, Out } from "./state.js";
 import type {
   CoreEvent,
+  GroupConfig,
   LogIndex,
   MemberId,
   Millis,
@@ -92,8 +94,22 @@ export function leaseUntilMs(core: Core, role: LeaderRole): Millis {
     // After a restart it knows its promise from the configuration in its log alone (hazard 46).
     return counts && peer.matchIndex >= core.configIndex ? peer.ackedSentAtMs : -Infinity;
   });
-  const patienceMs = Math.min(role.leasePatienceMs, config.electionTimeoutMs);
+  const patienceMs = Math.min(role.leasePatienceMs, shortestPatienceMs(core));
   return sentAtMs + patienceMs - config.clockDriftMarginMs;
+}
+
+/**
+ * A follower that restarts may know of nothing but a configuration that is committed and that we have not
+ * applied yet (hazard 46). Scenario: lease-behind-a-backlog
+ */
+function shortestPatienceMs({ config, log, lastApplied, commitIndex }: Core): Millis {
+  let shortest = config.electionTimeoutMs;
+  if (lastApplied === commitIndex) return shortest;
+  for (const { kind, index, payload } of specialEntries(log)) {
+    if (kind !== "config" || index <= lastApplied) continue;
+    shortest = Math.min(shortest, (payload as GroupConfig).electionTimeoutMs);
+  }
+  return shortest;
 }
 
 /**

@@ -5,7 +5,7 @@
  *     settings heartbeatMs=50 ...   the group's configuration, before `members`
  *     members a b c          voters of a group whose log already says so (entries 1 and 2, term 1)
  *     member d               a newcomer with nothing in its storage
- *     log a 1 1 2            gives a's log further entries of these terms, before anything ran
+ *     log a 1 1 2            gives a's log further entries of these terms, before anything ran (1*9: nine of them)
  *     term a 7               raises a's term, before anything ran
  *     elect a                lets a's election timer run out and delivers until nothing moves
  *     fire a election        one timer, nothing is delivered
@@ -65,18 +65,22 @@ function bootDisks(world: World, ids: readonly string[]): void {
   }
 }
 
+function termsOf(text: string): number[] {
+  const [term, times] = text.split("*");
+  return Array<number>(Number(times ?? 1)).fill(Number(term));
+}
+
 function extendLog(world: World, id: string, terms: readonly string[]): void {
   const node = world.node(id);
   const { entries } = node.disk;
-  for (const text of terms) {
-    const term = Number(text);
+  for (const term of terms.flatMap(termsOf)) {
     const index = entries.length + 1;
     entries.push({
       ...{ index, term, kind: "command", session: 0, sequence: 0, lowestOutstanding: 0 },
       ...{ timeMs: wallMs, body: encoder.encode(`t${term}i${index}`), payload: null },
     });
   }
-  const currentTerm = Math.max(1, ...terms.map(Number));
+  const currentTerm = Math.max(1, entries.at(-1)!.term);
   node.disk.hardState = { currentTerm, votedFor: null, forcedRemovals: [] };
   world.boot(node, false);
 }

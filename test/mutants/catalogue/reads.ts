@@ -102,6 +102,15 @@ export const reads: readonly Mutant[] = [
     catchers: [unit("test/member/lease.test")],
   },
   {
+    id: "lease-of-what-is-applied-here",
+    hazards: [46],
+    bug: "a leader counts on a patience that a committed entry, which it has not applied yet, has shortened",
+    file: "src/core/reads.ts",
+    find: "  if (lastApplied === commitIndex) return shortest;\n",
+    replace: "  if (lastApplied <= commitIndex) return shortest;\n",
+    catchers: [scenario("lease-behind-a-backlog")],
+  },
+  {
     id: "lease-kept-beyond-a-turn",
     hazards: [42, 45],
     bug: "what was found of a lease once is believed whatever a turn has changed",
