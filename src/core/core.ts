@@ -1,4 +1,5 @@
 /** The core's border: create and step; `flush` and `finish` are in turn-end.ts. See index.ts for the contract. */
+import { dropForcedRemovals } from "./commit.js";
 import { createDisk, onStored, restartAfterSnapshot } from "./disk.js";
 import {
   onElectionTimer,
@@ -135,6 +136,10 @@ export function createCore(init: CoreInit, out: Out): Core {
   const base =
     snapshot === null ? null : { index: snapshot.membershipIndex, membership: snapshot.membership };
   resetMemberships(core, base);
+  // Noted behind the snapshot, so a crash may have come between. Scenario: forced-removal-ends-before-a-crash
+  if (base !== null && base.index === core.membershipIndex) {
+    dropForcedRemovals(core, base.membership);
+  }
   core.role = createFollowerRole(core, null);
   if (init.restarted && !isSoleVoter(core)) {
     core.promisedUntilMs = init.nowMs + longestPatienceMs(core);

@@ -12,6 +12,7 @@ import {
   type Entry,
   type HardState,
   type Membership,
+  type SnapshotMeta,
   step,
 } from "../../src/core/index.js";
 
@@ -58,11 +59,15 @@ class Survivor {
   readonly #held: number[] = [];
   #nowMs = 0;
 
-  constructor(forcedRemovals: readonly string[], entries = logOfJoins()) {
+  constructor(
+    forcedRemovals: readonly string[],
+    entries = logOfJoins(),
+    snapshot: SnapshotMeta | null = null,
+  ) {
     this.hardState = { currentTerm: 2, votedFor: "a#1", forcedRemovals };
     this.core = createCore(
       {
-        ...{ self, nowMs: 0, hardState: this.hardState, snapshot: null, entries },
+        ...{ self, nowMs: 0, hardState: this.hardState, snapshot, entries },
         ...{ config: defaultGroupConfig, firstReadBatch: 1, restarted: true },
       },
       [],
@@ -115,6 +120,19 @@ describe("a forced removal", () => {
     assert.equal(one.core.role.type, "leader");
     assert.deepEqual(one.core.membership.voters, ["a#1"]);
     assert.deepEqual(one.hardState.forcedRemovals, []);
+  });
+
+  test("lasts over a crash if its member joined behind the snapshot", () => {
+    const log = logOfJoins();
+    const snapshot: SnapshotMeta = {
+      ...{ index: 6, term: 2, timeMs: 0, membershipIndex: 6, membership: membershipOf(["a#1"]) },
+      ...{ config: defaultGroupConfig, sizeBytes: 1, checksum: 1, valueVersion: 1 },
+    };
+    const one = new Survivor(["b#1", "c#1"], log.slice(6), snapshot);
+    assert.deepEqual(one.core.membership.voters, ["a#1"]);
+    assert.deepEqual(one.core.forcedRemovals, ["b#1", "c#1"]);
+    one.campaign();
+    assert.equal(one.core.role.type, "leader");
   });
 
   test("is not in force because the one before it is stored", () => {
