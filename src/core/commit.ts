@@ -182,7 +182,7 @@ export function adaptPeers(core: Core, role: LeaderRole): void {
   const { membership, self } = core;
   for (const { id } of membership.members) {
     const known = findPeer(role, id);
-    if (known !== null) known.departsAt = null;
+    if (known !== null) stay(known);
     else if (id !== self.id) {
       role.peers.push(createPeer(id, lastIndex(core.log) + 1, core.nowMs));
     }
@@ -190,6 +190,14 @@ export function adaptPeers(core: Core, role: LeaderRole): void {
   for (const peer of role.peers) {
     if (!isMember(membership, peer.id)) peer.departsAt ??= core.membershipIndex;
   }
+}
+
+/** One that was on its way out is a newcomer again. Scenario: added-again-while-it-leaves */
+function stay(peer: Peer): void {
+  if (peer.departsAt === null) return;
+  peer.departsAt = null;
+  peer.caughtUp = false;
+  peer.catchUpTarget = 0;
 }
 
 /** The newest membership is committed: forced removals that it took over are done. */

@@ -110,12 +110,13 @@ function isKnownRemoved(core: Core, from: MemberId, message: PreVote): boolean {
 
 export function onPreVoteReply(core: Core, from: MemberId, message: PreVoteReply, out: Out): void {
   const { role } = core;
-  if (message.removed && role.type === "preCandidate") return becomeRemoved(core, out);
+  const asked = role.type === "preCandidate" && message.requestTerm === core.currentTerm + 1;
+  // It may have been added again since it asked in an older term. Scenario: removal-of-a-term-ago
+  if (asked && message.removed) return becomeRemoved(core, out);
   if (message.term > core.currentTerm) {
     return becomeFollower(core, message.term, null, out);
   }
-  if (role.type !== "preCandidate" || !message.granted || core.storageFailed) return;
-  if (message.requestTerm !== core.currentTerm + 1) return;
+  if (!asked || !message.granted || core.storageFailed) return;
   if (!role.grants.includes(from)) role.grants.push(from);
   if (isQuorum(core.membership, (id) => role.grants.includes(id))) {
     becomeCandidate(core, false, out);
