@@ -83,12 +83,10 @@ export function onAppendEntries(
   message: AppendEntries,
   out: Out,
 ): void {
-  const before = core.role.type === "follower" || core.role.type === "learner" ? core.role : null;
-  const roundBefore = before?.leader === from ? before.round : 0;
   const role = acceptLeader(core, from, message, out);
   if (role === null || core.storageFailed) return;
   role.replyWanted = true;
-  if (message.entries.length === 0 || message.round > roundBefore) role.echoWanted = true;
+  if (message.entries.length === 0 || role.round > role.ackedRound) role.echoWanted = true;
   // While a snapshot replaces value and log, the old log is not touched any more (hazard 51).
   if (core.incoming?.installing === true || !isWellFormed(core, message)) return showContact(role);
   const { prevLogIndex, entries } = message;

@@ -65,4 +65,13 @@ export const learners: readonly Mutant[] = [
     replace: "successor-waits-for-its-leader\n  return ",
     catchers: [scenario("successor-waits-for-its-leader")],
   },
+  {
+    id: "added-again-as-if-it-never-left",
+    hazards: [69],
+    bug: "a member that is added again before it was told of its removal becomes a voter at once, however far behind",
+    file: "src/core/commit.ts",
+    find: "  peer.caughtUp = false;\n",
+    replace: "",
+    catchers: [scenario("added-again-while-it-leaves")],
+  },
 ];
