@@ -19,6 +19,7 @@ import { HostedGroup } from "./hosted-group.js";
 import { askToJoin } from "./join.js";
 import { handOver } from "./hand-over.js";
 import { Intake } from "./intake.js";
+import { Ending } from "./ending.js";
 import { dialLocal } from "./local.js";
 import { OutOfTouch } from "./out-of-touch.js";
 import {
@@ -44,7 +45,7 @@ export class Host {
   readonly id: string;
   /** Where others reach this host: port 0 resolved, or `advertise`. */
   readonly address: string;
-  /** Resolves once everything is closed, also if the storage did not close in order (`close` rejects then). */
+  /** Resolves once everything is closed, also if something did not close in order (`close` rejects then). */
   readonly closed: Promise<void>;
   readonly #context: HostContext;
   readonly #listener: Listener;
@@ -124,7 +125,7 @@ export class Host {
       if (ports.advertise === null) context.address = listener.address;
       return new Host(context, listener, accepted);
     } catch (error) {
-      await storage.close();
+      await new Ending(context).step(() => storage.close());
       throw error;
     }
   }
@@ -366,21 +367,20 @@ export class Host {
     for (const opening of this.#openings) {
       opening.abort(new RaftError("closed", `host ${this.id} was closed`));
     }
-    const listenerClosed = this.#listener.close();
+    const ending = new Ending(this.#context);
+    const listenerClosed = ending.step(() => this.#listener.close());
     await handOver(this.#context, [...groups.values()]);
     this.#tick?.cancel();
-    for (const group of [...groups.values()]) group.member.stop();
+    for (const group of [...groups.values()]) void ending.step(() => group.member.stop());
     await this.#soon();
     await Promise.all(this.#endings);
     links.close();
-    await this.#accepted.close(closeGraceMs);
+    await ending.step(() => this.#accepted.close(closeGraceMs));
     await listenerClosed;
     turns.stop();
-    try {
-      await storage.close();
-    } finally {
-      this.#resolveClosed();
-    }
+    await ending.step(() => storage.close());
+    this.#resolveClosed();
+    ending.check();
   }
 
   /** Lets the turn pass that carries the last answers. */

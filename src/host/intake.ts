@@ -60,16 +60,19 @@ export class Intake implements TurnFlusher {
   flushTurn(): void {
     this.#asked = false;
     let done = 0;
-    for (const frame of this.#waiting) {
-      this.#take(frame);
-      if (frame.next < frame.requests.length) break;
-      this.#waitingBytes -= frame.frameBytes;
-      done += 1;
+    try {
+      for (const frame of this.#waiting) {
+        this.#take(frame);
+        if (frame.next < frame.requests.length) break;
+        done += 1;
+      }
+    } finally {
+      // Also when a request throws: the others are still to be taken in.
+      for (const { frameBytes } of this.#waiting.splice(0, done)) this.#waitingBytes -= frameBytes;
+      this.#taken = 0;
+      this.#takenBytes = 0;
+      if (this.#waiting.length > 0) this.#ask();
     }
-    this.#waiting.splice(0, done);
-    this.#taken = 0;
-    this.#takenBytes = 0;
-    if (this.#waiting.length > 0) this.#ask();
   }
 
   #ask(): void {

@@ -174,7 +174,8 @@ export class Turns {
   }
 
   schedule(): void {
-    if (this.#scheduled || this.#running || this.#stopped) return;
+    if (this.#scheduled || this.#running) return;
+    if (this.#stopped && this.#inputs.length + this.#outputs.length === 0) return;
     this.#scheduled = true;
     this.#scheduledAtMs = this.#clock.nowMs();
     this.#clock.soon(() => this.#run());
@@ -196,11 +197,12 @@ export class Turns {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#timer = null;
+    this.schedule();
   }
 
   #run(): void {
     this.#scheduled = false;
-    if (this.#stopped) return;
+    if (this.#stopped) return this.#lastWords();
     this.#running = true;
     try {
       this.#turn(this.#clock.nowMs());
@@ -213,6 +215,16 @@ export class Turns {
       this.#arm();
       if (this.#wantsTurn()) this.schedule();
     }
+  }
+
+  /** There are no more turns, but who waits at a connection within the process has to hear that it is closed. */
+  #lastWords(): void {
+    const [inputs, outputs] = [this.#inputs, this.#outputs];
+    this.#inputs = [];
+    this.#outputs = [];
+    this.#flushAll(inputs);
+    this.#flushAll(outputs);
+    this.schedule();
   }
 
   #turn(nowMs: number): void {

@@ -143,6 +143,28 @@ describe("what clients ask for", () => {
   });
 });
 
+test("a request that throws costs the others neither their turn nor their room", () => {
+  const turns = new Turns();
+  const intake = new Intake(turns, limits);
+  const caller = new Caller();
+  const broken = new Caller();
+  broken.take = () => assert.fail("a defect");
+  intake.offer(caller, queries(1, 12), 2000);
+  intake.offer(broken, queries(13, 13), 1000);
+  intake.offer(caller, queries(14, 15), 2000);
+  turns.run();
+  assert.throws(() => turns.run(), /a defect/);
+  while (turns.waiting > 0) turns.run();
+  assert.deepEqual(caller.taken, [...numbers(1, 12), 14, 15]);
+  // As much room as at first, and no more.
+  intake.offer(caller, queries(16, 27), 5000);
+  intake.offer(caller, queries(28, 29), 1);
+  assert.deepEqual(caller.refused, [
+    [28, "overloaded", "no"],
+    [29, "overloaded", "no"],
+  ]);
+});
+
 test("of a frame for whose rest there is no room, what was taken in is not refused", () => {
   const caller = new Caller();
   new Intake(new Turns(), limits).offer(caller, queries(1, 12), 6000);
