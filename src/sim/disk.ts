@@ -170,7 +170,7 @@ class SimStorage implements Storage {
   deleteGroup(group: GroupName): void {
     const stored = this.#disk.groups.get(group);
     if (stored !== undefined) this.#disk.onDelete(group, stored.identity.memberId);
-    this.#lives.renew(group);
+    this.#lives.end(group);
     this.#perform(null, () => {
       this.#disk.groups.delete(group);
       return noAnswer;

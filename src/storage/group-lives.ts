@@ -7,13 +7,20 @@ import type { GroupName } from "../ports.js";
 export class GroupLives {
   readonly #lives = new Map<GroupName, object>();
 
-  /** The name passes to somebody else, or to nobody. */
+  /** The name passes to somebody else. */
   renew(group: GroupName): void {
     this.#lives.set(group, {});
   }
 
+  /** Nobody bears the name any more: of names that are used once nothing is kept. */
+  end(group: GroupName): void {
+    this.#lives.delete(group);
+  }
+
   /** Tells, later, whether whoever bears the name now still does. */
   watch(group: GroupName): () => boolean {
+    // One that came back from before was never begun here.
+    if (!this.#lives.has(group)) this.renew(group);
     const life = this.#lives.get(group);
     return () => this.#lives.get(group) === life;
   }

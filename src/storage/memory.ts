@@ -132,7 +132,7 @@ class MemoryStorageImpl implements MemoryStorage {
   }
 
   deleteGroup(group: GroupName): void {
-    this.#lives.renew(group);
+    this.#lives.end(group);
     this.#perform(() => this.#forget(group));
   }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AssertionError } from "../../src/errors.js";
+import { GroupLives } from "../../src/storage/group-lives.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
 import {
   entries,
@@ -11,6 +12,7 @@ import {
   OpenStorage,
 } from "../../src/contract/storage-harness.js";
 import { patterned } from "../../src/contract/peer.js";
+import { exposedGc } from "../../src/transport/collections.js";
 
 async function open(): Promise<{ storage: MemoryStorage; opened: OpenStorage }> {
   const storage = createMemoryStorage();
@@ -161,6 +163,34 @@ describe("memory storage", () => {
     storage.createGroup(identityOf("queue", "3"));
     const ticket = opened.store("queue", { entries: entries(1, 1, 1) });
     assert.deepEqual(opened.answers, [{ type: "stored", group: "queue", ticket }]);
+  });
+
+  test("nor what was asked for one that came back from before and is gone then", () => {
+    const lives = new GroupLives();
+    const isAwaited = lives.watch("queue");
+    assert.equal(isAwaited(), true);
+    lives.end("queue");
+    assert.equal(isAwaited(), false);
+  });
+
+  test("of groups that are gone nothing is kept, not even their names", async () => {
+    const { storage } = await open();
+    const collect = exposedGc();
+    const come = (names: number): void => {
+      for (let i = 0; i < names; i++) {
+        // Encoded and decoded: a text of its own, and no view of parts that are shared.
+        const group = Buffer.from(`${i} `.padEnd(10_000, "x")).toString();
+        storage.createGroup(identityOf(group));
+        storage.deleteGroup(group);
+      }
+    };
+    come(10);
+    collect();
+    const beforeBytes = process.memoryUsage().heapUsed;
+    come(1000);
+    collect();
+    const keptBytes = process.memoryUsage().heapUsed - beforeBytes;
+    assert.ok(keptBytes < 2_000_000, `${keptBytes} bytes are kept of names of 10,000,000`);
   });
 
   test("setting a group aside does not wait until somebody flushes another one's append", async () => {
