@@ -84,6 +84,11 @@ export class FakeDisk implements FileSystem {
     return this.stopped ? FakeDisk.#never : result;
   }
 
+  #hasName(inode: Inode): boolean {
+    for (const named of this.#names.values()) if (named === inode) return true;
+    return false;
+  }
+
   #inode(path: string): Inode {
     const inode = this.#names.get(path);
     if (inode === undefined) throw systemError("ENOENT");
@@ -126,6 +131,7 @@ export class FakeDisk implements FileSystem {
         this.#act({ type: "write", path: inode.path }, () =>
           this.#write(inode, position, concat(buffers)),
         ),
+      isRemoved: () => !this.#hasName(inode),
       sync: () =>
         this.#act({ type: "sync", path: inode.path }, () => {
           for (const { position, bytes } of inode.pending) {

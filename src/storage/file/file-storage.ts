@@ -130,6 +130,10 @@ class FileStorage implements Storage {
       },
       unprepared: (error) =>
         this.#warn(`${error.message} (the log goes on as long as its last segment has room)`),
+      unremoved: (error) =>
+        this.#warn(
+          `${error.message} (the log goes on, and it is tried again with each new segment)`,
+        ),
     });
     const space = new SpaceWatch(fs, this.#dir, lowSpaceBytes, (message) => this.#warn(message));
     const { directoryId } = opened.walStart;

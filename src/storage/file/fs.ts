@@ -18,6 +18,8 @@ export interface File {
   write(position: number, buffers: readonly Uint8Array[], urgent?: boolean): Promise<void>;
   /** fdatasync: data, and the metadata needed to read it back. */
   sync(): Promise<void>;
+  /** Whether it has lost its name: it is gone as soon as it is closed. False where that cannot be said. */
+  isRemoved(): boolean;
   close(): Promise<void>;
 }
 
@@ -135,6 +137,15 @@ class NodeFile implements File {
 
   sync(): Promise<void> {
     return promised<void>((callback) => nodeFs.fdatasync(this.#fd, done(callback, undefined)));
+  }
+
+  /** Of an open file the system has that at hand: some microseconds. */
+  isRemoved(): boolean {
+    try {
+      return nodeFs.fstatSync(this.#fd).nlink === 0;
+    } catch {
+      return false;
+    }
   }
 
   close(): Promise<void> {

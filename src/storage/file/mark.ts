@@ -128,6 +128,10 @@ export class MarkFile {
     return this.#file.sync();
   }
 
+  get isRemoved(): boolean {
+    return this.#file.isRemoved();
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

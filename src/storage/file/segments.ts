@@ -3,7 +3,7 @@
  * appended blocks has no metadata to write. The first ones are small, so that a member starts at once;
  * each is up to four times as large as the one before.
  */
-import { isDiskFull, isMissing } from "./failure.js";
+import { isDiskFull, isMissing, passOverMissing } from "./failure.js";
 import type { File, FileSystem } from "./fs.js";
 import { segmentName, temporarySuffix } from "./names.js";
 
@@ -217,10 +217,16 @@ export class Segments {
     }
   }
 
-  /** Removes the oldest segment. */
+  /** Removes the oldest segment. Where that fails it counts as used again. */
   async removeOldest(): Promise<void> {
     const oldest = this.#used.shift()!;
-    await this.#fs.remove(`${this.#dir}/${segmentName(oldest.segment)}`);
+    const path = `${this.#dir}/${segmentName(oldest.segment)}`;
+    try {
+      await this.#fs.remove(path).catch(passOverMissing);
+    } catch (error) {
+      this.#used.unshift(oldest);
+      throw error;
+    }
   }
 
   /** Stops preparing. The segment in use is closed by whoever writes it. */

@@ -6,7 +6,7 @@
  * takes nothing more and never tries again (hazard 77).
  */
 import type { Ticket } from "../../core/types.js";
-import type { RaftError } from "../../errors.js";
+import { RaftError } from "../../errors.js";
 import { Batch } from "./batch.js";
 import { type Section, encodeBlockHeader, headerBytesFor } from "./block.js";
 import { PlaceSeeds, checksum } from "./checksum.js";
@@ -14,7 +14,7 @@ import type { LogEnd } from "./copy.js";
 import { isOutOfFiles, storageError } from "./failure.js";
 import type { GroupState } from "./group-state.js";
 import { type Mark, type MarkFile, TrailingMark } from "./mark.js";
-import { segmentName } from "./names.js";
+import { markName, segmentName } from "./names.js";
 import { encodeCheckpoint, sectionType } from "./records.js";
 import { encodeSegmentHeader, segmentHeaderBytes } from "./segment-header.js";
 import type { OpenSegment, Segments } from "./segments.js";
@@ -28,6 +28,8 @@ export interface WalEvents {
   rolled(): void;
   /** The next segment could not be prepared in advance. */
   unprepared(error: RaftError): void;
+  /** A segment that nobody needs could not be removed. */
+  unremoved(error: RaftError): void;
 }
 
 export type WalStart = {
@@ -43,6 +45,9 @@ export type WalStart = {
   /** Where to go on; null: with a new segment. */
   readonly active: { readonly segment: OpenSegment; readonly offset: number } | null;
 };
+
+/** The longest that removed files are written to unnoticed. */
+const mostLookEveryMs = 1000;
 
 export class Wal {
   readonly #directoryId: Uint8Array;
@@ -67,7 +72,14 @@ export class Wal {
   #spareWriter: Batch["reusableWriter"] = null;
   #writing: Promise<void> | null = null;
   #writingSinceMs = 0;
+  /** On a file system that counts the names of a file. */
+  readonly #countsNames: boolean;
+  readonly #lookEveryMs: number;
+  #lookedMs = -Infinity;
   #tidying: Promise<void> = Promise.resolve();
+  /** No group needs a segment before this one. */
+  #neededFrom = 0;
+  #isUnremoved = false;
   #failed: RaftError | null = null;
 
   constructor(start: WalStart, events: WalEvents) {
@@ -78,6 +90,8 @@ export class Wal {
     this.#trail = new TrailingMark(start.mark, start.markLagMs, (error) =>
       this.fail(storageError(error, "writing the mark")),
     );
+    this.#countsNames = !start.mark.isRemoved;
+    this.#lookEveryMs = Math.min(start.markLagMs, mostLookEveryMs);
     this.#events = events;
     this.groups = start.groups;
     this.nextGroup = start.nextGroup;
@@ -182,6 +196,7 @@ export class Wal {
       prefix = [checkpoint];
     }
     const { segment, file } = this.#active!;
+    this.#lookForNames();
     batch.applyTo(this.groups, segment);
     const offset = this.#offset === 0 ? segmentHeaderBytes : this.#offset;
     const header = encodeBlockHeader(
@@ -203,6 +218,20 @@ export class Wal {
     this.#previousCheck = header.check;
     this.#writtenNextGroup = nextGroup;
     return rolled;
+  }
+
+  /** A system takes writes to a removed file for as long as it is open, and they are gone with the process. */
+  #lookForNames(): void {
+    if (this.#writingSinceMs - this.#lookedMs < this.#lookEveryMs || !this.#countsNames) return;
+    this.#lookedMs = this.#writingSinceMs;
+    const { segment, file } = this.#active!;
+    if (!file.isRemoved() && !this.#mark.isRemoved) return;
+    const name = file.isRemoved() ? segmentName(segment) : markName;
+    throw new RaftError(
+      "storageFailed",
+      `${name} was removed while it was in use: what this host wrote to its data directory is lost, or some of ` +
+        "it; start it again with an empty directory, as a new member",
+    );
   }
 
   #hasRoom(bytes: number): boolean {
@@ -239,7 +268,8 @@ export class Wal {
     this.#complete(batch);
     this.#trail.follow(this.#markNow(false));
     if (this.#due && this.#writing === null) this.#startWrite();
-    if (oldestNeeded > 0) this.#removeBefore(oldestNeeded);
+    this.#neededFrom = Math.max(this.#neededFrom, oldestNeeded);
+    if (batch.frees || rolled) this.#removeBefore(this.#neededFrom);
     if (rolled) this.#events.rolled();
     this.#prepareNext();
   }
@@ -260,15 +290,20 @@ export class Wal {
     return needed;
   }
 
+  /** What cannot be removed (some full disks have no room for that either) is tried again, and harms nobody meanwhile. */
   #removeBefore(segment: number): void {
     const { used } = this.#segments;
     this.#tidying = this.#tidying
       .then(async () => {
         while (used.length > 1 && used[0]!.segment < segment && this.#failed === null) {
           await this.#segments.removeOldest();
+          this.#isUnremoved = false;
         }
       })
-      .catch((error: unknown) => this.fail(storageError(error, "removing a segment")));
+      .catch((error: unknown) => {
+        if (!this.#isUnremoved) this.#events.unremoved(storageError(error, "removing a segment"));
+        this.#isUnremoved = true;
+      });
   }
 
   #prepareNext(): void {
