@@ -67,6 +67,8 @@ export type GroupStatus = {
    * value was; null if neither.
    */
   readonly divergedAt: number | null;
+  /** Why this member's storage failed: until its host is started again, it takes nothing on. Null if it did not. */
+  readonly storageFailure: string | null;
 };
 
 export type GroupEvent =

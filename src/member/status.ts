@@ -43,6 +43,7 @@ export function groupStatus(state: MemberState): GroupStatus {
     durable: state.services.storage.durable,
     loopDelayMs: Math.round(state.services.loopDelayMs()),
     divergedAt: state.divergedAt,
+    storageFailure: state.storageFailure,
   };
 }
 

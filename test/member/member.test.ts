@@ -1,6 +1,7 @@
 /** One member between its peers, its storage and its callers. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { GroupStatus } from "../../src/client/types.js";
 import { crc32 } from "../../src/codec/crc32.js";
 import { lastIndex } from "../../src/core/log.js";
 import type { Entry } from "../../src/core/types.js";
@@ -314,8 +315,10 @@ describe("storage that fails", () => {
     await lab.restore();
     lab.lead();
     const session = lab.register();
+    lab.admin(8, "status", null);
     lab.member.storageFailed("no space left");
     lab.settle();
+    lab.admin(9, "status", null);
     assert.notEqual(lab.member.role, "leader");
     lab.command(10, session, 1, "inc", 1);
     lab.query(11, "get");
@@ -324,6 +327,11 @@ describe("storage that fails", () => {
     for (const request of [10, 11]) {
       assert.match(lab.repliesTo(request)[0]!.text, /whose storage failed \(no space left\), /);
     }
+    const told = [8, 9].map((request) => lab.repliesTo(request)[0]!.value as GroupStatus);
+    assert.deepEqual(
+      told.map(({ storageFailure }) => storageFailure),
+      [null, "no space left"],
+    );
     const failure = { type: "storage", message: "no space left" } as const;
     assert.deepEqual(
       lab.events.filter(({ type }) => type === "storage"),

@@ -6,6 +6,7 @@ import { clients } from "./catalogue/clients.js";
 import { codec } from "./catalogue/codec.js";
 import { connections } from "./catalogue/connections.js";
 import { directories } from "./catalogue/directories.js";
+import { disks } from "./catalogue/disks.js";
 import { ends } from "./catalogue/ends.js";
 import { files } from "./catalogue/files.js";
 import { handOvers } from "./catalogue/hand-overs.js";
@@ -35,6 +36,7 @@ export const catalogue: readonly Mutant[] = [
   ...recovery,
   ...directories,
   ...files,
+  ...disks,
   ...clients,
   ...sessionBooks,
   ...connections,

@@ -46,6 +46,7 @@ for (const type of ["write", "sync"] as const) {
 
 for (const [systemCode, code, remedy] of [
   ["EIO", "storageFailed", /the disk reports an error: check it/],
+  ["ENOENT", "storageFailed", /it was removed, its disk is not mounted/],
   ["EROFS", "storageFailed", /mounted read-only: mount it for writing/],
   ["EDQUOT", "diskFull", /start again/],
   ["ENOSPC", "diskFull", /free some space and start again/],

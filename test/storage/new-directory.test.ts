@@ -147,3 +147,23 @@ test("a survivor that is given by several names is one survivor, and not in its 
     );
     await recoverDirectory(dirs, join(root, "out"), founder);
   }));
+
+test("what an interrupted restore or recover has left is called that, by whoever meets it", () =>
+  inDirectory(async (root) => {
+    const survivor = await survivorIn(root);
+    const out = join(root, "out");
+    nodeFs.mkdirSync(join(out, "unfinished"), { recursive: true });
+    nodeFs.writeFileSync(join(out, "wal-00000001.log"), "moved up");
+    await assert.rejects(Opened.open(out), {
+      code: "storageMismatch",
+      message:
+        `${out} holds no more than what an interrupted restore or recover has left (unfinished): ` +
+        "give this host a directory of its own, empty at first",
+    });
+    await assert.rejects(recoverDirectory([survivor], out, founder), {
+      code: "storageMismatch",
+      message: `${out} holds what another restore or recover has not finished (unfinished): name a new directory`,
+    });
+    nodeFs.writeFileSync(join(out, "package.json"), "{}");
+    await assert.rejects(Opened.open(out), /holds files of something else/);
+  }));

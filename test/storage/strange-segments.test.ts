@@ -70,3 +70,15 @@ test("a segment of another directory behind one's own log damages it, and stays 
   assert.equal(again.group("queue")!.damage, null);
   await again.close();
 });
+
+test("a copy of a segment under a name with more zeros is not taken for that segment", async () => {
+  const disk = await built(5);
+  const copy = "/data/wal-000000001.log";
+  disk.setFile(copy, disk.file(log));
+  const opened = await Opened.open("/data", { fs: disk });
+  assert.equal(opened.group("queue")!.damage, null);
+  assert.deepEqual(textsOf(opened.group("queue")!.entries), textsOf(entriesOf(1, 5)));
+  await opened.close();
+  assert.ok(disk.names().includes(copy), "it is somebody's, and stays");
+  assert.equal((await inspectDirectory("/data", { fs: disk })).health, "good");
+});

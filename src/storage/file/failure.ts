@@ -33,6 +33,7 @@ export function isRefusedForNow(error: unknown): boolean {
 const remedies: Readonly<Record<string, string>> = Object.freeze({
   EACCES: "give this process the right to read and write there",
   EPERM: "give this process the right to read and write there",
+  ENOENT: "it was removed, its disk is not mounted, or the name is not the right one",
   EROFS: "the file system is mounted read-only: mount it for writing",
   EIO: "the disk reports an error: check it before you start again",
   EMFILE: "raise the limit of open files",

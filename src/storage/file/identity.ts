@@ -16,6 +16,7 @@ import {
   markName,
   segmentOf,
   temporarySuffix,
+  unfinishedName,
 } from "./names.js";
 
 export type Identity = {
@@ -114,6 +115,10 @@ function withoutIdentity(dir: string, names: readonly string[]): FoundIdentity {
   const rest = names.filter((name) => name !== lockName && !name.endsWith(temporarySuffix));
   if (rest.length === 0) return { type: "empty" };
   const foreign = rest.filter((name) => !isOwnName(name));
+  if (foreign.length === 1 && foreign[0] === unfinishedName) {
+    const message = `${dir} holds no more than what an interrupted restore or recover has left (${unfinishedName})`;
+    return { type: "foreign", message };
+  }
   if (foreign.length > 0) {
     return { type: "foreign", message: `${dir} holds files of something else (${foreign[0]!})` };
   }

@@ -6,6 +6,8 @@ export const formatVersion = 1;
 export const identityName = "identity";
 export const markName = "mark";
 export const lockName = "lock";
+/** The folder in which `restore` and `recover` build a directory. */
+export const unfinishedName = "unfinished";
 /** What was not finished carries it; such files are removed on open. */
 export const temporarySuffix = ".tmp";
 
@@ -16,7 +18,9 @@ export function segmentName(segment: number): string {
 /** The number of a segment's file, or null for other names. */
 export function segmentOf(name: string): number | null {
   const match = /^wal-([0-9]{8,15})\.log$/.exec(name);
-  return match === null ? null : Number(match[1]);
+  const segment = Number(match?.[1]);
+  // A copy with more zeros is not the one that would be opened in its place.
+  return segmentName(segment) === name ? segment : null;
 }
 
 /** The checksum is part of the name: two snapshots of one name have the same bytes. */

@@ -12,7 +12,7 @@ import type { GroupIdentity, Storage, StorageHandlers } from "../../ports.js";
 import { attempt, storageError, systemCode } from "./failure.js";
 import { fileStorage } from "./file-storage.js";
 import { nodeFileSystem } from "./fs.js";
-import { identityName, lockName } from "./names.js";
+import { identityName, lockName, unfinishedName } from "./names.js";
 
 export type NewGroup = {
   readonly identity: GroupIdentity;
@@ -25,7 +25,6 @@ export type NewGroup = {
   readonly entries: readonly Entry[];
 };
 
-const unfinishedName = "unfinished";
 const batchBytes = 1024 * 1024;
 
 /**
@@ -65,7 +64,10 @@ export async function checkEmpty(dir: string): Promise<{ readonly existed: boole
     throw new RaftError("storageMismatch", `${dir} is not a directory: name a new one`);
   }
   if (names.length === 0) return { existed: true };
-  const why = `${dir} is not empty (${names[0]!}): name a new directory`;
+  const what = names.includes(unfinishedName)
+    ? `holds what another restore or recover has not finished (${unfinishedName})`
+    : `is not empty (${names[0]!})`;
+  const why = `${dir} ${what}: name a new directory`;
   throw new RaftError("storageMismatch", why);
 }
 

@@ -1,5 +1,5 @@
 /** Opens a data directory: lock, identity, log, and what has to be mended before the log goes on. */
-import { RaftError } from "../../errors.js";
+import { RaftError, messageOf } from "../../errors.js";
 import type { RecoveredGroup } from "../../ports.js";
 import { attempt, storageError, systemCode } from "./failure.js";
 import type { FileSystem } from "./fs.js";
@@ -44,11 +44,11 @@ async function readyDirectory(fs: FileSystem, dir: string): Promise<readonly str
         { cause: error },
       );
     }
-    const failure = storageError(error, `opening the directory ${dir}`);
-    if (code !== "ENOENT") throw failure;
+    const doing = `opening the directory ${dir}`;
+    if (code !== "ENOENT") throw storageError(error, doing);
     // What is missing is made, unless the system will not have it there.
     const why = "a symbolic link on the way leads nowhere, or its disk is not mounted";
-    throw new RaftError(failure.code, `${failure.message}; ${why}`, { cause: error });
+    throw new RaftError("storageFailed", `${doing}: ${messageOf(error)}; ${why}`, { cause: error });
   }
 }
 

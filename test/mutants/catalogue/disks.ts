@@ -1,0 +1,88 @@
+/** Disks and directories that misbehave under a running member, and what an operator hears of that. */
+import { type Mutant, unit } from "../types.js";
+
+const removed = unit("test/storage/removed-files.test");
+
+export const disks: readonly Mutant[] = [
+  {
+    id: "removed-files-written-to",
+    hazards: [77],
+    bug: "a member whose directory was removed goes on acknowledging what goes into files without a name",
+    file: "src/storage/file/wal.ts",
+    find: "    this.#lookForNames();\n",
+    replace: "",
+    catchers: [removed],
+  },
+  {
+    id: "uncounted-names-taken-for-removed",
+    hazards: [],
+    bug: "on a file system that says of no file how many names it has, every file passes for removed",
+    file: "src/storage/file/wal.ts",
+    find: " || !this.#countsNames) return;",
+    replace: ") return;",
+    catchers: [removed],
+  },
+  {
+    id: "names-looked-for-with-each-write",
+    hazards: [],
+    bug: "each write of the log asks whether its file has a name",
+    file: "src/storage/file/wal.ts",
+    find: "this.#writingSinceMs - this.#lookedMs < this.#lookEveryMs || ",
+    replace: "",
+    catchers: [removed],
+  },
+  {
+    id: "removed-files-found-late",
+    hazards: [77],
+    bug: "where the mark lags by an hour, a removed directory is written to for an hour",
+    file: "src/storage/file/wal.ts",
+    find: "Math.min(start.markLagMs, mostLookEveryMs)",
+    replace: "start.markLagMs",
+    catchers: [removed],
+  },
+  {
+    id: "unremoved-segment-ends-the-storage",
+    hazards: [82],
+    bug: "a full disk that has no room to remove a segment of the log ends the member",
+    file: "src/storage/file/wal.ts",
+    find: 'if (!this.#isUnremoved) this.#events.unremoved(storageError(error, "removing a segment"));',
+    replace: 'this.fail(storageError(error, "removing a segment"));',
+    catchers: [removed],
+  },
+  {
+    id: "unremoved-segment-forgotten",
+    hazards: [82],
+    bug: "a segment that could not be removed once stays for good",
+    file: "src/storage/file/segments.ts",
+    find: "      this.#used.unshift(oldest);\n",
+    replace: "",
+    catchers: [removed],
+  },
+  {
+    id: "unremoved-segment-waits-for-a-snapshot",
+    hazards: [82],
+    bug: "a segment that could not be removed is tried again after the next snapshot only, for which there is no room",
+    file: "src/storage/file/wal.ts",
+    find: "if (batch.frees || rolled) this",
+    replace: "if (batch.frees) this",
+    catchers: [removed],
+  },
+  {
+    id: "name-with-more-zeros",
+    hazards: [79],
+    bug: "a copy of a segment under a name with more zeros is taken for that segment, which is read twice",
+    file: "src/storage/file/names.ts",
+    find: "return segmentName(segment) === name ? segment : null;",
+    replace: "return match === null ? null : segment;",
+    catchers: [unit("test/storage/strange-segments.test")],
+  },
+  {
+    id: "status-hides-a-failed-storage",
+    hazards: [],
+    bug: "the status of a member whose storage failed is that of a sound one",
+    file: "src/member/status.ts",
+    find: "storageFailure: state.storageFailure,",
+    replace: "storageFailure: null,",
+    catchers: [unit("test/member/member.test")],
+  },
+];
