@@ -87,7 +87,8 @@ class FileStorage implements Storage {
     this.#opening = opening;
     this.#closing = null;
     opening.catch(() => {
-      this.#opening = null;
+      // It may have been closed and opened again meanwhile.
+      if (this.#opening === opening) this.#opening = null;
     });
     return opening;
   }

@@ -1,6 +1,7 @@
 /** Disks and directories that misbehave under a running member, and what an operator hears of that. */
 import { type Mutant, unit } from "../types.js";
 
+const reopened = unit("test/storage/reopened.test");
 const removed = unit("test/storage/removed-files.test");
 
 export const disks: readonly Mutant[] = [
@@ -84,5 +85,23 @@ export const disks: readonly Mutant[] = [
     find: "storageFailure: state.storageFailure,",
     replace: "storageFailure: null,",
     catchers: [unit("test/member/member.test")],
+  },
+  {
+    id: "opened-before-it-is-closed",
+    hazards: [84],
+    bug: "a storage that is opened while it is being closed is refused, as if another host had its directory",
+    file: "src/storage/file/file-storage.ts",
+    find: "    await closing;\n",
+    replace: "",
+    catchers: [reopened],
+  },
+  {
+    id: "failed-opening-hides-the-next",
+    hazards: [84],
+    bug: "an opening that fails late has the next one, which is under way, forgotten: another may begin beside it",
+    file: "src/storage/file/file-storage.ts",
+    find: "if (this.#opening === opening) this",
+    replace: "this",
+    catchers: [reopened],
   },
 ];
