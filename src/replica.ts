@@ -164,9 +164,9 @@ export type Replica = {
  */
 export function createReplica(init: ReplicaInit, out: ReplicaEffect[]): Replica {
   const { definition, start, self, nowMs } = init;
-  const config = initialConfig(start);
+  const durable = durableStart(init, out);
+  const config = initialConfig(durable);
   const applier = createApplier(definition, definition.codec ?? init.codec, config, init.freeze);
-  const durable = durableStart(init, config, out);
   if (durable !== null && durable.snapshot !== null) {
     restoreSnapshot(applier, durable.snapshot, durable.pieces);
   }
@@ -186,17 +186,13 @@ export function createReplica(init: ReplicaInit, out: ReplicaEffect[]): Replica 
   return { core, applier, comparison: createComparison() };
 }
 
-/** Until the log says otherwise: for a group's own log that is entry 1, which every member has. */
-function initialConfig(start: ReplicaStart): GroupConfig {
-  if (start.type === "create") return start.config;
-  if (start.type === "join") return defaultGroupConfig;
-  const first = start.entries.at(0);
-  if (start.snapshot !== null) return start.snapshot.config;
-  if (first?.index === 1 && first.kind === "config") return first.payload as GroupConfig;
-  return defaultGroupConfig;
-}
-
 type Durable = Extract<ReplicaStart, { readonly type: "restore" }>;
+
+/** Until a snapshot or the log says otherwise: that of the group's entry 1, which every member has. */
+function initialConfig(durable: Durable | null): GroupConfig {
+  const first = durable?.entries.at(0);
+  return first?.kind === "config" ? (first.payload as GroupConfig) : defaultGroupConfig;
+}
 
 /**
  * What storage holds, or null.
@@ -205,14 +201,10 @@ type Durable = Extract<ReplicaStart, { readonly type: "restore" }>;
  * for durable at once: tickets are stored in order, so its own first vote, without which it does
  * nothing, comes after them. Nobody waits for ticket 0 itself.
  */
-function durableStart(
-  { start, self, timeMs }: ReplicaInit,
-  config: GroupConfig,
-  out: ReplicaEffect[],
-): Durable | null {
+function durableStart({ start, self, timeMs }: ReplicaInit, out: ReplicaEffect[]): Durable | null {
   if (start.type === "join") return null;
   if (start.type === "restore") return start;
-  const entries = bootstrapEntries(self, config, timeMs);
+  const entries = bootstrapEntries(self, start.config, timeMs);
   const hardState: HardState = { currentTerm: 1, votedFor: null, forcedRemovals: [] };
   out.push({ type: "store", ticket: 0, hardState, truncateFrom: 0, entries });
   return { type: "restore", hardState, snapshot: null, entries, pieces: [] };

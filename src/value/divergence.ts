@@ -15,7 +15,7 @@ import {
   cloneMarks,
   createMarks,
   findDrift,
-  forgetMarks,
+  forgetOwn,
   newestOwn,
   noteOwn,
   noteTold,
@@ -79,16 +79,14 @@ export function cloneComparison(comparison: Comparison): Comparison {
 
 /** The value was replaced by the leader's: whatever was found is no longer true. */
 export function forgetComparison(comparison: Comparison): void {
-  comparison.pending = null;
   comparison.against = null;
   comparison.diverged = false;
-  forgetMarks(comparison.marks);
+  forgetOwn(comparison.marks);
 }
 
-/** A snapshot that we took ourselves: the others are told of it with the next heartbeat. */
+/** A snapshot that we took ourselves: the others are told of it with the first heartbeat after it was saved. */
 export function noteOwnSnapshot(comparison: Comparison, mark: SnapshotMark): void {
   noteOwn(comparison.marks, mark);
-  comparison.toldAll = false;
 }
 
 export function tellHashes(
@@ -191,11 +189,13 @@ function compare(
 ): void {
   const found = findDifference(hashes, message);
   if (found === null) return;
-  comparison.gap = comparison.against === leader ? narrower(comparison.gap, found) : found;
+  const asked = comparison.against === leader;
+  comparison.gap = asked ? narrower(comparison.gap, found) : found;
   comparison.against = leader;
   const { equalAt, differsAt } = comparison.gap;
-  // Nothing older is known to both: it may have begun before.
-  const isOldest = equalAt === null && differsAt === newestIndex(message);
+  // Nothing older is known to both: it may have begun before. Who tells of its newest entry alone is asked first.
+  const isOldest =
+    equalAt === null && differsAt === newestIndex(message) && (asked || differsAt === 1);
   if (equalAt === differsAt - 1 || isOldest) {
     comparison.diverged = true;
     out.push({ type: "diverged", what: "reply", index: differsAt, leader });

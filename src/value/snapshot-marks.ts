@@ -28,11 +28,9 @@ export function cloneMarks(marks: SnapshotMarks): SnapshotMarks {
   return { ...marks, own: marks.own.slice(), told: marks.told.slice() };
 }
 
-/** The value was replaced: what was said of the one before is of no use. */
-export function forgetMarks(marks: SnapshotMarks): void {
+/** The value was replaced: what was found of the one before says nothing of it. */
+export function forgetOwn(marks: SnapshotMarks): void {
   marks.own = [];
-  marks.told = [];
-  marks.changed = false;
 }
 
 export function noteOwn(marks: SnapshotMarks, mark: SnapshotMark): void {
