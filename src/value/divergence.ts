@@ -11,6 +11,7 @@ import type { Core } from "../core/index.js";
 import type { CompareHashes, CoreEffect, LogIndex, MemberId, SnapshotMark } from "../core/types.js";
 import type { Applier } from "./applier.js";
 import { type Difference, findDifference, narrower, sampleHashes } from "./hash-comparison.js";
+import { hashAt } from "./reply-hashes.js";
 import {
   cloneMarks,
   createMarks,
@@ -196,7 +197,9 @@ function compare(
   // Nothing older is known to both: it may have begun before. Who tells of its newest entry alone is asked first.
   const isOldest =
     equalAt === null && differsAt === newestIndex(message) && (asked || differsAt === 1);
-  if (equalAt === differsAt - 1 || isOldest) {
+  // The answers were lost, or came late in a busy group: there is nothing left to search in.
+  const isForgotten = hashAt(hashes, differsAt) === null;
+  if (equalAt === differsAt - 1 || isOldest || isForgotten) {
     comparison.diverged = true;
     out.push({ type: "diverged", what: "reply", index: differsAt, leader });
     return;

@@ -47,6 +47,15 @@ class Game {
     for (let i = 0; i < count; i++) this.play("inc");
   }
 
+  /** Many at once. */
+  flood(count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.#sequence += 1;
+      this.group.propose("a", this.session, this.#sequence, "inc", 1);
+    }
+    this.group.settle();
+  }
+
   beat(): void {
     this.group.beat();
     this.group.beat();
@@ -125,6 +134,24 @@ test("hazard 92: while the first reply that differs is searched, no snapshot is 
   game.many(1);
   game.beat();
   assert.deepEqual(game.b.diverged, [roll]);
+});
+
+test("hazard 92: a difference that is too old to be searched by now is reported where it was seen", () => {
+  const game = new Game();
+  game.many(100);
+  const roll = game.play("roll");
+  game.many(100);
+  game.group.cut.add("b->a");
+  game.beat();
+  const { differsAt } = game.b.replica.comparison.gap;
+  assert.deepEqual(game.b.diverged, []);
+  for (let i = 0; i < 3; i++) game.flood(3000);
+  game.beat();
+  game.group.cut.clear();
+  game.many(1);
+  for (let i = 0; i < 3; i++) game.beat();
+  assert.deepEqual(game.b.diverged, [differsAt]);
+  assert.ok(differsAt >= roll);
 });
 
 test("hazard 92: a drift that the leader's snapshot has mended is not reported again", () => {

@@ -206,4 +206,13 @@ export const sessionBooks: readonly Mutant[] = [
     replace: "comparison: replica.comparison",
     catchers: [replaced],
   },
+  {
+    id: "search-in-what-is-forgotten",
+    hazards: [92],
+    bug: "a difference whose search was not answered for some thousand entries is never reported",
+    file: "src/value/divergence.ts",
+    find: " || isOldest || isForgotten",
+    replace: " || (isOldest && !isForgotten)",
+    catchers: [replaced],
+  },
 ];
