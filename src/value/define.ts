@@ -13,6 +13,7 @@ import type {
   Queries,
   Synchronous,
   SynchronousAnswer,
+  SynchronousInitial,
   ThreeFunctionSpec,
   ThreeFunctionValue,
 } from "./types.js";
@@ -87,7 +88,9 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
  * ```
  */
 export function defineValue<V, C extends Commands<NoInfer<V>>, Q extends Queries<NoInfer<V>>>(
-  spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>> & Synchronous<Q>>,
+  spec: PureSpec<V, C & Commands<NoInfer<V>>, Q & Queries<NoInfer<V>> & Synchronous<Q>> & {
+    readonly initial: SynchronousInitial<NoInfer<V>>;
+  },
 ): DefinedValue<V, C, Q, false>;
 // What `command` returns is inferred as a whole: of several replies of different types, `Reply` alone would take the first.
 export function defineValue<
@@ -98,6 +101,7 @@ export function defineValue<
   Answer,
 >(
   spec: ThreeFunctionSpec<V, CommandArg, Result, QueryArg, Answer> & {
+    readonly initial: SynchronousInitial<NoInfer<V>>;
     readonly query: SynchronousAnswer<Answer>;
   },
 ): ThreeFunctionValue<V, CommandArg, Result["reply"], QueryArg, Answer>;
@@ -111,7 +115,7 @@ export function defineValue<
     V,
     C & MutableCommands<NoInfer<V>> & Synchronous<C>,
     Q & Queries<NoInfer<V>> & Synchronous<Q>
-  >,
+  > & { readonly initial: SynchronousInitial<NoInfer<V>> },
 ): DefinedValue<V, C, Q, true>;
 export function defineValue(spec: unknown): AnyDefinedValue {
   const fields = checkObject(spec, "definition");

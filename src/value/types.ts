@@ -31,17 +31,24 @@ export type Synchronous<H> = {
 /** The same of one handler, by what it returns. */
 export type SynchronousAnswer<Answer> = RefusedIfPromised<Answer, Answer>;
 
+/** The same of `initial`: what a promise is of would never become the group's value. */
+export type SynchronousInitial<V> = RefusedIfPromised<
+  V,
+  V,
+  "initial is synchronous: it returns no promise"
+>;
+
 /**
  * A type parameter of the caller's own, as in `function mapOf<T>() { return defineValue(...) }`, may become a promise:
  * asked whether it is one, the compiler puts the answer off, and takes no handler meanwhile. So it is asked whether it
  * is one and not `any`, which it tries for the parameter: that is no at once. `Asked` is there so that it is asked of
  * each handler, and not of all of them when this is declared.
  */
-type RefusedIfPromised<Asked, Answer> = [
+type RefusedIfPromised<Asked, Answer, Why = "a handler is synchronous: it returns no promise"> = [
   Asked,
   { is: IsPromise<Answer>; isAny: IsAny<Answer> },
 ] extends [unknown, { is: true; isAny: false }]
-  ? (...args: any[]) => "a handler is synchronous: it returns no promise"
+  ? (...args: any[]) => Why
   : unknown;
 type IsPromise<T> = [T] extends [PromiseLike<any>] ? true : false;
 type IsAny<T> = [0] extends [1 & T] ? true : false;

@@ -246,6 +246,31 @@ defineValue({
   command: async (n: number, by: number) => ({ reply: n, value: n + by }),
   query: (n: number) => n,
 });
+defineValue({
+  ...{ name: "x", version: 1 },
+  // @ts-expect-error nor is the initial value
+  initial: async () => ({ n: 0 }),
+  commands: { inc: (v) => ({ reply: 0, value: v }) },
+  queries: {},
+});
+defineValue({
+  ...{ name: "x", version: 1, mutable: true },
+  // @ts-expect-error nor is one that is changed in place
+  initial: async () => new Map<string, number>(),
+  commands: { clear: (_map: unknown) => 0 },
+  queries: {},
+});
+defineValue({
+  ...{ name: "x", version: 1 },
+  // @ts-expect-error nor is that of the three-function form
+  initial: async () => 0,
+  command: (n: Promise<number>, by: number) => ({ reply: by, value: n }),
+  query: () => 0,
+});
+defineValue({
+  ...{ name: "x", version: 1, initial: (): unknown => 0, queries: {} },
+  commands: { put: (_now, next: number) => ({ reply: next, value: next }) },
+});
 const spelledOut: ReplicatedValue<number, number, string, null, number> = {
   ...{ name: "x", version: 1, initial: () => 0 },
   command: (n, by) => ({ reply: String(n), value: n + by }),

@@ -40,6 +40,15 @@ export function threeOf<T extends object>(first: T) {
   });
 }
 
+/** Of which nothing is known: it may be a promise, but is not said to be one. */
+export function cellOf<T>(first: T) {
+  return defineValue({
+    ...{ name: "cell", version: 1, initial: () => first },
+    commands: { swap: (now, next: T) => ({ reply: now, value: next }) },
+    queries: { get: (now) => now },
+  });
+}
+
 export function promises<T>(first: T) {
   // @ts-expect-error a handler is no promise, whatever it is of
   return defineValue({

@@ -176,7 +176,7 @@ test("a promise that initial returns is refused, whatever the codec would make o
   const definition = defineValue({
     name: "late",
     version: 1,
-    initial: () => Promise.resolve({ n: 0 }),
+    initial: () => Promise.resolve({ n: 0 }) as unknown,
     commands: {},
     queries: {},
   });
