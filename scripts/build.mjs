@@ -41,7 +41,9 @@ function compiledFiles() {
 function entryPoints(files) {
   const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const entries = new Set(
-    Object.values(exports).map(({ default: path }) => posix.relative("dist", path)),
+    Object.values(exports)
+      .filter((entry) => typeof entry !== "string") // package.json itself
+      .map(({ default: path }) => posix.relative("dist", path)),
   );
   for (const file of files.filter((each) => /^cli\/.*\.js$/.test(each))) {
     const code = readFileSync(join(root, compiledTo, file), "utf8");

@@ -84,7 +84,7 @@ function writePackage({ outDir }) {
   );
   const own = Object.entries(exports).map(([key, target]) => [
     key,
-    target.default.replace("./dist/", "./src/"),
+    (typeof target === "string" ? target : target.default).replace("./dist/", "./src/"),
   ]);
   const text = JSON.stringify({ name, version, type, exports: Object.fromEntries(own) }, null, 2);
   writeFileSync(join(root, outDir, "package.json"), `${text}\n`);

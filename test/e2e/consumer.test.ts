@@ -109,6 +109,17 @@ describe("a project that installs the package", () => {
     assert.equal(stdout, `${expected.join("\n")}\n`);
   });
 
+  test("is taken by a CommonJS program, its package.json too", async () => {
+    const required = `
+      import("rafted-value").then(({ startHost }) => {
+        console.log(typeof startHost, require("rafted-value/package.json").name);
+      });
+    `;
+    writeFileSync(join(folder, "required.cjs"), required);
+    const { stdout } = await run(process.execPath, [join(folder, "required.cjs")]);
+    assert.equal(stdout, "function rafted-value\n");
+  });
+
   test("has the program rafted-value", async () => {
     const main = join(installed, "dist", "cli", "main.js");
     const { stdout } = await run(process.platform === "win32" ? process.execPath : main, [

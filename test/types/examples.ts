@@ -15,11 +15,13 @@ export type Example = {
 export function readEntryPoints(): Readonly<Record<string, string>> {
   const { name, exports } = JSON.parse(readFileSync("package.json", "utf8")) as {
     readonly name: string;
-    readonly exports: Readonly<Record<string, { readonly types: string }>>;
+    readonly exports: Readonly<Record<string, { readonly types: string } | string>>;
   };
   const sourceOf = (types: string) => types.replace("./dist/", "src/").replace(/\.d\.ts$/, ".ts");
   return Object.fromEntries(
-    Object.entries(exports).map(([key, { types }]) => [`${name}${key.slice(1)}`, sourceOf(types)]),
+    Object.entries(exports).flatMap(([key, entry]) =>
+      typeof entry === "string" ? [] : [[`${name}${key.slice(1)}`, sourceOf(entry.types)]],
+    ),
   );
 }
 
