@@ -6,6 +6,9 @@ export function explain(root: unknown): string {
   return find(root, "", [], 0) ?? "it has no encoding";
 }
 
+/** What the codec carries: one that it refuses comes from another realm, as in a test runner's sandbox. */
+const ofOurs: ReadonlySet<string> = new Set(["Map", "Set", "Date"]);
+
 /** The first offender below `value`, or null. */
 function find(value: unknown, path: string, above: object[], depth: number): string | null {
   if (typeof value === "function") return `a function${at(path)} has no encoding`;
@@ -14,7 +17,11 @@ function find(value: unknown, path: string, above: object[], depth: number): str
   if (above.includes(value)) return `a cycle: the value${at(path)} contains itself`;
   const form = formOf(value);
   if (form === null) {
-    return `an object of class ${classOf(value)}${at(path)} has no encoding; use a plain object`;
+    const name = classOf(value);
+    if (ofOurs.has(name)) {
+      return `a ${name} of another realm${at(path)} has no encoding; make one here, with new ${name}(...)`;
+    }
+    return `an object of class ${name}${at(path)} has no encoding; use a plain object`;
   }
   if (form === "date" || form === "bytes") return null;
   // A cycle shows itself a little deeper at the latest, unless it is very long.

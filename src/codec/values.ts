@@ -45,9 +45,11 @@ type DecodeUpTo = (bytes: Uint8Array, end: number) => unknown;
  * 128 levels. Equal values have equal bytes, whatever was encoded before.
  *
  * - Refuses functions, symbols, cycles, objects of other classes (so that none comes back as
- *   something else) and the key `__proto__`, with an Error that says what and where.
+ *   something else), also a Map, Set or Date of a subclass or of another realm, the key `__proto__` and keys that
+ *   begin with U+FEFF, with an Error that says what and where.
  * - Comes back as something else: holes of arrays as undefined, lone surrogates of strings as U+FFFD,
- *   Buffer as Uint8Array, an object without prototype as a plain one, an object that occurs in two places
+ *   Buffer as Uint8Array, as any subclass of an array or typed array as what it extends, `arguments` as a plain object,
+ *   an object without prototype as a plain one, an object that occurs in two places
  *   as two. Left out are keys that are symbols, properties that are not enumerable, and those that an array,
  *   Map, Set, Date or typed array has beside its content.
  * - What it never writes is refused: other tags, lengths left open, text that is no UTF-8. A number or a length

@@ -29,6 +29,9 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
  * every member. The only clock is `applied.timeMs`; no `Math.random`, no I/O, no promises. What a
  * handler throws becomes the caller's `commandFailed`, the same on every member.
  *
+ * In TypeScript, say the type of a handler's argument (`item: string`): without one it is `any`, within the handler and
+ * for those who call it.
+ *
  * The value must have an encoding as well, and what is within it is not looked at with each command: one with a
  * function or a promise in it is told of when a snapshot is due, which fails; the log is kept until another
  * command has mended the value. A promise in it that rejects ends the process, of all members alike, and

@@ -9,7 +9,7 @@ export type AppliedInfo = {
   readonly timeMs: number;
 };
 
-// The handler's own parameter list is what is inferred: `any` in these constraints never reaches a user.
+// The handler's own parameter list is what is inferred: `any` in these constraints reaches only who leaves an argument without a type.
 /* eslint-disable @typescript-eslint/no-explicit-any */
 export type Commands<V> = Record<
   string,

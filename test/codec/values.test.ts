@@ -1,6 +1,7 @@
 /** The default codec: what goes in comes out, and what a stranger sends does no harm. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { createCborCodec } from "../../src/codec/values.js";
 import { anyValue, containers, nested, plain } from "./any-value.js";
@@ -167,6 +168,10 @@ test("functions, symbols, cycles and foreign classes are refused with their plac
     [new Map([["k", Symbol("s")]]), /^a symbol at \.get\("k"\) has no encoding$/],
     [new Set([[Symbol("s")]]), /^a symbol at <item 0>\[0\]/],
     [cycle, /^a cycle: the value at \.items\[0\]\.back contains itself$/],
+    [
+      [runInNewContext("new Map()")],
+      /^a Map of another realm at \[0\] has no encoding; .* new Map/,
+    ],
     [{ account: new Account() }, /^an object of class Account at \.account .* plain object$/],
     [Promise.resolve(1), /class Promise/],
     [/x/, /class RegExp/],
