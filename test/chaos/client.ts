@@ -101,7 +101,7 @@ const caller = new Caller();
 process.on("message", (message) => {
   const said = message as ToChild;
   if (said.type === "stop") caller.stop();
-  else caller.setRoutes(said.routes);
+  else if (said.type === "routes") caller.setRoutes(said.routes);
 });
 process.on("disconnect", () => process.exit());
 await caller.run();

@@ -24,6 +24,13 @@ const logger: Logger = {
   error: (_fields, message) => void tell({ type: "complaint", message: `${plan.id}: ${message}` }),
 };
 
+const machineMs = Date.now;
+
+/** Of the whole process, so that it reaches whoever asks for the date where no date is to be asked for. */
+function setWallClock(offsetMs: number): void {
+  Date.now = () => machineMs() + offsetMs;
+}
+
 async function main(): Promise<void> {
   const transport = new RoutedTransport({});
   let routed: () => void = () => undefined;
@@ -33,6 +40,7 @@ async function main(): Promise<void> {
   process.on("message", (message) => {
     const said = message as ToChild;
     if (said.type === "stop") return stop();
+    if (said.type === "wallClock") return setWallClock(said.offsetMs);
     transport.setRoutes(said.routes);
     routed();
   });

@@ -10,6 +10,9 @@ export const processFaults = [
   "lose-power",
   "pause",
   "pause-leader",
+  "pause-all",
+  "pause-client",
+  "set-clock",
   "lose-memory",
   "remove-and-add",
   "transfer",
@@ -19,6 +22,9 @@ export const processFaults = [
 
 export type Fault = NetworkFault | (typeof processFaults)[number];
 export const allFaults: readonly Fault[] = [...networkFaults, ...processFaults];
+
+/** Between the earliest and the latest wall clock: forty years. */
+const farMs = 40 * 365 * 86_400_000;
 
 /** Of these kinds those that can strike in this network. */
 export function possibleFaults(faults: readonly Fault[], network: Network): readonly Fault[] {
@@ -140,9 +146,15 @@ export class Nemesis {
       case "lose-power":
         return this.#losePower(victim);
       case "pause":
-        return this.#pause(victim);
+        return this.#pause([victim]);
       case "pause-leader":
-        return this.#pause(await this.#leaderOr(victim));
+        return this.#pause([await this.#leaderOr(victim)]);
+      case "pause-all":
+        return this.#pause(this.#shuffled(stage.ids));
+      case "pause-client":
+        return this.#pause([this.#pick(stage.clientIds)]);
+      case "set-clock":
+        return this.#setClock(victim);
       case "lose-memory":
         return this.#inCalm(() => this.#loseMemory(victim));
       case "remove-and-add":
@@ -189,11 +201,22 @@ export class Nemesis {
     return true;
   }
 
-  async #pause(victim: string): Promise<boolean> {
-    if (!this.#stage.isUp(victim)) return false;
-    this.#stage.signal(victim, "SIGSTOP");
+  /** Members or a client; several fall asleep together and wake up one after the other. */
+  async #pause(victims: readonly string[]): Promise<boolean> {
+    const paused = victims.filter((id) => this.#stage.isUp(id));
+    for (const id of paused) this.#stage.signal(id, "SIGSTOP");
     await this.#rest(100, 4000);
-    this.#stage.signal(victim, "SIGCONT");
+    for (const id of paused) {
+      this.#stage.signal(id, "SIGCONT");
+      if (paused.length > 1) await this.#rest(0, 300);
+    }
+    return paused.length > 0;
+  }
+
+  /** Years ahead of the others or behind them, for as long as its process lives or until the next time. */
+  #setClock(victim: string): boolean {
+    if (!this.#stage.isUp(victim)) return false;
+    this.#stage.setWallClock(victim, Math.floor((this.#random.next() - 0.5) * farMs));
     return true;
   }
 

@@ -112,8 +112,13 @@ export class Stage {
     return [...this.#clients.keys()];
   }
 
+  /** A member or a client. */
+  #childOf(id: string): Child<FromMember> | Child<FromClient> | null {
+    return this.#clients.get(id) ?? this.members.get(id)!.child;
+  }
+
   isUp(id: string): boolean {
-    return this.members.get(id)!.child?.alive === true;
+    return this.#childOf(id)?.alive === true;
   }
 
   async begin(clientIds: readonly string[]): Promise<void> {
@@ -220,7 +225,12 @@ export class Stage {
   }
 
   signal(id: string, signal: "SIGSTOP" | "SIGCONT"): void {
-    this.members.get(id)!.child?.signal(signal);
+    this.#childOf(id)?.signal(signal);
+  }
+
+  /** Until the member's process ends; the next one has the machine's again. */
+  setWallClock(id: string, offsetMs: number): void {
+    this.#childOf(id)?.tell({ type: "wallClock", offsetMs });
   }
 
   /** What it stored is gone: the next start is that of a new member. */

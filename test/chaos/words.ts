@@ -35,7 +35,10 @@ export type ClientPlan = {
 };
 
 export type ToChild =
-  { readonly type: "routes"; readonly routes: Routes } | { readonly type: "stop" };
+  | { readonly type: "routes"; readonly routes: Routes }
+  /** From now on its wall clock shows so much more than the machine's. */
+  | { readonly type: "wallClock"; readonly offsetMs: number }
+  | { readonly type: "stop" };
 
 export type FromMember =
   /** It listens here; it goes on when it has heard its routes. */

@@ -30,6 +30,18 @@ describe("chaos", () => {
     assert.ok(new Set(history.map(({ client }) => client)).size >= 3, "clients and the last reads");
   });
 
+  test("members that are all paused at once, and whose wall clocks jump by years, answer linearizably", async () => {
+    const { problems, struck, history, verdict } = await runChaos({
+      ...{ ...options, seed: 3, durationMs: 4000 },
+      faults: ["pause-all", "pause-client", "set-clock"],
+    });
+    assert.deepEqual(problems, []);
+    assert.equal(verdict.type, "linearizable");
+    assert.ok(struck.size >= 2, `only ${[...struck.keys()].join(", ")}`);
+    const answered = history.filter(({ outcome }) => outcome === "ok");
+    assert.ok(answered.length >= 50, `only ${answered.length} calls were answered`);
+  });
+
   test(
     "members that fall silent in namespaces of their own answer linearizably, and leave none behind",
     { skip },
