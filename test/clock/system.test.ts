@@ -16,6 +16,18 @@ describe("the system clock", () => {
     assert.ok(before <= wall && wall <= after);
   });
 
+  test("the time of day may jump by years, and nowMs knows nothing of it", (t) => {
+    const clock = createSystemClock();
+    for (const dayMs of [0, 2 ** 42]) {
+      const before = clock.nowMs();
+      const { mock } = t.mock.method(Date, "now", () => dayMs);
+      assert.equal(clock.wallMs(), dayMs);
+      const passedMs = clock.nowMs() - before;
+      mock.restore();
+      assert.ok(passedMs >= 0 && passedMs < 60_000, `${passedMs} ms at ${dayMs}`);
+    }
+  });
+
   test("a timer never calls back before its time, and not within the call", async () => {
     const clock = createSystemClock();
     for (const delayMs of [0, 0.4, 1, 1.5, 7.9, 20]) {
