@@ -68,7 +68,9 @@ export type GroupConfig = {
   readonly snapshotChunkBytes: number;
   /**
    * A snapshot is taken once the log has grown by so many times the size of the last one, by `minSnapshotLogBytes`
-   * at least and `maxSnapshotLogBytes` at most. Default 10, 4 MiB, 256 MiB.
+   * at least and `maxSnapshotLogBytes` at most. Default 10, 4 MiB, 256 MiB. A newcomer has to take a snapshot in
+   * before the log has grown by four times that: `maxSnapshotLogBytes` far below the value's size keeps it out
+   * for as long as the load is high.
    */
   readonly snapshotLogFactor: number;
   readonly minSnapshotLogBytes: number;

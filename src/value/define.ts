@@ -42,6 +42,7 @@ const handlerPattern = /^[A-Za-z_$][A-Za-z0-9_$]{0,63}$/;
  * - `mutable: true`: a command changes the value in place and returns the reply alone. What it changed
  *   before it threw stays (on all members alike), so check the argument before the first change. Let no
  *   object occur in it twice: where a snapshot was restored it is two, and a change reaches one of them.
+ * - A query changes nothing, in both: it runs on one member alone, whose value would differ from then on.
  * - `command` + `query` instead of `commands` + `queries`: the three-function form; the handlers
  *   are then called `command` and `query`.
  *
