@@ -22,6 +22,7 @@ import type {
 } from "../value/types.js";
 import { type Call, callerOf, createCall, type Target } from "./call.js";
 import { Dispatcher } from "./dispatcher.js";
+import { abortedUnsent } from "./ledger.js";
 import type { Dial } from "./link.js";
 import { subscribe } from "./subscribe.js";
 import {
@@ -282,13 +283,9 @@ class Client<D extends AnyDefinedValue> implements GroupClient<D>, AdminCalls {
     const signal = signalOf(options);
     if (!this.#ended && signal?.aborted !== true) return signal;
     const what = name === "" ? kind : `${kind} "${name}"`;
-    if (this.#ended) {
-      const caller = callerOf(this.#home, this.#options.group);
-      throw new RaftError("closed", `${what}: ${caller} is closed`);
-    }
-    throw new RaftError("aborted", `${what} was aborted before it was sent`, {
-      cause: signal?.reason,
-    });
+    if (!this.#ended) throw abortedUnsent(what, signal!);
+    const caller = callerOf(this.#home, this.#options.group);
+    throw new RaftError("closed", `${what}: ${caller} is closed`);
   }
 
   #begin(

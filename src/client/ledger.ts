@@ -26,6 +26,11 @@ export type Demand = {
 /** More can never be replicated: the largest `maxCommandBytes` that a group may have. */
 export const maxBodyBytes = 32 * 1024 * 1024;
 
+export function abortedUnsent(what: string, signal: AbortSignal): RaftError {
+  const cause: unknown = signal.reason;
+  return new RaftError("aborted", `${what} was aborted before it was sent`, { cause });
+}
+
 export interface LedgerOwner {
   timedOut(call: Call): void;
   aborted(call: Call): void;
@@ -61,6 +66,8 @@ export class Ledger {
   /** Why this call cannot be taken in, or null. */
   refusal(call: Call): RaftError | null {
     const { maxOutstanding, maxOutstandingBytes } = this.#limits;
+    // While its argument was encoded, which may run the caller's own code: its signal fires no more.
+    if (call.signal?.aborted === true) return abortedUnsent(label(call), call.signal);
     const size = call.body.length;
     if (size > maxBodyBytes) {
       const why = `${label(call)} is ${size} bytes long; no group takes more than ${maxBodyBytes}`;

@@ -17,6 +17,7 @@ import { RaftError } from "../errors.js";
 import { findMismatch } from "../member/compatible.js";
 import { withoutPort } from "../logging.js";
 import type { Connection, ConnectionHandlers } from "../ports.js";
+import { absence } from "./absence.js";
 import { ClientChannel } from "./client-channel.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
@@ -222,15 +223,7 @@ export class AcceptedConnection implements ConnectionHandlers {
   #checkClient(frame: OpenClient): RaftError | null {
     const { id, groups } = this.#context;
     const group = groups.get(frame.group);
-    if (group === undefined && isToCome(this.#context, frame.group)) {
-      const why = `host ${id} does not serve group "${frame.group}" yet`;
-      return new RaftError("unavailable", why);
-    }
-    if (group === undefined) {
-      const known = [...groups.keys()].map((name) => `"${name}"`).join(", ") || "none";
-      const why = `host ${id} serves no group "${frame.group}"; it serves: ${known}`;
-      return new RaftError("unknownGroup", why);
-    }
+    if (group === undefined) return absence(this.#context, frame.group);
     if (group.member.groupId === null) {
       const why = `host ${id} is still joining group "${frame.group}"`;
       return new RaftError("unavailable", why);
@@ -388,11 +381,6 @@ export class AcceptedConnection implements ConnectionHandlers {
   close(): void {
     this.#connection.close();
   }
-}
-
-/** A host that has just begun: its program has not opened the group yet, or a snapshot is being read. */
-function isToCome({ recovered, opening }: HostContext, group: string): boolean {
-  return recovered.has(group) || opening.has(group);
 }
 
 function misplaced(what: string): RaftError {

@@ -31,6 +31,8 @@ export type HostContext = {
   readonly recovered: Map<string, RecoveredGroup>;
   /** Names that are being created, joined or restored right now. */
   readonly opening: Set<string>;
+  /** Handles that are closing because their members have ended, and the names of their groups. */
+  readonly endings: Map<Promise<void>, string>;
   readonly links: PeerLinks;
   readonly resting: Resting;
   readonly announced: Addresses;

@@ -53,8 +53,6 @@ export class Host {
   readonly #outOfTouch: OutOfTouch;
   /** Ends of the handles, by group. */
   readonly #handles = new Map<string, () => Promise<void>>();
-  /** Handles that are closing because their members have ended. */
-  readonly #endings = new Set<Promise<void>>();
   /** Members of durable storage that have ended: only a restart reads them back. */
   readonly #spent = new Set<string>();
   /** One for each group that is being opened: a signal shared by all has more listeners than Node likes. */
@@ -102,6 +100,7 @@ export class Host {
       groups: new Map(),
       recovered: new Map(),
       opening: new Set(),
+      endings: new Map(),
       links,
       resting: new Resting(turns),
       announced: new Addresses(clock, () => accepted),
@@ -220,8 +219,8 @@ export class Host {
     }
     const stop = (): Promise<void> => this.#stopGroup(group);
     const { handle, end } = createHandle(this.#context, group, definition, stop);
-    this.#handles.set(group.name, end);
-    if (group.ended !== null) await end();
+    if (group.ended === null) this.#handles.set(group.name, end);
+    else await end();
     return handle;
   }
 
@@ -254,7 +253,7 @@ export class Host {
 
   /** A member has come to its end, whatever the reason: nothing leads to it any more. */
   #ended(group: HostedGroup, error: RaftError | null): void {
-    const { groups, links, storage } = this.#context;
+    const { groups, links, storage, endings } = this.#context;
     groups.delete(group.name);
     links.dropGroup(group);
     const why = error?.message ?? `member ${group.member.id} was closed`;
@@ -271,8 +270,8 @@ export class Host {
     // After this turn, which still brings the handle's callers their answers.
     const ending = this.#soon()
       .then(end)
-      .finally(() => this.#endings.delete(ending));
-    this.#endings.add(ending);
+      .finally(() => endings.delete(ending));
+    endings.set(ending, group.name);
   }
 
   async #stopGroup(group: HostedGroup): Promise<void> {
@@ -373,7 +372,7 @@ export class Host {
     this.#tick?.cancel();
     for (const group of [...groups.values()]) void ending.step(() => group.member.stop());
     await this.#soon();
-    await Promise.all(this.#endings);
+    await Promise.all(this.#context.endings.keys());
     links.close();
     await ending.step(() => this.#accepted.close(closeGraceMs));
     await listenerClosed;

@@ -24,6 +24,7 @@ class Desk {
   /** What the rest of the host was told. */
   readonly told: unknown[] = [];
   readonly opening = new Set<string>();
+  readonly endings = new Map<Promise<void>, string>();
   readonly member = {
     ...{ id: "foo#1", groupId: "id" as string | null, leaderHint: () => hint },
     receiveRepeat: () => ((this.received += 1), null),
@@ -47,6 +48,7 @@ class Desk {
       ...{ limits: { ...defaultHostLimits, maxChannelsPerConnection } },
       ...{ turns: { payloadArrived: () => undefined }, rateLimit: { admits: () => false } },
       ...{ groups: new Map([["g", this.group]]), recovered: new Map(), opening: this.opening },
+      endings: this.endings,
       adoptGroup: (_group: HostedGroup, id: string) => void this.told.push(["adopted", id]),
       announced: {
         set: (_id: string, address: string): boolean => {
@@ -163,11 +165,17 @@ describe("channels of one connection", () => {
     assert.equal(desk.group.channels.size, 1);
   });
 
-  test("to a group that is being opened are asked for again later, to an unknown one not", () => {
+  test("to a group that is being opened, or has just ended, are asked for again later, to an unknown one not", () => {
     const desk = new Desk("client");
     desk.opening.add("soon");
+    desk.endings.set(Promise.resolve(), "ended");
     desk.openClient(1, "soon");
-    desk.openClient(2, "never");
-    assert.deepEqual(desk.answers, ["channelRefused unavailable", "channelRefused unknownGroup"]);
+    desk.openClient(2, "ended");
+    desk.openClient(3, "never");
+    assert.deepEqual(desk.answers, [
+      "channelRefused unavailable",
+      "channelRefused closed",
+      "channelRefused unknownGroup",
+    ]);
   });
 });

@@ -4,6 +4,7 @@ import { beforeEach, describe, test } from "node:test";
 import type { GroupHandle } from "../../src/host/handle.js";
 import type { GroupStart } from "../../src/host/options.js";
 import { createMemoryStorage, type MemoryStorage } from "../../src/storage/memory.js";
+import { exposedGc } from "../../src/transport/collections.js";
 import { Cluster, type Counter, counter } from "./cluster.js";
 
 const ids = ["foo", "bar", "baz"];
@@ -115,5 +116,32 @@ describe("a host that closes while it opens a durable group", () => {
     assert.equal(bar.id, newcomer.id);
     assert.equal(await cluster.run(foo.command("inc", 2)), 2);
     await cluster.close();
+  });
+
+  test("keeps nothing of a member that had ended by itself when its handle was made", async () => {
+    await start("foo", 1);
+    await cluster.run(open("foo", "create"));
+    await start("bar", 1);
+    await cluster.run(open("bar", { join: ["foo:1"] }));
+    await cluster.stop("bar");
+    await cluster.stop("foo");
+    await start("foo", 2);
+    const collect = exposedGc();
+    const endOfOne = async (): Promise<WeakRef<object>> => {
+      const opening = open("foo", { join: ["nobody:1"] });
+      await cluster.pass(100);
+      const member = cluster.host("foo").memberOf("counter")!;
+      member.stop();
+      await (
+        await cluster.run(opening)
+      ).closed;
+      return new WeakRef(member);
+    };
+    const member = await endOfOne();
+    await cluster.pass(10_000);
+    collect();
+    collect();
+    assert.equal(member.deref(), undefined);
+    await cluster.stop("foo");
   });
 });

@@ -1,9 +1,10 @@
 /** The end of a host of which something does not close in order, and what comes to it afterwards. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { GroupHandle } from "../../src/host/handle.js";
 import type { ConnectionHandlers, Transport } from "../../src/ports.js";
 import { createMemoryStorage } from "../../src/storage/memory.js";
-import { Cluster, counter, createLogBook, type LogLine } from "./cluster.js";
+import { Cluster, type Counter, counter, createLogBook, type LogLine } from "./cluster.js";
 
 const gone = new Error("the port is gone");
 
@@ -86,4 +87,39 @@ test("a connection within the process to a host that is closed is closed, and wa
   assert.equal(heard[0], "open");
   assert.match(heard[1]!, /host foo is closing/);
   assert.equal(heard[2], "closed: null");
+});
+
+describe("what is asked through a handle for the first time when its host closes", () => {
+  type Handle = GroupHandle<Counter>;
+  const calls: Readonly<Record<string, (handle: Handle) => Promise<unknown>>> = {
+    command: (handle) => handle.command("inc", 1),
+    query: (handle) => handle.query("get"),
+    queryStale: (handle) => handle.queryStale("get"),
+    status: (handle) => handle.status(),
+    changeConfig: (handle) => handle.changeConfig({ heartbeatMs: 111 }),
+    removeMember: (handle) => handle.removeMember("bar"),
+    snapshot: (handle) => handle.snapshot(),
+  };
+  const began = async (): Promise<{ cluster: Cluster; handle: Handle }> => {
+    const cluster = new Cluster();
+    const [handle] = await cluster.group("counter", counter, ["foo"]);
+    return { cluster, handle: handle! };
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    test(`${name} is refused as closed, and had no effect`, async () => {
+      const { cluster, handle } = await began();
+      const asked = call(handle);
+      const closing = cluster.host("foo").close();
+      await assert.rejects(cluster.run(asked), { code: "closed", applied: "no" });
+      await cluster.run(closing);
+    });
+  }
+
+  test("events end as closed", async () => {
+    const { cluster, handle } = await began();
+    const next = handle.events().next();
+    const closing = cluster.host("foo").close();
+    assert.deepEqual(await cluster.run(next), { done: false, value: { type: "closed" } });
+    await cluster.run(closing);
+  });
 });
