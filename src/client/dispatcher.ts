@@ -360,6 +360,7 @@ export class Dispatcher implements ConnectionsOwner, LedgerOwner {
   }
 
   aborted(call: Call): void {
+    if (call.stream !== null) return call.stream.end();
     const reason: unknown = call.signal?.reason;
     this.#fail(call, "aborted", `${label(call)} was aborted`, appliedSoFar(call), reason);
   }

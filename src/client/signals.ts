@@ -1,5 +1,5 @@
 /**
- * The abort signals of outstanding calls: one listener per signal, however many calls share it, because
+ * The abort signals of outstanding calls: one listener per signal, however many calls and streams share it, because
  * Node takes many listeners on one signal for a leak and says so.
  */
 import type { Call } from "./call.js";

@@ -17,25 +17,22 @@ export function subscribe(
   options: { readonly signal?: AbortSignal | undefined } | undefined,
 ): EventStream {
   let call: Call | null = null;
-  let signal: AbortSignal | null = null;
-  const abort = (): void => stream.end();
   const begin = (): void => {
     if (dispatcher.closed) return stream.end({ type: "closed" });
     try {
       if (options !== undefined) checkCallOptions(options, callOptionNames.events);
-      signal = signalOf(options);
+      const signal = signalOf(options);
+      const body = codec.encode(null);
+      if (signal?.aborted === true) return stream.end();
+      const target = home === null ? "near" : { address: home };
+      call = subscription(dispatcher.nextRequest(), target, body, clock.nowMs(), stream);
+      call.signal = signal;
     } catch (error) {
       return stream.fail(error as Error);
     }
-    if (signal?.aborted === true) return stream.end();
-    signal?.addEventListener("abort", abort, { once: true });
-    const request = dispatcher.nextRequest();
-    const target = home === null ? "near" : { address: home };
-    call = subscription(request, target, codec.encode(null), clock.nowMs(), stream);
     dispatcher.submit(call);
   };
   const finish = (): void => {
-    signal?.removeEventListener("abort", abort);
     if (call !== null) dispatcher.unsubscribe(call);
   };
   const stream = new EventStream(begin, finish);

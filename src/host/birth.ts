@@ -6,7 +6,7 @@ import type { GroupIdentity, RecoveredGroup } from "../ports.js";
 import type { AnyDefinedValue } from "../value/types.js";
 import type { HostContext } from "./context.js";
 import type { HostedGroup } from "./hosted-group.js";
-import { checkJoinAddresses, type GroupOptions } from "./options.js";
+import { type GroupOptions, othersToJoin } from "./options.js";
 
 /** The beginning of a member: how its replica starts, and as whom. */
 export type Birth = {
@@ -41,8 +41,7 @@ export async function beginBirth(
   };
   const stored = found !== undefined;
   if (blank) {
-    const joinThrough = start === "create" ? null : start.join;
-    if (joinThrough !== null) checkJoinAddresses(joinThrough);
+    const joinThrough = start === "create" ? null : othersToJoin(start.join, context.address);
     // Whatever comes of this try, the next one must not take it for stored again.
     recovered.delete(name);
     const begin =
@@ -89,14 +88,15 @@ async function findStored(
   }
   checkValueName(found, definition);
   if (damage === null) return start === "create" && isBlank(found) ? forget(context, name) : found;
+  // To learn that there is nobody to join is too late once the copy is out of the way.
+  const others = start === "create" ? [] : othersToJoin(start.join, context.address);
   const kept = await setAside(context, name, damage);
   // A crash before this line finds it damaged again, one after it finds nothing: both lead here.
   recovered.delete(name);
   const { id, logger } = context;
-  const through = (start as { readonly join: readonly string[] }).join.join(", ");
   const line =
     `host ${id}: ${damageLine(name, damage)}; it is kept in ${kept}, and this host rejoins as a new ` +
-    `member through ${through}`;
+    `member through ${others.join(", ")}`;
   logger.warn({ host: id, group: name }, line);
   return undefined;
 }

@@ -141,10 +141,15 @@ export function checkAddress(field: string, address: unknown): void {
   refuse(`${field}: expected an address such as "127.0.0.1:7101", got ${show(address)}`);
 }
 
-/** Nobody to ask is good enough for a member that the storage already holds, and for no other. */
-export function checkJoinAddresses(join: readonly string[]): void {
-  if (join.length > 0) return;
-  refuse("start.join: the storage holds no member of the group, so an address to join is needed");
+/**
+ * Whom a newcomer asks: each once, and not itself, which all hosts may be told in one list. Nobody to ask is good enough for a
+ * member that the storage already holds, and for no other.
+ */
+export function othersToJoin(join: readonly string[], own: string): readonly string[] {
+  const others = [...new Set(join)].filter((address) => address !== own);
+  if (others.length > 0) return others;
+  const what = "the storage holds no member of the group, so an address to join is needed";
+  refuse(`start.join: ${what}${join.length === 0 ? "" : `, and ${own} is this host's own`}`);
 }
 
 export function checkFreeze(freeze: unknown): void {

@@ -133,6 +133,28 @@ describe("events", () => {
     assert.equal(await next(world, client.events({ signal: controller.signal })), null);
   });
 
+  test("of one signal have one listener, which ends them all and goes with the last", async () => {
+    const world = await World.create(1);
+    const client = world.client();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const count = (): number => getEventListeners(signal, "abort").length;
+    const streams = Array.from({ length: 20 }, () => client.events({ signal }));
+    for (const events of streams) await next(world, events);
+    assert.equal(count(), 1);
+    const waiting = streams.map((events) => world.watch(events.next()));
+    controller.abort();
+    await world.settle();
+    assert.ok(waiting.every(({ outcome }) => outcome?.type === "value"));
+    const members = [...world.host("a").links].map((link) => link.subscriptions.size);
+    assert.deepEqual([count(), members], [0, [0]]);
+    const { signal: other } = new AbortController();
+    const left = client.events({ signal: other });
+    await next(world, left);
+    await world.value(left.return!());
+    assert.equal(getEventListeners(other, "abort").length, 0);
+  });
+
   test("refuse a misspelt option", async () => {
     const world = await World.create(1);
     const events = world.client().events({ sgnal: 1 } as object);
