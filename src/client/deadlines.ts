@@ -50,7 +50,9 @@ export class DeadlineWheel<T extends Timed> {
     if (head !== null) head.before = timed;
     this.#heads[slot] = timed;
     this.#count += 1;
-    if (step < this.#timerStep) this.#arm(step);
+    // No further than one turn of the wheel: the timer stays when its call is settled, and keeps the process alive.
+    const due = Math.min(step, this.#step + slotCount);
+    if (due < this.#timerStep) this.#arm(due);
   }
 
   /** The timer stays: at worst it finds nothing to do, which is cheaper than clearing it. */

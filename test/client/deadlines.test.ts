@@ -67,6 +67,16 @@ describe("the deadline wheel", () => {
     assert.equal(clock.pending, 1);
   });
 
+  test("leaves the clock no timer for long, however far the deadline was of what is settled", () => {
+    const { clock, wheel } = create();
+    const hour = entry(3_600_000);
+    wheel.add(hour);
+    assert.equal(clock.pending, 1);
+    wheel.remove(hour);
+    clock.advance(6000);
+    assert.equal(clock.pending, 0);
+  });
+
   test("meets deadlines late that ran out while the process stood still", () => {
     const { clock, wheel, fired } = create();
     wheel.add(entry(100));

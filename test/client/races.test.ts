@@ -1,33 +1,10 @@
 /** Every kind of call, given up or closed at every stage of its way: settled with the truth, and nothing stays. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, test } from "node:test";
 import type { RaftErrorCode } from "../../src/errors.js";
 import type { CallOptions } from "../../src/client/types.js";
 import { type ListClient, type Outcome, World } from "./world.js";
-
-/** A signal that counts who listens to it. */
-class CountingSignal extends EventTarget {
-  aborted = false;
-  reason: unknown = undefined;
-  listeners = 0;
-
-  override addEventListener(...args: Parameters<EventTarget["addEventListener"]>): void {
-    this.listeners += 1;
-    super.addEventListener(...args);
-  }
-
-  override removeEventListener(...args: Parameters<EventTarget["removeEventListener"]>): void {
-    this.listeners -= 1;
-    super.removeEventListener(...args);
-  }
-
-  abort(): void {
-    if (this.aborted) return;
-    this.aborted = true;
-    this.reason = new Error("the caller's reason");
-    this.dispatchEvent(new Event("abort"));
-  }
-}
 
 type Kind = {
   readonly hasEffect: boolean;
@@ -82,17 +59,17 @@ type Stage = (typeof stages)[number];
 /** What ends the call: the caller's signal, or the client. */
 type End = {
   readonly code: RaftErrorCode;
-  readonly act: (client: ListClient, signal: CountingSignal) => void;
+  readonly act: (client: ListClient, controller: AbortController) => void;
 };
 const ends: readonly End[] = [
-  { code: "aborted", act: (_client, signal) => signal.abort() },
+  { code: "aborted", act: (_client, controller) => controller.abort() },
   { code: "closed", act: (client) => void client.close() },
 ];
 
 class Race {
   readonly world: World;
   readonly client: ListClient;
-  readonly signal = new CountingSignal();
+  readonly controller = new AbortController();
   readonly #kind: Kind;
   readonly #stage: Stage;
   readonly #end: End;
@@ -107,7 +84,7 @@ class Race {
     this.#end = end;
   }
 
-  readonly #act = (): void => this.#end.act(this.client, this.signal);
+  readonly #act = (): void => this.#end.act(this.client, this.controller);
 
   async run(): Promise<void> {
     const { world } = this;
@@ -145,9 +122,9 @@ class Race {
   }
 
   #call(): Promise<unknown> {
-    const options = { signal: this.signal as unknown as AbortSignal };
+    const { signal } = this.controller;
     const touch = this.#stage === "while it is encoded" ? this.#act : (): void => undefined;
-    return this.#kind.call(this.client, touch, options);
+    return this.#kind.call(this.client, touch, { signal });
   }
 
   #check(outcome: Outcome): void {
@@ -163,7 +140,7 @@ class Race {
 
   async #checkRest(): Promise<void> {
     const { world, client } = this;
-    assert.equal(this.signal.listeners, 0);
+    assert.equal(getEventListeners(this.controller.signal, "abort").length, 0);
     await world.value(client.close());
     await world.pass(100);
     assert.equal(world.host("a").links.size, 0);
