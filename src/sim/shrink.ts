@@ -57,7 +57,7 @@ export function reproduce({ seed, durationMs, faults, settings }: SimulationOpti
   if (durationMs !== undefined) parts.push(`--duration-ms ${Math.ceil(durationMs)}`);
   if (faults !== undefined)
     parts.push(`--nemesis ${faults.length === 0 ? "none" : faults.join(",")}`);
-  for (const name of ["machines", "groups", "clients"] as const) {
+  for (const name of ["machines", "groups", "clients", "durable"] as const) {
     if (settings?.[name] !== undefined) parts.push(`--${name} ${settings[name]}`);
   }
   return parts.join(" ");

@@ -18,7 +18,7 @@ test("the command that shows a run again means that run", () => {
     seed: [7, 9] as const,
     durationMs: 1234,
     faults: ["crash", "delay"],
-    settings: { machines: 5, clients: 2 },
+    settings: { machines: 5, clients: 2, durable: true },
   };
   const command = reproduce(options);
   const parsed = parseOptions(command.split(" ").slice(4));
