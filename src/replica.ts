@@ -131,6 +131,7 @@ export type ReplicaInit = {
   readonly firstReadBatch: number;
   /** Freeze what pure handlers are given: for development. */
   readonly freeze: boolean;
+  readonly maxAppliedPerTurn?: number | undefined;
   readonly start: ReplicaStart;
 };
 
@@ -180,6 +181,7 @@ export function createReplica(init: ReplicaInit, out: ReplicaEffect[]): Replica 
       config,
       firstReadBatch: init.firstReadBatch,
       restarted: start.type === "restore",
+      maxAppliedPerTurn: init.maxAppliedPerTurn,
     },
     out as CoreEffect[],
   );

@@ -42,12 +42,6 @@ export function hasCommittedInTerm(core: Core, role: LeaderRole): boolean {
   return core.commitIndex >= role.termStartIndex;
 }
 
-/**
- * So few that applying them is no stall, and that what they leave behind dies young: with 4096, every
- * third restart with a million commands took half as long again. Few busy turns are cut in two.
- */
-const maxAppliedPerTurn = 1024;
-
 /** More is committed than the last turn has applied: another turn is due, without any event. */
 export function hasBacklog({ log, commitIndex, lastApplied, incoming }: Core): boolean {
   return lastApplied < Math.min(commitIndex, lastIndex(log)) && incoming?.installing !== true;
@@ -59,7 +53,7 @@ export function hasBacklog({ log, commitIndex, lastApplied, incoming }: Core): b
  * after them goes to `after`.
  */
 export function applyCommitted(core: Core, applied: Out, after: Out): void {
-  const most = core.lastApplied + maxAppliedPerTurn;
+  const most = core.lastApplied + core.maxAppliedPerTurn;
   const to = Math.min(core.commitIndex, lastIndex(core.log), most);
   while (core.lastApplied < to) {
     applied.push({ type: "apply", entries: takeCommitted(core, to, after) });

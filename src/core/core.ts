@@ -75,7 +75,15 @@ export type CoreInit = {
   readonly firstReadBatch: number;
   /** It came back with its storage, and may have promised patience to a leader (hazard 46). */
   readonly restarted: boolean;
+  /** Entries that one turn applies at most, of a longer backlog the beginning. */
+  readonly maxAppliedPerTurn?: number | undefined;
 };
+
+/**
+ * So few that applying them is no stall, and that what they leave behind dies young: with 4096, every
+ * third restart with a million commands took half as long again. Few busy turns are cut in two.
+ */
+const defaultAppliedPerTurn = 1024;
 
 /** The log of a new group: its configuration, and its first member as the only voter. */
 export function bootstrapEntries(
@@ -120,6 +128,7 @@ export function createCore(init: CoreInit, out: Out): Core {
     takingSnapshotBytes: 0,
     snapshotRequest: null,
     incoming: null,
+    maxAppliedPerTurn: init.maxAppliedPerTurn ?? defaultAppliedPerTurn,
     appliedBytes: 0,
     countedFrom: start,
     countedSizeBytes: snapshot?.sizeBytes ?? 0,

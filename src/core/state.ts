@@ -57,6 +57,7 @@ export type Core = {
   takingSnapshotBytes: number;
   snapshotRequest: RequestId | null;
   incoming: IncomingSnapshot | null;
+  readonly maxAppliedPerTurn: number;
   /** Bytes of entries applied since `countedFrom`; a snapshot is due when they are worth it. */
   appliedBytes: number;
   /** Where our newest snapshot was taken, or the leader's. */

@@ -24,6 +24,7 @@ export type HostContext = {
   readonly codec: Codec;
   readonly limits: HostLimits;
   readonly freeze: boolean;
+  readonly maxAppliedPerTurn?: number | undefined;
   readonly turns: Turns;
   readonly intake: Intake;
   readonly groups: Map<string, HostedGroup>;

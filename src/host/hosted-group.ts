@@ -95,6 +95,7 @@ export class HostedGroup implements MemberServices, TurnTaker, TurnFlusher {
       services: this,
       start: options.start,
       freeze: context.freeze,
+      maxAppliedPerTurn: context.maxAppliedPerTurn,
       maxInboxBytes: context.limits.maxInboxBytes,
     });
     context.turns.add(this);

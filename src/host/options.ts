@@ -44,6 +44,8 @@ export type HostPorts = {
   readonly codec: Codec;
   readonly limits: HostLimits;
   readonly freeze: boolean;
+  /** Entries that a member applies in one turn; only the simulator has less than usual. */
+  readonly maxAppliedPerTurn?: number | undefined;
 };
 
 export type GroupStart = "create" | { readonly join: readonly string[] };

@@ -22,6 +22,7 @@ export type MemberOptions = {
   readonly start: ReplicaInit["start"];
   /** Freeze values and arguments, so that a pure handler that mutates fails at once. */
   readonly freeze: boolean;
+  readonly maxAppliedPerTurn?: number | undefined;
   readonly maxInboxBytes: number;
 };
 
@@ -64,6 +65,7 @@ export function createMemberState(options: MemberOptions): MemberState {
     timeMs: clock.wallMs(),
     firstReadBatch: firstReadBatchOf(services),
     freeze: options.freeze,
+    maxAppliedPerTurn: options.maxAppliedPerTurn,
     start: options.start,
   };
   state.replica = createReplica(init, state.out);

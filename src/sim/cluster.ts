@@ -8,10 +8,12 @@ import type { Codec } from "../ports.js";
 import { BreedingOracle } from "./breeding.js";
 import { DurabilityOracle } from "./durability.js";
 import { hashBytes } from "./hash.js";
+import { LeaseOracle, type LocalCore } from "./leases.js";
 import { Machine, type GroupPlan } from "./machine.js";
 import { SimNetwork } from "./network.js";
 import type { AppliedCall } from "./observe.js";
 import { GroupOracle } from "./oracles.js";
+import { PromotionOracle } from "./promotions.js";
 import { Rollout } from "./rollout.js";
 import { SentMessages } from "./sent-messages.js";
 import { SimClient, type AnyClient, type ClientSettings } from "./sim-client.js";
@@ -40,6 +42,8 @@ export class SimCluster {
   readonly machines: readonly Machine[];
   readonly plans: readonly GroupPlan[];
   readonly oracles: ReadonlyMap<string, GroupOracle>;
+  readonly #leases: ReadonlyMap<string, LeaseOracle>;
+  readonly #promotions: ReadonlyMap<string, PromotionOracle>;
   readonly clients: SimClient[] = [];
   /** Which machines have which version of the value. */
   readonly rollout: Rollout;
@@ -61,6 +65,8 @@ export class SimCluster {
     this.network = new SimNetwork(world);
     const violate = (message: string): void => world.fail(new Error(message));
     this.oracles = new Map(plans.map(({ name }) => [name, new GroupOracle(name, violate)]));
+    this.#leases = new Map(plans.map(({ name }) => [name, new LeaseOracle(name, violate)]));
+    this.#promotions = new Map(plans.map(({ name }) => [name, new PromotionOracle(name, violate)]));
     this.machines = machineNames.slice(0, options.machines).map(
       (name) =>
         new Machine({
@@ -111,6 +117,13 @@ export class SimCluster {
     return this.members(group).map(({ member }) => member.replica.core);
   }
 
+  #localCores(group: string): LocalCore[] {
+    return this.members(group).map(({ machine, member }) => ({
+      core: member.replica.core,
+      nowMs: machine.process!.clock.nowMs(),
+    }));
+  }
+
   /** Of several that think so, the one of the highest term. */
   leader(group: string): LiveMember | null {
     const leaders = this.members(group).filter(({ member }) => member.role === "leader");
@@ -141,17 +154,27 @@ export class SimCluster {
   mayForget(victim: Machine): boolean {
     if (this.removals > 0) return false;
     return this.plans.every(({ name }) => {
-      const membership = this.leader(name)?.member.replica.core.membership;
+      const leader = this.leader(name)?.member.replica.core;
+      const membership = leader?.membership;
       if (membership === undefined || membership.outgoing.length > 0) return false;
       const text = JSON.stringify(membership);
       // Newcomers that know of no voters have nothing yet: an old version's are refused for as long as it runs.
       const known = this.cores(name).filter(({ membership: { voters } }) => voters.length > 0);
       if (known.some((core) => JSON.stringify(core.membership) !== text)) return false;
       const live = this.members(name).filter(
-        ({ machine, member }) => machine !== victim && membership.voters.includes(member.id),
+        ({ machine, member }) =>
+          machine !== victim &&
+          membership.voters.includes(member.id) &&
+          (!this.#mayBeOutdated(machine) ||
+            member.replica.core.lastApplied === leader!.commitIndex),
       );
       return live.length * 2 > membership.voters.length;
     });
+  }
+
+  /** Its memory ends with it when it is so far behind that it is sent what its version cannot read. */
+  #mayBeOutdated({ disk, newer }: Machine): boolean {
+    return disk === null && !newer && this.machines.some((other) => other.newer);
   }
 
   /** Every voter is there, or will be when its machine starts again: a removal is no second loss. */
@@ -259,7 +282,11 @@ export class SimCluster {
       if (!touched.has(machine.name)) continue;
       for (const { name } of this.plans) {
         const member = machine.member(name);
-        if (member !== null) this.oracles.get(name)!.look(member.replica.core);
+        if (member === null) continue;
+        const { core } = member.replica;
+        this.oracles.get(name)!.look(core);
+        this.#promotions.get(name)!.look(core);
+        this.#leases.get(name)!.look(core, () => this.#localCores(name));
       }
     }
     touched.clear();

@@ -16,7 +16,7 @@ export const clusterFaults: readonly FaultKind[] = [
 ];
 
 /** An operator's call: a refusal is an answer, anything else a defect. */
-function ask({ cluster }: Strike, call: Promise<unknown>): void {
+export function ask({ cluster }: Strike, call: Promise<unknown>): void {
   const { world } = cluster;
   const began = world.nowMs();
   call.then(
@@ -29,11 +29,19 @@ function ask({ cluster }: Strike, call: Promise<unknown>): void {
   );
 }
 
-function anyPlan({ cluster, random }: Strike): GroupPlan {
+export function anyPlan({ cluster, random }: Strike): GroupPlan {
   return pick(random, cluster.plans);
 }
 
-const removalTimeoutMs = 3000;
+export const removalTimeoutMs = 3000;
+
+/** A request that timed out may still be on its way. */
+export function noteRemoval({ cluster, electionTimeoutMs, later }: Strike): void {
+  cluster.removals += 1;
+  later(removalTimeoutMs + 10 * electionTimeoutMs, () => {
+    cluster.removals -= 1;
+  });
+}
 
 /** Takes one out of every group; a while later it is wanted again and joins as a newcomer. */
 function removeMember(strike: Strike): boolean {
@@ -44,11 +52,7 @@ function removeMember(strike: Strike): boolean {
   // Where memory is all there is, nobody may be lost while members come and go.
   if (machine.disk === null && !cluster.mayForget(machine)) return false;
   if (!cluster.mayRemove()) return false;
-  // A request that timed out may still be on its way.
-  cluster.removals += 1;
-  later(removalTimeoutMs + 10 * electionTimeoutMs, () => {
-    cluster.removals -= 1;
-  });
+  noteRemoval(strike);
   machine.wanted = false;
   for (const plan of cluster.plans) {
     ask(strike, cluster.operator(plan).removeMember(machine.name, { timeoutMs: removalTimeoutMs }));

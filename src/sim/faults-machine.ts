@@ -13,6 +13,7 @@ export const machineFaults: readonly FaultKind[] = [
   { name: "bit-rot", everyTimeouts: 15, strike: bitRot },
   { name: "pause", everyTimeouts: 4, strike: pause },
   { name: "stutter", everyTimeouts: 6, strike: stutter },
+  { name: "busy", everyTimeouts: 6, strike: busy },
   { name: "drift", everyTimeouts: 6, strike: drift },
   { name: "wall-jump", everyTimeouts: 5, strike: wallJump },
   { name: "slow-disk", everyTimeouts: 5, strike: slowDisk },
@@ -127,6 +128,18 @@ function stutter(strike: Strike): boolean {
     cluster.world.after(atMs, () => process.resume());
     atMs += between(random, 0.005, 0.1) * electionTimeoutMs;
   }
+  return true;
+}
+
+/** Its turns take long, each of them less than it takes to be noticed. */
+function busy(strike: Strike): boolean {
+  const { random, electionTimeoutMs, later } = strike;
+  const process = anyRunning(strike)?.process;
+  if (process === undefined || process === null || process.busyMs > 0) return false;
+  process.busyMs = between(random, 0.002, 0.02) * electionTimeoutMs;
+  later(between(random, 0.5, 5) * electionTimeoutMs, () => {
+    process.busyMs = 0;
+  });
   return true;
 }
 

@@ -186,6 +186,7 @@ export class Machine {
         logger: this.#logger(process),
         limits: { ...defaultHostLimits, maxRequestsPerTurn: this.#requestsPerTurn() },
         freeze: true,
+        maxAppliedPerTurn: this.#appliedPerTurn(),
       });
     } catch (cause) {
       this.world.fail(new Error(`host ${this.name} did not start: ${String(cause)}`, { cause }));
@@ -196,6 +197,11 @@ export class Machine {
   /** Few enough that what clients ask is spread over several turns, in some processes. */
   #requestsPerTurn(): number {
     return [1, 3, defaultHostLimits.maxRequestsPerTurn][Math.floor(this.#random.next() * 3)]!;
+  }
+
+  /** Few enough, in some processes, that what was committed at once is applied in many turns. */
+  #appliedPerTurn(): number | undefined {
+    return [1, 1, 3, undefined][Math.floor(this.#random.next() * 4)];
   }
 
   /** Is a member for as long as it is wanted, whatever happens to it. */

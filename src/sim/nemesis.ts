@@ -7,6 +7,7 @@ import type { SeededRandom } from "../clock/virtual.js";
 import { calmNetwork } from "./network.js";
 import type { SimCluster } from "./cluster.js";
 import { clusterFaults } from "./faults-cluster.js";
+import { combinedFaults } from "./faults-combined.js";
 import { machineFaults } from "./faults-machine.js";
 import { networkFaults } from "./faults-network.js";
 import { between, shuffled } from "./world.js";
@@ -34,6 +35,7 @@ export const faultKinds: readonly FaultKind[] = Object.freeze([
   ...networkFaults,
   ...machineFaults,
   ...clusterFaults,
+  ...combinedFaults,
 ]);
 
 export const faultNames: readonly string[] = Object.freeze(faultKinds.map(({ name }) => name));
@@ -149,6 +151,7 @@ export class Nemesis {
       machine.wanted = true;
       machine.setRate(1);
       machine.process?.resume();
+      if (machine.process !== null) machine.process.busyMs = 0;
       machine.recoverDisk();
       if (!machine.running) machine.boot(false);
     }

@@ -28,6 +28,8 @@ export class SimProcess {
   readonly random: SeededRandom;
   readonly clock: SimClock;
   alive = true;
+  /** So long has it to do before each turn, up to twice as long. */
+  busyMs = 0;
   #paused = false;
   #held: Work[] = [];
   /** Told when the process dies, so that its connections break. */
@@ -161,8 +163,9 @@ export class SimClock implements Clock {
   }
 
   soon(callback: () => void): void {
-    const { world, random } = this.#process;
+    const { world, random, busyMs } = this.#process;
     // The turn itself takes time, and what arrives meanwhile is part of the next one.
-    world.after(between(random, 0.01, 0.05), () => this.#process.run("soon", "turn", callback));
+    const takesMs = between(random, 0.01 + busyMs, 0.05 + 2 * busyMs);
+    world.after(takesMs, () => this.#process.run("soon", "turn", callback));
   }
 }

@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { SimDisk } from "../../src/sim/disk.js";
 import { DurabilityOracle, DurableMark } from "../../src/sim/durability.js";
-import { createLog } from "../../src/core/log.js";
+import { appendEntry, createLog } from "../../src/core/log.js";
 import { type Core, emptyMembership } from "../../src/core/state.js";
 import type { Membership } from "../../src/core/types.js";
+import { LeaseOracle } from "../../src/sim/leases.js";
 import { GroupOracle } from "../../src/sim/oracles.js";
+import { PromotionOracle } from "../../src/sim/promotions.js";
 
 test("a command that is applied by two entries, or in two ways by one, is a violation", () => {
   const found: string[] = [];
@@ -82,4 +84,66 @@ test("a voter that deletes what it holds is a violation, one that was taken out 
   appends(2, ["a#1", "c#1"]);
   oracle.deletes("c#1");
   assert.deepEqual(found, []);
+});
+
+/** A leader of five entries with a follower that has acknowledged what was sent at 1000. */
+function leaderOf(term: number, matchIndex: number, membership: Membership): Core {
+  const entry = { term: 1, session: 0, sequence: 0, lowestOutstanding: 0, timeMs: 0 };
+  const body = new Uint8Array(0);
+  const taken: Membership = {
+    ...{ voters: ["a#1"], outgoing: [], members: [] },
+    learners: [{ id: "b#1", promote: true, replaces: null }],
+  };
+  const log = createLog(0, 0, []);
+  appendEntry(log, { ...entry, index: 1, kind: "membership", body, payload: membershipOf("a#1") });
+  appendEntry(log, { ...entry, index: 2, kind: "membership", body, payload: taken });
+  const peer = { id: "b#1", ackedSentAtMs: 1000, matchIndex };
+  return {
+    ...{ self: { id: "a#1" }, currentTerm: term, log, commitIndex: 2, lastApplied: 2 },
+    ...{ config: { electionTimeoutMs: 500, clockDriftMarginMs: 100 }, configIndex: 0 },
+    ...{ membership, membershipIndex: 3 },
+    role: {
+      ...{ type: "leader", termStartIndex: 1, peers: [peer], leaseAllowed: true },
+      ...{ leasePatienceMs: 500, leaseFloorMs: 0 },
+    },
+  } as unknown as Core;
+}
+
+function membershipOf(...voters: readonly string[]): Membership {
+  return { voters, outgoing: [], learners: [], members: [] };
+}
+
+test("another leader within a lease is a violation, one behind it or in its term is none", () => {
+  const found: string[] = [];
+  const oracle = new LeaseOracle("g", (message) => found.push(message));
+  const both = membershipOf("a#1", "b#1");
+  const older = { ...leaderOf(2, 2, both), self: { id: "b#1" } } as Core;
+  const sole = { ...leaderOf(2, 2, membershipOf("c#1")), self: { id: "c#1" } } as Core;
+  const elected = (term: number, nowMs: number): void =>
+    oracle.look(leaderOf(term, 2, both), () => [
+      { core: leaderOf(2, 2, both), nowMs },
+      { core: sole, nowMs },
+      { core: older, nowMs: 1400 },
+    ]);
+  elected(2, 1399);
+  elected(3, 1400);
+  assert.deepEqual(found, []);
+  elected(4, 1399);
+  elected(4, 1399);
+  assert.deepEqual(found, [
+    "group g: a#1 was elected in term 4, and a#1 of term 2 counts on its lease for 1 ms yet",
+  ]);
+});
+
+test("a voter that has not told its leader of the entry that took it in is a violation", () => {
+  const found: string[] = [];
+  const oracle = new PromotionOracle("g", (message) => found.push(message));
+  const joint = { ...membershipOf("a#1", "b#1"), outgoing: ["a#1"] };
+  oracle.look(leaderOf(1, 2, joint));
+  oracle.look(leaderOf(1, 1, membershipOf("a#1", "b#1")));
+  assert.deepEqual(found, []);
+  oracle.look(leaderOf(1, 1, joint));
+  assert.deepEqual(found, [
+    "group g: a#1 makes b#1 a voter, which has told it of no entry behind 1 and was taken in by 2",
+  ]);
 });

@@ -1,5 +1,5 @@
 /** Learners: how they come, catch up, are promoted and go. */
-import { type Mutant, scenario } from "../types.js";
+import { type Mutant, scenario, simulator } from "../types.js";
 
 export const learners: readonly Mutant[] = [
   {
@@ -72,6 +72,6 @@ export const learners: readonly Mutant[] = [
     file: "src/core/commit.ts",
     find: "  peer.caughtUp = false;\n",
     replace: "",
-    catchers: [scenario("added-again-while-it-leaves")],
+    catchers: [scenario("added-again-while-it-leaves"), simulator("--nemesis added-again")],
   },
 ];

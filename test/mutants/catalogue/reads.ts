@@ -108,7 +108,10 @@ export const reads: readonly Mutant[] = [
     file: "src/core/reads.ts",
     find: "  if (lastApplied === commitIndex) return shortest;\n",
     replace: "  if (lastApplied <= commitIndex) return shortest;\n",
-    catchers: [scenario("lease-behind-a-backlog")],
+    catchers: [
+      scenario("lease-behind-a-backlog"),
+      simulator("--nemesis backlog,transfer --durable true --groups 1"),
+    ],
   },
   {
     id: "lease-kept-beyond-a-turn",
