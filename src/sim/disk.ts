@@ -25,6 +25,8 @@ import { between, type World } from "./world.js";
 
 export type DiskSettings = { minSyncMs: number; maxSyncMs: number };
 
+export const quickDisk: DiskSettings = Object.freeze({ minSyncMs: 0.05, maxSyncMs: 1 });
+
 /** What becomes durable at once; the answer is for the process that asked. */
 type Operation = {
   readonly perform: () => (handlers: StorageHandlers) => void;
@@ -38,7 +40,7 @@ const noAnswer = (): void => {};
 export class SimDisk {
   readonly world: World;
   readonly random: SeededRandom;
-  readonly settings: DiskSettings = { minSyncMs: 0.05, maxSyncMs: 1 };
+  readonly settings: DiskSettings = { ...quickDisk };
   /** What a power cut would leave: exactly the durable state. */
   readonly groups = new Map<GroupName, MemoryGroup>();
   readonly marks = new Map<GroupName, DurableMark>();

@@ -4,6 +4,7 @@
  * the others as before: that is how a failing run is shrunk.
  */
 import type { SeededRandom } from "../clock/virtual.js";
+import { quickDisk } from "./disk.js";
 import { calmNetwork } from "./network.js";
 import type { SimCluster } from "./cluster.js";
 import { clusterFaults } from "./faults-cluster.js";
@@ -153,6 +154,8 @@ export class Nemesis {
       machine.process?.resume();
       if (machine.process !== null) machine.process.busyMs = 0;
       machine.recoverDisk();
+      // Of two slownesses that overlap the earlier one ends first, and the later one restores it.
+      if (machine.disk !== null) Object.assign(machine.disk.settings, quickDisk);
       if (!machine.running) machine.boot(false);
     }
   }
