@@ -21,6 +21,8 @@ async function store(opened: Opened, group: string, first: number, count: number
   await opened.stored(group, opened.store(group, entriesOf(first, count, 1, `entry of ${group}`)));
 }
 
+const isUsed = (disk: FakeDisk, name: string): boolean => disk.file(name).some((byte) => byte > 0);
+
 /** Groups `good` and `bad` with three entries each. */
 async function openWithBoth(disk: FakeDisk): Promise<Opened> {
   const opened = await open(disk);
@@ -84,6 +86,31 @@ describe("of a torn write in a damaged directory", () => {
   }
 });
 
+test("in a damaged directory a segment whose first block was cut short stays as it is, and costs the other group nothing", async () => {
+  const disk = await damagedDisk();
+  const opened = await open(disk);
+  const image = await powerLoss(disk, opened, 3, () => [[0, 100]]);
+  const torn = image.names().findLast((name) => name.includes("/wal-"))!;
+  const bytes = image.file(torn);
+  assert.ok(isUsed(image, torn));
+  const again = await reopened(image, 3);
+  await store(again, "good", 4, 1);
+  await again.close();
+  assert.deepEqual(image.file(torn), bytes);
+  await (await reopened(image, 4)).close();
+});
+
+test("in a damaged directory what was never finished is removed, and what has a name stays", async () => {
+  const disk = await damagedDisk();
+  disk.setFile("/data/snapshot-1-7.tmp", new Uint8Array(10));
+  disk.setFile("/data/wal-00000009.log.tmp", new Uint8Array(10));
+  const named = "/data/snapshot-7-9-1-00000000.snap";
+  disk.setFile(named, new Uint8Array(10));
+  await (await reopened(disk, 3)).close();
+  assert.ok(disk.names().every((name) => !name.endsWith(".tmp")));
+  assert.ok(disk.names().includes(named));
+});
+
 test("in a damaged directory a block whose sync had failed is on the disk before anybody counts on it", async () => {
   const disk = await damagedDisk();
   const opened = await open(disk);
@@ -102,8 +129,6 @@ test("in a damaged directory a block whose sync had failed is on the disk before
   await store(again, "good", 6, 1);
   await (await reopened(killed.crashImage(lost, true), 6)).close();
 });
-
-const isUsed = (disk: FakeDisk, name: string): boolean => disk.file(name).some((byte) => byte > 0);
 
 test("a checkpoint in the midst of the log that does not read back costs nothing: what came before says the same", async () => {
   const disk = new FakeDisk();
@@ -134,4 +159,29 @@ test("what is lost and was not needed any more when a segment began damages nobo
   assert.equal(again.group("bad")!.damage, null);
   assert.equal(again.group("good")!.entries.at(-1)!.index, 299);
   await again.close();
+});
+
+test("a group that comes in after one was set aside is whole however soon the process is killed", async () => {
+  const disk = new FakeDisk();
+  const before = await open(disk);
+  before.storage.createGroup(identityOf("bad"));
+  for (let index = 1; index <= 5; index++) await store(before, "bad", index, 1);
+  await before.close();
+  // The last blocks, which the mark vouches for: the log seems to end before them.
+  const log = "/data/wal-00000001.log";
+  const bytes = disk.file(log);
+  disk.setFile(log, bytes.fill(0, Buffer.from(bytes).indexOf("entry of bad 2") - 100));
+  const never = 3_600_000;
+  const options = { segmentBytes: 16_384, firstSegmentBytes: 8192, markLagMs: never, fs: disk };
+  const opened = await Opened.open("/data", options);
+  assert.notEqual(opened.group("bad")!.damage, null);
+  await opened.storage.setAside!("bad");
+  opened.storage.createGroup(identityOf("good"));
+  await store(opened, "good", 1, 2);
+  const image = disk.killImage();
+  const again = await Opened.open("/data", { ...options, fs: image });
+  assert.equal(again.group("good")!.damage, null);
+  assert.equal(again.group("good")!.entries.length, 2);
+  await again.close();
+  await opened.close();
 });

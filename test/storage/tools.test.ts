@@ -289,6 +289,16 @@ test("a bad slot of the mark is written again", async () => {
   await (await Opened.open("/data", { ...options, fs: disk.crashImage(kept, true) })).close();
 });
 
+test("where both slots of the mark are bad, both are written again", async () => {
+  const disk = await built();
+  disk.setFile("/data/mark", disk.file("/data/mark").fill(7));
+  const [problem] = (await doctorDirectory("/data", { fs: disk })).problems;
+  assert.equal(problem!.file, "mark");
+  const repaired = await doctorDirectory("/data", { fs: disk, repair: true });
+  assert.equal(repaired.inspection.closedInOrder, true);
+  assert.deepEqual((await doctorDirectory("/data", { fs: disk })).problems, []);
+});
+
 test("a copy of the directory that one stands in is made beside it, not within", async () => {
   const root = temporaryDirectory();
   const dir = join(root, "foo");

@@ -51,8 +51,8 @@ function remedyFor(error: unknown): string | undefined {
   return remedies[code];
 }
 
-/** `doing` says what failed, in the form "writing wal-00000001.log". */
-export function storageError(error: unknown, doing: string): RaftError {
+/** `doing` says what failed, in the form "writing wal-00000001.log". `goesOn`: nobody need start again. */
+export function storageError(error: unknown, doing: string, goesOn = false): RaftError {
   if (error instanceof RaftError) return error;
   if (error instanceof AssertionError) {
     return new RaftError("internal", error.message, { cause: error });
@@ -60,7 +60,8 @@ export function storageError(error: unknown, doing: string): RaftError {
   const reason = messageOf(error);
   const full = isDiskFull(error);
   const code: RaftErrorCode = full ? "diskFull" : "storageFailed";
-  const remedy = full ? "free some space and start again" : remedyFor(error);
+  const forFull = goesOn ? "free some space" : "free some space and start again";
+  const remedy = full ? forFull : remedyFor(error);
   const message = `${doing}: ${reason}${remedy === undefined ? "" : `; ${remedy}`}`;
   return new RaftError(code, message, { cause: error });
 }

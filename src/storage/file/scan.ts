@@ -351,10 +351,19 @@ function whySynced(scan: Scan): string | null {
   return `${segmentName(short.segment)}: ${short.sizeBytes} bytes long, was ${short.header!.sizeBytes}`;
 }
 
+/** All that `mark` covers is found, good or bad, and a log that is known to be damaged goes on in a new segment. */
+function endsTornBehindDamage(scan: Scan): boolean {
+  const bad = scan.pending.at(-1);
+  if (bad === undefined || scan.pending.length < 2 || bad.block !== null) return false;
+  const isAlone = bad.before !== null && bad.before.segment < bad.segment;
+  return isAlone && scan.expected > scan.mark.sequence && shortenedTo(scan) === null;
+}
+
 /** Judges what is bad at the end of the log. Call it after the last segment. */
 export function finishScan(scan: Scan): void {
   const why = whySynced(scan);
   if (why !== null) {
+    if (endsTornBehindDamage(scan)) report(scan, "torn", scan.pending.pop()!);
     const at = scan.pending[0] ?? scan.end ?? { segment: scan.mark.segment, offset: 0 };
     report(scan, "damage", { segment: at.segment, offset: at.offset, message: why });
     const whole =

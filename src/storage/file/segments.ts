@@ -3,7 +3,7 @@
  * appended blocks has no metadata to write. The first ones are small, so that a member starts at once;
  * each is up to four times as large as the one before.
  */
-import { isDiskFull, isMissing, passOverMissing } from "./failure.js";
+import { isDiskFull, passOverMissing } from "./failure.js";
 import type { File, FileSystem } from "./fs.js";
 import { segmentName, temporarySuffix } from "./names.js";
 
@@ -68,6 +68,11 @@ export class Segments {
   #pace = new Pace(1);
   /** Of the segment in use: `prepareBeside` begins there. */
   #beginAt = fillFrom;
+  /**
+   * Files that nobody needs, and that could not be removed when that was seen. They go before any segment in
+   * use: what a log that begins with a blank one has lost nobody could tell.
+   */
+  readonly #left = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
   #closing = false;
 
@@ -160,8 +165,7 @@ export class Segments {
       let next = this.#ready;
       this.#ready = null;
       if (next !== null && next.sizeBytes < leastBytes) {
-        await next.file.close();
-        await this.#fs.remove(`${this.#dir}/${segmentName(next.segment)}`);
+        await this.#discard(next.file, segmentName(next.segment));
         next = null;
       }
       next ??= await this.#create(leastBytes);
@@ -173,9 +177,9 @@ export class Segments {
 
   /** On a nearly full disk a smaller segment does as well, for a while. */
   async #create(leastBytes: number): Promise<OpenSegment> {
-    // A number is never used twice, whatever becomes of it: the file of another must not be replaced.
-    const segment = this.#nextSegment++;
     for (let sizeBytes = this.#plannedBytes(leastBytes); ;) {
+      // A number is never used twice, whatever becomes of it: the file of another must not be replaced.
+      const segment = this.#nextSegment++;
       try {
         const file = await this.#fill(segment, sizeBytes);
         return { segment, sizeBytes, file };
@@ -189,10 +193,8 @@ export class Segments {
   }
 
   async #fill(segment: number, sizeBytes: number): Promise<File> {
-    const path = `${this.#dir}/${segmentName(segment)}`;
-    const temporary = path + temporarySuffix;
-    const file = await this.#fs.open(temporary, "create");
-    let name = temporary;
+    let name = segmentName(segment) + temporarySuffix;
+    const file = await this.#fs.open(`${this.#dir}/${name}`, "create");
     try {
       const zeros = new Uint8Array(Math.min(pieceBytes, sizeBytes));
       for (let at = 0; at < sizeBytes;) {
@@ -204,25 +206,40 @@ export class Segments {
         await file.sync();
         at += bytes;
       }
-      await this.#fs.rename(temporary, path);
-      name = path;
+      await this.#fs.rename(`${this.#dir}/${name}`, `${this.#dir}/${segmentName(segment)}`);
+      name = segmentName(segment);
       await this.#fs.syncDirectory(this.#dir);
       return file;
     } catch (error) {
-      await file.close();
-      await this.#fs.remove(name).catch((failure: unknown) => {
-        if (!isMissing(failure)) throw failure;
-      });
+      await this.#discard(file, name);
       throw error;
     }
   }
 
+  #remove(name: string): Promise<void> {
+    return this.#fs.remove(`${this.#dir}/${name}`).catch(passOverMissing);
+  }
+
+  async #discard(file: File, name: string): Promise<void> {
+    await file.close();
+    await this.#remove(name).catch(() => this.#left.add(name));
+  }
+
+  async #removeLeft(): Promise<void> {
+    if (this.#left.size === 0) return;
+    for (const name of this.#left) {
+      await this.#remove(name);
+      this.#left.delete(name);
+    }
+    await this.#fs.syncDirectory(this.#dir);
+  }
+
   /** Removes the oldest segment. Where that fails it counts as used again. */
   async removeOldest(): Promise<void> {
+    await this.#removeLeft();
     const oldest = this.#used.shift()!;
-    const path = `${this.#dir}/${segmentName(oldest.segment)}`;
     try {
-      await this.#fs.remove(path).catch(passOverMissing);
+      await this.#remove(segmentName(oldest.segment));
     } catch (error) {
       this.#used.unshift(oldest);
       throw error;

@@ -301,7 +301,8 @@ export class Wal {
         }
       })
       .catch((error: unknown) => {
-        if (!this.#isUnremoved) this.#events.unremoved(storageError(error, "removing a segment"));
+        const failure = storageError(error, "removing a segment", true);
+        if (!this.#isUnremoved) this.#events.unremoved(failure);
         this.#isUnremoved = true;
       });
   }
@@ -311,7 +312,7 @@ export class Wal {
     const begun = this.#segments.prepareBeside(this.#offset / this.#active.sizeBytes);
     begun?.catch((error: unknown) => {
       if (this.#segments.isClosing) return;
-      const failure = storageError(error, "preparing a segment");
+      const failure = storageError(error, "preparing a segment", true);
       // There is time left until it is needed.
       if (failure.code === "diskFull" || isOutOfFiles(error)) this.#events.unprepared(failure);
       else this.fail(failure);

@@ -3,6 +3,7 @@ import { type Mutant, unit } from "../types.js";
 
 const processes = unit("test/storage/process.test");
 const newGroups = unit("test/storage/new-groups.test");
+const goesOn = unit("test/storage/damaged-goes-on.test");
 const tools = unit("test/storage/tools.test");
 const setAside = unit("test/storage/set-aside.test");
 
@@ -83,6 +84,51 @@ const operators: readonly Mutant[] = [
   for (const { state } of log.groups) state.damage = null;
   log.scan.findings.length = 0;`,
     catchers: [tools],
+  },
+  {
+    id: "one-slot-of-the-mark-mended",
+    hazards: [79],
+    bug: "of a mark with two bad slots the doctor mends one",
+    file: "src/storage/file/doctor.ts",
+    find: "  await file.write(mark);\n  await file.write(mark);\n",
+    replace: "  await file.write(mark);\n",
+    catchers: [tools],
+  },
+  {
+    id: "torn-behind-damage-suspects-all",
+    hazards: [78],
+    bug: "the first write in a damaged directory, cut short by a loss of power, damages the groups that are whole",
+    file: "src/storage/file/scan.ts",
+    find: "if (endsTornBehindDamage(scan)) report",
+    replace: "if (false) report",
+    catchers: [goesOn],
+  },
+  {
+    id: "torn-segment-taken-for-blank",
+    hazards: [79],
+    bug: "in a damaged directory the log goes on over what a loss of power has left of a segment",
+    file: "src/storage/file/repair.ts",
+    find: "scan.findings.every(({ file }) => file !== segmentName(last.segment));",
+    replace: "true;",
+    catchers: [goesOn],
+  },
+  {
+    id: "unfinished-files-of-a-damaged-directory",
+    hazards: [82],
+    bug: "in a damaged directory what was never finished stays, opening after opening",
+    file: "src/storage/file/repair.ts",
+    find: "if (name.endsWith(temporarySuffix)) await",
+    replace: "if (name === temporarySuffix) await",
+    catchers: [goesOn],
+  },
+  {
+    id: "named-leftovers-of-a-damaged-directory-removed",
+    hazards: [79],
+    bug: "in a damaged directory a snapshot is removed whose record may be in what is lost",
+    file: "src/storage/file/repair.ts",
+    find: "if (name.endsWith(temporarySuffix)) await",
+    replace: "if (name !== temporarySuffix) await",
+    catchers: [goesOn],
   },
   {
     id: "good-copy-set-aside",

@@ -1,6 +1,7 @@
 /** Disks and directories that misbehave under a running member, and what an operator hears of that. */
 import { type Mutant, unit } from "../types.js";
 
+const noRoom = unit("test/storage/no-room-to-remove.test");
 const reopened = unit("test/storage/reopened.test");
 const removed = unit("test/storage/removed-files.test");
 
@@ -46,8 +47,8 @@ export const disks: readonly Mutant[] = [
     hazards: [82],
     bug: "a full disk that has no room to remove a segment of the log ends the member",
     file: "src/storage/file/wal.ts",
-    find: 'if (!this.#isUnremoved) this.#events.unremoved(storageError(error, "removing a segment"));',
-    replace: 'this.fail(storageError(error, "removing a segment"));',
+    find: "if (!this.#isUnremoved) this.#events.unremoved(failure);",
+    replace: "this.fail(failure);",
     catchers: [removed],
   },
   {
@@ -67,6 +68,42 @@ export const disks: readonly Mutant[] = [
     find: "if (batch.frees || rolled) this",
     replace: "if (batch.frees) this",
     catchers: [removed],
+  },
+  {
+    id: "leftover-segment-ends-the-storage",
+    hazards: [82],
+    bug: "a full disk that has no room to remove a segment that was prepared in vain ends the member",
+    file: "src/storage/file/segments.ts",
+    find: "await this.#remove(name).catch(() => this.#left.add(name));",
+    replace: "await this.#remove(name);",
+    catchers: [noRoom],
+  },
+  {
+    id: "log-begins-with-a-leftover",
+    hazards: [79, 82],
+    bug: "a blank segment that could not be removed outlives those before it, and the log that begins with it seems damaged",
+    file: "src/storage/file/segments.ts",
+    find: "    await this.#removeLeft();\n",
+    replace: "",
+    catchers: [noRoom],
+  },
+  {
+    id: "leftover-back-after-a-loss-of-power",
+    hazards: [79, 82],
+    bug: "the removal of a blank segment may be lost with the power, where that of those before it is not",
+    file: "src/storage/file/segments.ts",
+    find: "    await this.#fs.syncDirectory(this.#dir);\n  }",
+    replace: "  }",
+    catchers: [noRoom],
+  },
+  {
+    id: "passing-lack-of-room-asks-for-a-restart",
+    hazards: [82],
+    bug: "a warning of what is tried again by itself tells the operator to start again",
+    file: "src/storage/file/wal.ts",
+    find: 'storageError(error, "preparing a segment", true)',
+    replace: 'storageError(error, "preparing a segment")',
+    catchers: [noRoom],
   },
   {
     id: "name-with-more-zeros",

@@ -147,8 +147,8 @@ export const files: readonly Mutant[] = [
     hazards: [],
     bug: "a prepared segment that a large batch finds too small keeps its file open",
     file: "src/storage/file/segments.ts",
-    find: "        await next.file.close();\n        await this.#fs.remove",
-    replace: "        await this.#fs.remove",
+    find: "    await file.close();\n    await this.#remove(name)",
+    replace: "    await this.#remove(name)",
     catchers: [preparedRoom],
   },
   {

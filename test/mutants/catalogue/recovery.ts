@@ -3,6 +3,7 @@ import { type Mutant, unit } from "../types.js";
 
 const crash = unit("test/storage/crash.test");
 const damage = unit("test/storage/damage.test");
+const goesOn = unit("test/storage/damaged-goes-on.test");
 const failures = unit("test/storage/failures.test");
 const fullDisk = unit("test/storage/full-disk.test");
 const lives = unit("test/storage/lives.test");
@@ -281,6 +282,15 @@ const reading: readonly Mutant[] = [
     find: "if (isDamaged(log)) return readyDamaged(fs, dir, log, opened);",
     replace: "",
     catchers: [damage],
+  },
+  {
+    id: "damaged-log-counts-again",
+    hazards: [79],
+    bug: "behind a lost end that the mark vouches for the log goes on with the same numbers, and a new group seems damaged",
+    file: "src/storage/file/repair.ts",
+    find: "Math.max(scan.expected, scan.mark.sequence + 1)",
+    replace: "scan.expected",
+    catchers: [goesOn],
   },
   {
     id: "torn-tail-left-in-place",

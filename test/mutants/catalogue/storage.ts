@@ -155,8 +155,8 @@ export const storage: readonly Mutant[] = [
     hazards: [80],
     bug: "a new segment's name is lost with the power",
     file: "src/storage/file/segments.ts",
-    find: "await this.#fs.syncDirectory(this.#dir);",
-    replace: "",
+    find: "      name = segmentName(segment);\n      await this.#fs.syncDirectory(this.#dir);",
+    replace: "      name = segmentName(segment);",
     catchers: [crash],
   },
   {
