@@ -294,6 +294,13 @@ export class FakeDisk implements FileSystem {
     this.#durableNames.set(path, inode);
   }
 
+  /** In place, also of a file that is open. */
+  overwrite(path: string, content: Uint8Array): void {
+    const inode = this.#inode(path);
+    Object.assign(inode, { durable: content.slice(), content: content.slice(), pending: [] });
+    this.#durableNames.set(path, inode);
+  }
+
   deleteFile(path: string): void {
     this.#names.delete(path);
     this.#durableNames.delete(path);
@@ -306,7 +313,7 @@ export function flipBitAt(disk: FakeDisk, path: string, text: string): void {
   const at = Buffer.from(bytes).indexOf(text);
   assert.ok(at >= 0, `no "${text}" in ${path}`);
   bytes[at]! ^= 1;
-  disk.setFile(path, bytes);
+  disk.overwrite(path, bytes);
 }
 
 /** Lets everything that can still happen happen: the disk answers in one round of the event loop. */
